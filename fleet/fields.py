@@ -1,0 +1,32 @@
+"""A text column encrypted at rest with CREDENTIALS_KEY."""
+
+from typing import Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.db import models
+
+
+def _cipher() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.CREDENTIALS_KEYS])
+
+
+def encrypt(plain: str) -> str:
+    """Return `plain` encrypted under the first of CREDENTIALS_KEYS; '' stays ''."""
+    return _cipher().encrypt(plain.encode()).decode() if plain else ""
+
+
+def decrypt(stored: str) -> str:
+    """Return what `encrypt` was given. Raises cryptography's InvalidToken under a wrong key."""
+    return _cipher().decrypt(stored.encode()).decode() if stored else ""
+
+
+class EncryptedTextField(models.TextField):
+    """Holds the plain text in memory, the encrypted one in the database."""
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> str | None:
+        return None if value is None else decrypt(value)
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return None if value is None else encrypt(value)

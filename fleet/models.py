@@ -1,0 +1,138 @@
+"""What exists: sites, server groups with their servers, handsets with their lines."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from fleet.fields import EncryptedTextField
+
+
+class Site(models.Model):
+    """A place with a network of its own; its workers stand in that network."""
+
+    name = models.SlugField(max_length=60, unique=True)
+    time_zone = models.CharField(max_length=60, default="UTC")
+    has_own_workers = models.BooleanField(
+        default=False,
+        help_text="True: only workers started for this site register its handsets "
+        "(Celery queue site.NAME); false: the workers of the shared queue do.",
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServerGroup(models.Model):
+    """An ordered set of servers and the policy by which its handsets use them."""
+
+    class Mode(models.TextChoices):
+        FAILOVER = "failover", "Failover"
+        FALLBACK = "fallback", "Fallback"
+
+    class FailBackMode(models.TextChoices):
+        NEW_REQUESTS = "new_requests", "newRequests"
+        DNS_TTL = "dns_ttl", "DNSTTL"
+        REGISTRATION = "registration", "registration"
+        DURATION = "duration", "duration"
+
+    name = models.CharField(max_length=80, unique=True)
+    mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.FAILOVER)
+    # The policy. Names, ranges and defaults are those of fleet.formats.policy.PARAMETERS.
+    expires = models.PositiveIntegerField(default=3600)
+    expires_overlap = models.PositiveIntegerField(default=60)
+    retry_max_count = models.PositiveIntegerField(default=3)
+    retry_timeout = models.PositiveIntegerField(default=0)
+    register_retry_base = models.PositiveIntegerField(default=60)
+    register_retry_max = models.PositiveIntegerField(default=60)
+    re_register_on = models.BooleanField(default=False)
+    fail_registration_on = models.BooleanField(default=False)
+    only_signal_with_registered = models.BooleanField(default=True)
+    fail_back_mode = models.CharField(
+        max_length=12, choices=FailBackMode.choices, default=FailBackMode.REGISTRATION
+    )
+    fail_back_timeout = models.PositiveIntegerField(default=3600)
+    fast_failover = models.BooleanField(default=False)
+    shares_registrations = models.BooleanField(default=False)
+    max_registrations_per_second = models.PositiveIntegerField(default=200)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Server(models.Model):
+    """A registrar. Priority 1 is the group's primary."""
+
+    class Transport(models.TextChoices):
+        UDP = "udp", "UDP"
+
+    group = models.ForeignKey(ServerGroup, models.CASCADE, related_name="servers")
+    priority = models.PositiveSmallIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(8)]
+    )
+    name = models.CharField(max_length=80, blank=True)
+    address = models.CharField(max_length=253)
+    port = models.PositiveIntegerField(
+        default=5060, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    transport = models.CharField(max_length=4, choices=Transport.choices, default=Transport.UDP)
+    register = models.BooleanField(default=True)
+    lost_features = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ["group", "priority"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "priority"], name="server_priority_in_group")
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.address}:{self.port}"
+
+
+class Handset(models.Model):
+    """A device, known by its MAC."""
+
+    mac = models.CharField(max_length=12, unique=True)
+    name = models.CharField(max_length=120, blank=True)
+    model = models.CharField(max_length=40, blank=True)
+    group = models.ForeignKey(ServerGroup, models.PROTECT, related_name="handsets")
+    site = models.ForeignKey(Site, models.PROTECT, related_name="handsets")
+    tags = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ["mac"]
+
+    def __str__(self) -> str:
+        return self.name or self.mac
+
+
+class Line(models.Model):
+    """One registration of a handset: an address of record and its credentials."""
+
+    class Supervision(models.TextChoices):
+        REGISTER = "register", "Register"
+        OBSERVE = "observe", "Observe"
+        OFF = "off", "Off"
+
+    handset = models.ForeignKey(Handset, models.CASCADE, related_name="lines")
+    number = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    extension = models.CharField(max_length=64)
+    domain = models.CharField(max_length=253)
+    auth_user = models.CharField(max_length=128)
+    auth_password = EncryptedTextField(blank=True)
+    supervision = models.CharField(max_length=8, choices=Supervision.choices)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["handset", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["handset", "number"], name="line_number_in_handset")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.extension}@{self.domain}"

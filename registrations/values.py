@@ -1,0 +1,114 @@
+"""The words the pure rooms share: targets, accounts, policies, outcomes. No behaviour, no I/O.
+
+Times are Unix seconds as float, durations seconds as float, unless a name ends in `_ms`.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address of one server: where a request is sent (RFC 3263 section 4)."""
+
+    server_id: int
+    address: str
+    port: int
+    transport: str = "udp"
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who registers: the address of record and its credentials."""
+
+    user: str
+    domain: str
+    auth_user: str
+    password: str = field(repr=False)
+    instance: str
+    """`urn:uuid:...`, stable per handset and line (RFC 5626 section 4.1)."""
+
+    @property
+    def aor(self) -> str:
+        return f"sip:{self.user}@{self.domain}"
+
+
+class GroupMode(StrEnum):
+    FAILOVER = "failover"
+    FALLBACK = "fallback"
+
+
+class FailBackMode(StrEnum):
+    NEW_REQUESTS = "new_requests"
+    DNS_TTL = "dns_ttl"
+    REGISTRATION = "registration"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A group's policy, field by field as in the fleet file. Defaults are the 84-Series guide's."""
+
+    expires: int = 3600
+    expires_overlap: int = 60
+    retry_max_count: int = 3
+    retry_timeout: int = 0
+    register_retry_base: int = 60
+    register_retry_max: int = 60
+    re_register_on: bool = False
+    fail_registration_on: bool = False
+    only_signal_with_registered: bool = True
+    fail_back_mode: FailBackMode = FailBackMode.REGISTRATION
+    fail_back_timeout: int = 3600
+    fast_failover: bool = False
+    shares_registrations: bool = False
+    max_registrations_per_second: int = 200
+
+
+class Verdict(StrEnum):
+    """How one attempt to register at one target ended."""
+
+    BOUND = "bound"
+    """2xx that lists our Contact with an expiry above zero."""
+    REFUSED = "refused"
+    """Credentials or AOR refused: 401/407 to fresh credentials, 403, 404 (D2, D3)."""
+    BUSY = "busy"
+    """503: the target asks to be left alone; `retry_after` says how long, if it said."""
+    ERROR = "error"
+    """Any other final answer: alive, but no binding came of it."""
+    SILENT = "silent"
+    """No final answer within the transaction's time (counts as 408, R20)."""
+    UNREACHABLE = "unreachable"
+    """The transport failed: ICMP, connection refused, send failed (counts as 503, R20)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedContact:
+    """One Contact of a 2xx to REGISTER."""
+
+    uri: str
+    expires: int | None
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one attempt at one target came to."""
+
+    verdict: Verdict
+    started_at: float
+    ended_at: float
+    code: int | None = None
+    answer: str = ""
+    """The raw status line's code and reason ("403 Forbidden"), '' where nothing came."""
+    sentence: str = ""
+    """The same for an admin: "The server refused the password (403 Forbidden)."."""
+    expires: int | None = None
+    """Granted seconds, for BOUND."""
+    retry_after: int | None = None
+    others: tuple[ListedContact, ...] = ()
+    """Contacts in the 2xx that are not ours."""
