@@ -1,0 +1,409 @@
+"""Which server one binding should be on: the handset's redundancy rules as a pure machine.
+
+A *binding* runs over an ordered list of targets, the first being the primary. A failover group
+is one binding over all its servers; in a fallback group every entry has a binding of its own.
+`step` is the whole machine: (binding, event, rules, now) -> (binding, try). It knows neither SIP
+nor clocks: the agent carries out the `Try` it returns and comes back with what became of it.
+
+    resting phases   IDLE  BOUND  WAITING  REFUSED          left by DUE and HOME
+    trying phases    SEEKING  RENEWING  RETURNING  MOVING   left by an answer
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from registrations.values import FailBackMode, Policy
+
+JITTER_OF_RENEWAL = 0.1
+"""Renewals drift apart by up to this share of the granted time (F2)."""
+RENEWAL_MARGIN_S = 4.0
+"""What a failback try leaves for the renewal on the current server, beside its own ladder."""
+REFUSAL_RETRY_BASE_S = 30.0
+REFUSAL_RETRY_MAX_S = 1800.0
+"""A server that refuses a handset is asked again after 30-60 s, doubling to half an hour (D3)."""
+
+
+class Phase(StrEnum):
+    IDLE = "idle"
+    """Not bound, never asked since it was set up."""
+    SEEKING = "seeking"
+    """Not bound; a try is under way."""
+    BOUND = "bound"
+    """Bound at `current`; waits for the renewal or for the failback try."""
+    RENEWING = "renewing"
+    """Bound at `current`; its renewal is under way."""
+    RETURNING = "returning"
+    """Bound at `current`, which is not the primary; a try at the primary is under way."""
+    MOVING = "moving"
+    """`current` did not take the renewal; a try at another target is under way."""
+    WAITING = "waiting"
+    """Not bound; no target took it; backs off until `retry_at`."""
+    REFUSED = "refused"
+    """Not bound; the server asked refuses this handset; backs off for long."""
+
+
+RESTING = frozenset({Phase.IDLE, Phase.BOUND, Phase.WAITING, Phase.REFUSED})
+HOLDING = frozenset({Phase.BOUND, Phase.RENEWING, Phase.RETURNING, Phase.MOVING})
+
+
+class EventKind(StrEnum):
+    DUE = "due"
+    """The time `due_at` named has come."""
+    HOME = "home"
+    """An operator wants this binding on the primary now, whatever its health."""
+    BOUND = "bound"
+    REFUSED = "refused"
+    BUSY = "busy"
+    ERROR = "error"
+    LOST = "lost"
+    """No answer, or the transport failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    kind: EventKind
+    expires: int = 0
+    """Granted seconds, with BOUND."""
+    retry_after: int | None = None
+    """Seconds, with BUSY and ERROR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the machine decides by."""
+
+    policy: Policy
+    targets: int
+    ladder_s: float
+    """Seconds until a silent server that is not the last is given up."""
+    jitter: Callable[[], float]
+    """Uniform in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One binding. Indexes point into its list of targets; times are Unix seconds."""
+
+    phase: Phase = Phase.IDLE
+    current: int | None = None
+    trying: int | None = None
+    tried: tuple[int, ...] = ()
+    connected_at: float = 0.0
+    """Since when `current` is the working server: `duration` failback counts from here."""
+    granted: float = 0.0
+    expires_at: float = 0.0
+    renew_at: float = 0.0
+    failback_at: float | None = None
+    retry_at: float = 0.0
+    failures: int = 0
+    """Rounds in a row that found no server."""
+    refusals: int = 0
+    blocked: Mapping[int, float] = field(default_factory=dict)
+    """Targets to leave alone, and until when: 503 with Retry-After, or a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """REGISTER at this target now."""
+
+    index: int
+    last: bool
+    """No other target is left in this round: wait the whole RFC 3261 time (redundancy 1.4)."""
+
+
+Step = tuple[Binding, Try | None]
+Handler = Callable[[Binding, Event, Rules, float], Step]
+
+
+class ImpossibleEvent(Exception):
+    """An answer reached a binding that had asked nothing: a fault of the caller."""
+
+
+def step(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """Return the binding after `event` and the try it calls for, if any.
+
+    Raises ImpossibleEvent for an answer in a resting phase.
+    """
+    return TABLE[binding.phase, event.kind](binding, event, rules, now)
+
+
+def due_at(binding: Binding, rules: Rules) -> float | None:
+    """When the binding wants DUE, in Unix seconds; None while a try is under way."""
+    if binding.phase is Phase.IDLE:
+        return 0.0
+    if binding.phase is Phase.BOUND:
+        failback_at = _failback_due_at(binding, rules)
+        return binding.renew_at if failback_at is None else min(binding.renew_at, failback_at)
+    if binding.phase in RESTING:
+        return binding.retry_at
+    return None
+
+
+def is_last(binding: Binding, rules: Rules, index: int, now: float) -> bool:
+    """Say whether no target would be left after `index` fails."""
+    if binding.phase is Phase.RETURNING:
+        return False
+    tried = {*binding.tried, index}
+    return not any(
+        other not in tried and binding.blocked.get(other, 0.0) <= now
+        for other in range(rules.targets)
+    )
+
+
+def renewal_delay(granted: float, overlap: float, ladder: float | None, jitter: float) -> float:
+    """Seconds after a 200 at which the renewal starts, at the latest `granted - overlap`.
+
+    Where the grant is no longer than the overlap, half of it (guide, expires.overlap). `ladder`,
+    seconds, is given where a failback try at the primary goes first: then early enough that the
+    whole failed ladder leaves time to renew on the current server. `jitter` in [0, 1) spreads
+    renewals over a tenth of the grant (F2).
+    """
+    latest = granted - overlap if granted > overlap else granted / 2
+    if ladder is not None:
+        latest = max(min(latest, granted - ladder - RENEWAL_MARGIN_S), granted / 2)
+    return max(latest - jitter * JITTER_OF_RENEWAL * granted, granted / 4)
+
+
+def back_off(base: float, ceiling: float, failures: int, jitter: float) -> float:
+    """Seconds to wait after `failures` in a row: RFC 5626 section 4.5, 50-100 % of the ladder."""
+    wait = min(ceiling, base * 2.0 ** min(failures, 20))
+    return wait * (0.5 + 0.5 * jitter)
+
+
+def _failback_due_at(binding: Binding, rules: Rules) -> float | None:
+    if binding.current in (None, 0) or binding.failback_at is None:
+        return None
+    return max(binding.failback_at, binding.blocked.get(0, 0.0))
+
+
+def _tries_primary_at_renewal(rules: Rules) -> bool:
+    return rules.policy.fail_back_mode in (FailBackMode.REGISTRATION, FailBackMode.NEW_REQUESTS)
+
+
+def _armed_failback(rules: Rules, start: float) -> float | None:
+    policy = rules.policy
+    if policy.fail_back_mode is FailBackMode.DURATION and policy.fail_back_timeout > 0:
+        return start + policy.fail_back_timeout
+    return None
+
+
+def _try(binding: Binding, rules: Rules, phase: Phase, index: int, now: float) -> Step:
+    binding = replace(binding, phase=phase, trying=index)
+    return binding, Try(index, is_last(binding, rules, index, now))
+
+
+def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
+    """Go on to the next target of the round, or back off when none is left."""
+    for index in range(rules.targets):
+        if index not in binding.tried and binding.blocked.get(index, 0.0) <= now:
+            return _try(binding, rules, phase, index, now)
+    return _wait(binding, rules, now), None
+
+
+def _wait(binding: Binding, rules: Rules, now: float) -> Binding:
+    policy = rules.policy
+    failures = binding.failures + 1
+    delay = back_off(
+        policy.register_retry_base, policy.register_retry_max, failures, rules.jitter()
+    )
+    if len(binding.blocked) >= rules.targets:
+        delay = max(delay, min(binding.blocked.values()) - now)
+    return replace(
+        binding,
+        phase=Phase.WAITING,
+        current=None,
+        trying=None,
+        tried=(),
+        failures=failures,
+        retry_at=now + delay,
+    )
+
+
+def _tried(binding: Binding) -> Binding:
+    index = _asked(binding)
+    return replace(binding, tried=(*binding.tried, index))
+
+
+def _asked(binding: Binding) -> int:
+    if binding.trying is None:
+        raise ImpossibleEvent(f"no try is under way in phase {binding.phase}")
+    return binding.trying
+
+
+def _block(binding: Binding, seconds: float | None, now: float) -> Binding:
+    if seconds is None:
+        return binding
+    return replace(binding, blocked={**binding.blocked, _asked(binding): now + seconds})
+
+
+def _without_past_blocks(binding: Binding, now: float) -> Binding:
+    kept = {index: until for index, until in binding.blocked.items() if until > now}
+    return replace(binding, blocked=kept)
+
+
+def _impossible(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    raise ImpossibleEvent(f"{event.kind} in phase {binding.phase}")
+
+
+def _keep_trying(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    return binding, None
+
+
+def _start_round(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    return _next(_without_past_blocks(replace(binding, tried=()), now), rules, Phase.SEEKING, now)
+
+
+def _renew_or_return(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    binding = _without_past_blocks(replace(binding, tried=()), now)
+    current = binding.current or 0
+    failback_at = _failback_due_at(binding, rules)
+    renewal_is_due = now >= binding.renew_at
+    if renewal_is_due:
+        primary_first = _tries_primary_at_renewal(rules)
+    else:
+        primary_first = failback_at is not None and now >= failback_at
+        time_for_ladder = min(rules.ladder_s + RENEWAL_MARGIN_S, binding.granted / 2)
+        if primary_first and binding.expires_at - now < time_for_ladder:
+            primary_first, renewal_is_due = False, True
+    if primary_first and current != 0 and 0 not in binding.blocked:
+        return _try(binding, rules, Phase.RETURNING, 0, now)
+    if renewal_is_due:
+        return _try(binding, rules, Phase.RENEWING, current, now)
+    return binding, None
+
+
+def _come_home(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    phase = Phase.RETURNING if binding.phase in HOLDING else Phase.SEEKING
+    if phase is Phase.RETURNING and binding.current == 0:
+        return binding, None
+    unblocked = {index: until for index, until in binding.blocked.items() if index != 0}
+    return _try(replace(binding, blocked=unblocked, tried=()), rules, phase, 0, now)
+
+
+def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    index = _asked(binding)
+    stays = index == binding.current
+    connected_at = binding.connected_at if stays else now
+    ladder = rules.ladder_s if index != 0 and _tries_primary_at_renewal(rules) else None
+    delay = renewal_delay(event.expires, rules.policy.expires_overlap, ladder, rules.jitter())
+    blocked = {other: until for other, until in binding.blocked.items() if other != index}
+    return (
+        Binding(
+            phase=Phase.BOUND,
+            current=index,
+            connected_at=connected_at,
+            granted=float(event.expires),
+            refusals=binding.refusals if index else 0,
+            expires_at=now + event.expires,
+            renew_at=now + delay,
+            failback_at=binding.failback_at if stays else _armed_failback(rules, now),
+            blocked=blocked,
+        ),
+        None,
+    )
+
+
+def _go_on(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """The target asked is out of the question: the next one of the round."""
+    phase = Phase.MOVING if binding.phase in HOLDING else Phase.SEEKING
+    return _next(_tried(_block(binding, event.retry_after, now)), rules, phase, now)
+
+
+def _refuse(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """A refusal moves nothing by itself (D3); after dead servers it is one more of them."""
+    refusals = binding.refusals + 1
+    delay = back_off(REFUSAL_RETRY_BASE_S, REFUSAL_RETRY_MAX_S, refusals, rules.jitter())
+    binding = _block(replace(binding, refusals=refusals), delay, now)
+    if binding.tried:
+        return _go_on(binding, Event(EventKind.REFUSED), rules, now)
+    return (
+        replace(binding, phase=Phase.REFUSED, current=None, trying=None, retry_at=now + delay),
+        None,
+    )
+
+
+def _stay_unbound(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """An error answer does not fail over (1.4): the same servers again after the back-off."""
+    waiting = _wait(binding, rules, now)
+    if event.retry_after is not None:
+        waiting = replace(waiting, retry_at=max(waiting.retry_at, now + event.retry_after))
+    return waiting, None
+
+
+def _stay_bound(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """The renewal met an error: again on the same server while the binding lasts.
+
+    A pause that would outlast the binding means moving now rather than lapsing.
+    """
+    left = binding.expires_at - now
+    if event.retry_after is not None and event.retry_after >= left:
+        return _go_on(binding, event, rules, now)
+    if left <= 0:
+        return _stay_unbound(binding, event, rules, now)
+    failures = binding.failures + 1
+    policy = rules.policy
+    delay = back_off(
+        policy.register_retry_base, policy.register_retry_max, failures, rules.jitter()
+    )
+    delay = max(min(delay, left / 2), min(left, 1.0))
+    if event.retry_after is not None:
+        delay = max(delay, float(event.retry_after))
+    return (
+        replace(binding, phase=Phase.BOUND, trying=None, failures=failures, renew_at=now + delay),
+        None,
+    )
+
+
+def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """The primary did not take it back: stay, and rearm the same rule (1.5)."""
+    if event.kind is EventKind.REFUSED:
+        refusals = binding.refusals + 1
+        delay = back_off(REFUSAL_RETRY_BASE_S, REFUSAL_RETRY_MAX_S, refusals, rules.jitter())
+        binding = _block(replace(binding, refusals=refusals), delay, now)
+    else:
+        binding = _block(binding, event.retry_after, now)
+    binding = replace(_tried(binding), failback_at=_armed_failback(rules, now))
+    if now >= binding.renew_at:
+        return _try(binding, rules, Phase.RENEWING, binding.current or 0, now)
+    return replace(binding, phase=Phase.BOUND, trying=None, tried=()), None
+
+
+_RESTING_ROW: Mapping[EventKind, Handler] = {
+    EventKind.DUE: _start_round,
+    EventKind.HOME: _come_home,
+    EventKind.BOUND: _impossible,
+    EventKind.REFUSED: _impossible,
+    EventKind.BUSY: _impossible,
+    EventKind.ERROR: _impossible,
+    EventKind.LOST: _impossible,
+}
+_TRYING_ROW: Mapping[EventKind, Handler] = {
+    EventKind.DUE: _keep_trying,
+    EventKind.HOME: _come_home,
+    EventKind.BOUND: _bind,
+    EventKind.REFUSED: _refuse,
+    EventKind.BUSY: _go_on,
+    EventKind.ERROR: _stay_unbound,
+    EventKind.LOST: _go_on,
+}
+_ROWS: Mapping[Phase, Mapping[EventKind, Handler]] = {
+    Phase.IDLE: _RESTING_ROW,
+    Phase.WAITING: _RESTING_ROW,
+    Phase.REFUSED: _RESTING_ROW,
+    Phase.BOUND: {**_RESTING_ROW, EventKind.DUE: _renew_or_return},
+    Phase.SEEKING: _TRYING_ROW,
+    Phase.MOVING: _TRYING_ROW,
+    Phase.RENEWING: {**_TRYING_ROW, EventKind.ERROR: _stay_bound},
+    Phase.RETURNING: {
+        **_TRYING_ROW,
+        EventKind.REFUSED: _stay_away,
+        EventKind.BUSY: _stay_away,
+        EventKind.ERROR: _stay_away,
+        EventKind.LOST: _stay_away,
+    },
+}
+TABLE: Mapping[tuple[Phase, EventKind], Handler] = {
+    (phase, kind): handler for phase, row in _ROWS.items() for kind, handler in row.items()
+}
+"""Every pair has its handler; an answer nobody asked for is ImpossibleEvent."""
