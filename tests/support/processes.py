@@ -1,0 +1,135 @@
+"""Child processes of the tests: each in a group of its own, logged to a file, always ended."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support.waiting import wait_until
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port that neither a TCP nor a UDP socket holds on `address` at this moment."""
+    for _ in range(50):
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+            stream.bind((address, 0))
+            port: int = stream.getsockname()[1]
+            try:
+                datagram.bind((address, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no free port on {address}")
+
+
+class Child:
+    """One running program and the processes it made (they share its process group)."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(env) if env is not None else None,
+                cwd=cwd,
+                user=user,
+                group=user,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to the program and everything it started."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            if self.exit_code is None:
+                raise
+
+    def interrupt(self, number: int) -> None:
+        """Send a signal to the program alone, as Ctrl-C's receiver or an init system would."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group; returns when it is gone."""
+        self.signal_group(signal.SIGKILL)
+        self._process.wait(10)
+        wait_until(self._group_is_gone, 10, f"{self.name}'s processes end after SIGKILL")
+
+    def stop(self, within: float = 10.0) -> None:
+        """SIGTERM, and SIGKILL to whoever is left after `within` seconds."""
+        if self.exit_code is None:
+            self.signal_group(signal.SIGCONT)
+            self.interrupt(signal.SIGTERM)
+            try:
+                self._process.wait(within)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def wait(self, within: float) -> int:
+        """The exit code; subprocess.TimeoutExpired when it does not come."""
+        return self._process.wait(within)
+
+    def tail(self, lines: int = 25) -> str:
+        """The end of its log, for a failure message."""
+        if not self.log.exists():
+            return f"--- {self.name}: no log"
+        text = self.log.read_text(errors="replace").splitlines()[-lines:]
+        return "\n".join([f"--- {self.name} (exit code {self.exit_code}), {self.log}:", *text])
+
+    def _group_is_gone(self) -> bool:
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            state, group = fields[0], int(fields[2])
+            if group == self.pid and state != "Z":
+                return False
+        return True
+
+
+def wait_for_exit(child: Child, within: float) -> int:
+    """Like `Child.wait`, with the log's tail in the failure message."""
+    end = time.monotonic() + within
+    while child.exit_code is None:
+        if time.monotonic() > end:
+            raise AssertionError(f"{child.name} does not end within {within:g} s\n{child.tail()}")
+        time.sleep(0.05)
+    return child.exit_code
