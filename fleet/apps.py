@@ -1,8 +1,24 @@
 """The app that stores what exists: sites, groups, servers, handsets, lines."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def make_role_groups(using: str, **_: Any) -> None:
+    """Make the four role groups where they are missing: after migrating, and after a flush."""
+    from django.contrib.auth.models import Group
+
+    from fleet.roles import Role
+
+    for role in Role:
+        Group.objects.using(using).get_or_create(name=role.group_name)
 
 
 class FleetConfig(AppConfig):
     name = "fleet"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        post_migrate.connect(make_role_groups, sender=self, dispatch_uid="fleet.roles")

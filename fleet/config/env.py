@@ -1,0 +1,176 @@
+"""Reads Rollcall's environment: typed values, embedded defaults, one-sentence refusals."""
+
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+
+MAX_SOCKET_PATH = 100
+"""Bytes; Linux refuses unix socket paths over 107 (unix(7)), names below need the rest."""
+
+IN_MEMORY = "memory://"
+"""REDIS_URL of a test process: one process, no broker, no other web process to tell."""
+
+
+class Refusal(SystemExit):
+    """Rollcall will not start: its one sentence goes to stderr and the exit code is 1."""
+
+
+def refuse(sentence: str) -> NoReturn:
+    raise Refusal(f"Rollcall: {sentence}")
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list; blanks around and empty entries are dropped."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def number(name: str, default: int, lowest: int, highest: int) -> int:
+    given = text(name, str(default))
+    if not given.isascii() or not given.isdigit() or not lowest <= int(given) <= highest:
+        refuse(f"{name} must be a whole number from {lowest} to {highest}, not {given!r}.")
+    return int(given)
+
+
+def flag(name: str, default: bool = False) -> bool:
+    given = text(name, "1" if default else "0").lower()
+    if given not in {"0", "1", "false", "true", "no", "yes", "off", "on"}:
+        refuse(f"{name} must be 1 or 0, not {given!r}.")
+    return given in {"1", "true", "yes", "on"}
+
+
+def host_port(name: str) -> str:
+    """'HOST:PORT' ([HOST]:PORT for IPv6) or ''."""
+    given = text(name)
+    if not given:
+        return ""
+    host, _, port = given.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        refuse(f"{name} must be HOST:PORT, not {given!r}.")
+    return given
+
+
+def writable_dir(path: Path, what: str) -> Path:
+    """Make `path` (0700 where it is new) and see that files can be made in it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        refuse(
+            f"{what} {path} cannot be written ({error.strerror}); give DATA_DIR a folder "
+            "that this user may write."
+        )
+
+
+def run_dir(data_dir: Path) -> Path:
+    """Where pids and sockets live: DATA_DIR/run, or a short private path if that is too long."""
+    chosen = data_dir / "run"
+    if len(os.fsencode(chosen / "redis.sock")) <= MAX_SOCKET_PATH:
+        return chosen
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"rollcall-{os.getuid()}-{digest}"
+
+
+def database(data_dir: Path) -> tuple[dict[str, Any], bool]:
+    """Django's DATABASES['default'], and whether it is the embedded one (SQLite in DATA_DIR)."""
+    url = text("DATABASE_URL")
+    embedded = not url
+    if embedded:
+        writable_dir(data_dir, "DATA_DIR")
+        url = f"sqlite:///{data_dir / 'rollcall.sqlite3'}"
+    try:
+        config = dict(environ.Env.db_url_config(url))
+    except Exception:  # noqa: BLE001 - the library raises many kinds; the URL may hold a password
+        refuse("DATABASE_URL cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME.")
+    if str(config.get("ENGINE", "")).endswith("sqlite3"):
+        config |= sqlite_options(data_dir)
+    elif not str(config.get("ENGINE", "")).endswith("postgresql"):
+        refuse("DATABASE_URL must be a postgres:// or sqlite:/// address.")
+    return config | {"CONN_MAX_AGE": 0, "ATOMIC_REQUESTS": False}, embedded
+
+
+def sqlite_options(data_dir: Path) -> dict[str, Any]:
+    """WAL, short immediate transactions under one file lock: see fleet.config.sqlite."""
+    return {
+        "ENGINE": "fleet.config.sqlite",
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+        },
+        # A file, because worker threads and processes must see it; per process, because
+        # several test runs may share the folder.
+        "TEST": {"NAME": str(Path(tempfile.gettempdir()) / f"rollcall-test-{os.getpid()}.sqlite3")},
+    }
+
+
+def secret(name: str, data_dir: Path, embedded: bool, make: Any) -> str:
+    """The variable `name`; embedded only: else DATA_DIR/keys/NAME, made once for good."""
+    given = text(name)
+    if given:
+        return given
+    if not embedded:
+        refuse(f"{name} is not set, and must be when DATABASE_URL is given.")
+    keys = writable_dir(data_dir / "keys", "DATA_DIR")
+    path = keys / name.lower()
+    # Written aside and linked: a process that finds the file finds it whole, and of two
+    # that make it at once only one wins (link(2) refuses an existing name, like O_EXCL).
+    if not path.exists():
+        aside = keys / f".{name.lower()}.{os.getpid()}"
+        aside.unlink(missing_ok=True)
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(make())
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    return path.read_text().strip()
+
+
+def credentials_keys(value: str) -> list[bytes]:
+    """CREDENTIALS_KEY's comma-separated Fernet keys; the first encrypts, all decrypt."""
+    keys = [part.strip().encode() for part in value.split(",") if part.strip()]
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError:
+            refuse(
+                "CREDENTIALS_KEY must be comma-separated Fernet keys (32 bytes, url-safe "
+                "base64); make one with: python -c 'from cryptography.fernet import Fernet; "
+                "print(Fernet.generate_key().decode())'."
+            )
+    return keys
+
+
+def redis_url(run: Path) -> str:
+    """REDIS_URL as given; else the embedded server's socket (none in a test process)."""
+    default = IN_MEMORY if "pytest" in sys.modules else f"unix://{run / 'redis.sock'}?db=0"
+    given = text("REDIS_URL", default)
+    if urlsplit(given).scheme not in {"redis", "rediss", "unix", "memory"}:
+        refuse("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    return given
+
+
+def broker_url(redis: str) -> str:
+    """What Celery (kombu) calls the same Redis."""
+    if redis.startswith("unix://"):
+        parts = urlsplit(redis)
+        number = parts.query.removeprefix("db=") or "0"
+        return f"redis+socket://{parts.path}?virtual_host={number}"
+    if redis.startswith("rediss://") and "ssl_cert_reqs" not in redis:
+        return f"{redis}{'&' if '?' in redis else '?'}ssl_cert_reqs=required"
+    return redis

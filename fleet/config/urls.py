@@ -1,0 +1,18 @@
+"""The URL map: pages, API, log-in, Django's admin."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("registrations.urls")),
+    path("api/v1/", include("registrations.api_urls")),
+    path("api/v1/", include("fleet.api_urls")),
+    path(
+        "accounts/login/",
+        auth_views.LoginView.as_view(redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+]

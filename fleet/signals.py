@@ -1,0 +1,6 @@
+"""What fleet announces. Receivers run in the sender's transaction."""
+
+from django.dispatch import Signal
+
+fleet_changed = Signal()
+"""Lines were made or changed, or what they depend on was: sent with `line_ids: list[int]`."""

@@ -1,0 +1,4 @@
+"""The live socket."""
+from typing import Any
+
+websocket_urlpatterns: list[Any] = []
