@@ -1,0 +1,434 @@
+"""One line's agent: its bindings, each with its redundancy machine and its REGISTER client.
+
+Sans-I/O: it is fed bytes, times and permits, and answers with datagrams, the permits it wants and
+the next time it must be woken. A runner claims the line's row, calls `start`, drives the agent
+until `is_idle`, then saves `result()`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from registrations.course import Course, Entry
+from registrations.redundancy import HOLDING, Phase
+from registrations.sip import message
+from registrations.sip.errors import SipParseError
+from registrations.values import Account, GroupMode, Outcome, Policy, Target, Verdict
+
+__all__ = ["Agent", "AgentResult", "Entry", "Heard", "Moved", "Want", "WishResult"]
+
+PRIMARY, SECONDARY, FALLBACK = "primary", "secondary", "fallback"
+REGISTERING, UNREGISTERED, REJECTED, UNKNOWN = "registering", "unregistered", "rejected", "unknown"
+HOLDING_STATES = frozenset({PRIMARY, SECONDARY, FALLBACK})
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A REGISTER that may leave only when the server's pace allows it."""
+
+    server_id: int
+    target: Target
+    is_retry: bool
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One change of (state, server), as it goes into the history."""
+
+    at: float
+    from_state: str
+    from_server_id: int | None
+    to_state: str
+    to_server_id: int | None
+    cause: str
+    code: int | None
+    reason: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WishResult:
+    """What became of an operator's failback for this line."""
+
+    result: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one attempt taught about a server: did it answer at all."""
+
+    server_id: int
+    answered: bool
+    at: float
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What is saved when the agent is idle."""
+
+    state: str
+    server_id: int | None
+    since: float
+    reason: str
+    cause: str
+    expires_at: float | None
+    due_at: float
+    attempt: int
+    code: int | None
+    answer: str
+    heard_at: float | None
+    renewals: int
+    snapshot: dict[str, Any]
+    transitions: tuple[Moved, ...]
+    wish_result: WishResult | None
+    heard: tuple[Heard, ...]
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What the outside sees of the line."""
+
+    state: str = REGISTERING
+    server_id: int | None = None
+    since: float = 0.0
+    reason: str = ""
+    cause: str = "first"
+
+
+@dataclass(slots=True)
+class _Learnt:
+    """What this claim has brought so far."""
+
+    code: int | None = None
+    answer: str = ""
+    heard_at: float | None = None
+    renewals: int = 0
+    moves: list[Moved] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    wish_result: WishResult | None = None
+
+
+class Agent:
+    """Drives all bindings of one line. Times are Unix seconds, always given by the caller.
+
+    `entries` are the group's servers in order. A failover group is one binding over all their
+    targets in one Call-ID and CSeq space (R3); in a fallback group each entry that registers has
+    a binding of its own. `cseq_offset` is what a lost lease may have used up (R16).
+    """
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        policy: Policy,
+        mode: GroupMode,
+        entries: Sequence[Entry],
+        contact_for: Callable[[Target], str],
+        sent_by_for: Callable[[Target], str],
+        token: Callable[[], str],
+        jitter: Callable[[], float],
+        snapshot: Mapping[str, Any],
+        cseq_offset: int,
+    ) -> None:
+        courses = _courses_of(mode, entries)
+        if not any(targets for _key, targets in courses):
+            raise ValueError("a group needs a server that takes registrations")
+        self._mode = mode
+        self._aor = account.aor
+        kept = snapshot if snapshot.get("aor") == account.aor else {}
+        self._labels = {entry.server_id: entry.label for entry in entries}
+        self._standing = _Standing(**snapshot.get("standing", {}))
+        self._learnt = _Learnt()
+        self._wish_started_at: float | None = None
+        self._courses = {
+            key: Course(
+                key=key,
+                account=account,
+                policy=policy,
+                targets=targets,
+                labels=self._labels,
+                contact_for=contact_for,
+                sent_by_for=sent_by_for,
+                token=token,
+                jitter=jitter,
+                kept=kept.get("courses", {}).get(key, {}),
+                cseq_offset=cseq_offset,
+            )
+            for key, targets in courses
+        }
+
+    def start(self, now: float, wish: str = "") -> None:
+        """Do whatever is due. `wish` is the operator's: 'failback', 'resume' or ''."""
+        if not self._standing.since:
+            self._standing.since = now
+        lapsed = [at for at in (course.lapse(now) for course in self._courses.values()) if at]
+        if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
+            self._move(min(lapsed), UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
+        self._stand(now)
+        if wish == "failback":
+            self._wish_home(now)
+        for course in self._courses.values():
+            if wish == "resume":
+                course.resume()
+            self._settle(course, now)
+
+    def permits_wanted(self) -> list[Want]:
+        """Return the requests that wait for a permit since the last call; drained."""
+        wants = []
+        for course in self._courses.values():
+            client = course.client
+            if client.wants_permit and not course.asked and client.target is not None:
+                course.asked = True
+                wants.append(
+                    Want(client.target.server_id, client.target, client.is_retry, course.key)
+                )
+        return wants
+
+    def grant(self, key: str, now: float) -> None:
+        """Let the request of that binding leave; send `datagrams_to_send` next."""
+        course = self._courses[key]
+        course.asked = False
+        course.client.grant(now)
+
+    def postpone(self, key: str, until: float, now: float) -> None:
+        """The permit lies beyond the lease: forget this attempt, the line is due at `until`."""
+        course = self._courses[key]
+        course.asked = False
+        course.client.abandon()
+        course.not_before = until
+
+    def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
+        """Take one datagram. What is not the answer to a request in flight changes nothing."""
+        try:
+            answer = message.parse(data)
+        except SipParseError:
+            return
+        if not isinstance(answer, message.Response):
+            return
+        for course in self._courses.values():
+            target = course.client.target
+            if target is not None and (target.address, target.port) == source:
+                course.client.receive(answer, now)
+                self._settle(course, now)
+
+    def transport_failed(self, target: Target, branch: str | None, why: str, now: float) -> None:
+        """The transport could not deliver the request of `branch`, or any to `target`."""
+        for course in self._courses.values():
+            client = course.client
+            if client.target == target and client.branch and branch in (None, client.branch):
+                client.transport_failed(why, now)
+                self._settle(course, now)
+
+    def handle_timer(self, now: float) -> None:
+        """Run every transaction timer that is due."""
+        for course in self._courses.values():
+            course.client.handle_timer(now)
+            self._settle(course, now)
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` is wanted next; None while nothing is in flight."""
+        timers = [course.client.get_timer() for course in self._courses.values()]
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def datagrams_to_send(self) -> list[tuple[Target, bytes]]:
+        """Return what must leave now; drained."""
+        return [
+            (course.client.target, data)
+            for course in self._courses.values()
+            if course.client.target is not None
+            for data in course.client.datagrams_to_send()
+        ]
+
+    def branches(self) -> tuple[str, ...]:
+        """Return the Via branches of the transactions in flight."""
+        return tuple(c.client.branch for c in self._courses.values() if c.client.branch)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is in flight and nothing is wanted: save `result()`."""
+        return all(course.is_idle for course in self._courses.values())
+
+    def result(self) -> AgentResult:
+        """Return what to save. Call it when the agent `is_idle`."""
+        standing, learnt, holder = self._standing, self._learnt, self._holder()
+        if standing.state == UNKNOWN:
+            self._move(
+                standing.since, REGISTERING, None, "gap", "Waits for its turn to register.", None
+            )
+        return AgentResult(
+            state=standing.state,
+            server_id=standing.server_id,
+            since=standing.since,
+            reason=standing.reason,
+            cause=standing.cause,
+            expires_at=holder.binding.expires_at if holder else None,
+            due_at=min(course.due_at() for course in self._courses.values()),
+            attempt=max(course.attempts for course in self._courses.values()),
+            code=learnt.code,
+            answer=learnt.answer,
+            heard_at=learnt.heard_at,
+            renewals=learnt.renewals,
+            snapshot=self._snapshot(),
+            transitions=tuple(learnt.moves),
+            wish_result=learnt.wish_result,
+            heard=tuple(learnt.heard),
+        )
+
+    def _snapshot(self) -> dict[str, Any]:
+        standing = self._standing
+        return {
+            "aor": self._aor,
+            "standing": {
+                "state": standing.state,
+                "server_id": standing.server_id,
+                "since": standing.since,
+                "reason": standing.reason,
+                "cause": standing.cause,
+            },
+            "courses": {key: course.snapshot() for key, course in self._courses.items()},
+        }
+
+    def _settle(self, course: Course, now: float) -> None:
+        """Carry one binding as far as it goes without the network."""
+        while True:
+            outcome = course.take_outcome(now)
+            if outcome is None:
+                return
+            asked_home = course.binding.trying == 0 and self._wish_started_at is not None
+            self._learn(course, outcome)
+            course.conclude(outcome, now)
+            self._stand(now, course, outcome)
+            if asked_home and course is self._first_course():
+                self._answer_wish(outcome, now)
+
+    def _learn(self, course: Course, outcome: Outcome) -> None:
+        answered = outcome.verdict not in (Verdict.SILENT, Verdict.UNREACHABLE)
+        learnt = self._learnt
+        learnt.code = outcome.code
+        learnt.answer = outcome.answer or outcome.sentence
+        if answered:
+            learnt.heard_at = outcome.ended_at
+        if outcome.verdict is Verdict.BOUND and course.binding.phase is Phase.RENEWING:
+            learnt.renewals += 1
+        asked = course.asked_target()
+        learnt.heard.append(Heard(asked.server_id, answered, outcome.ended_at, outcome.answer))
+
+    def _first_course(self) -> Course:
+        return next(iter(self._courses.values()))
+
+    def _wish_home(self, now: float) -> None:
+        course = self._first_course()
+        if course.binding.phase in HOLDING and course.binding.current == 0:
+            self._learnt.wish_result = WishResult(
+                "already_there", "It was on the primary already.", 0.0
+            )
+            return
+        self._wish_started_at = now
+        course.come_home(now)
+
+    def _answer_wish(self, outcome: Outcome, now: float) -> None:
+        started_at = self._wish_started_at
+        if started_at is None:
+            return
+        result, reason = "failed", outcome.sentence
+        if outcome.verdict is Verdict.BOUND:
+            result, reason = "moved", "The primary took it."
+        elif outcome.verdict is Verdict.REFUSED:
+            result = "refused"
+        self._learnt.wish_result = WishResult(result, reason[:LONGEST_REASON], now - started_at)
+        self._wish_started_at = None
+
+    def _holder(self) -> Course | None:
+        """Return the binding of the working server: the first that holds one (redundancy 1.3)."""
+        holding = (c for c in self._courses.values() if c.binding.phase in HOLDING)
+        return next(holding, None)
+
+    def _stand(
+        self, now: float, course: Course | None = None, outcome: Outcome | None = None
+    ) -> None:
+        """Compare what the bindings say with what was shown, and record a change of it."""
+        state, server_id = self._where()
+        standing = self._standing
+        if (state, server_id) == (standing.state, standing.server_id):
+            if course is not None and outcome is not None and state not in HOLDING_STATES:
+                standing.reason = course.story()[:LONGEST_REASON]
+            return
+        if course is None:
+            self._move(now, state, server_id, "changed", "Its server group was changed.", None)
+            return
+        seconds = now - course.round_started_at
+        cause = self._cause(state)
+        code = outcome.code if outcome is not None else None
+        self._move(now, state, server_id, cause, course.story(), seconds, code)
+
+    def _where(self) -> tuple[str, int | None]:
+        holder = self._holder()
+        if holder is not None:
+            server_id = holder.current_target().server_id
+            if holder is self._first_course() and holder.binding.current == 0:
+                return PRIMARY, server_id
+            return (SECONDARY if self._mode is GroupMode.FAILOVER else FALLBACK), server_id
+        phases = {course.binding.phase for course in self._courses.values()}
+        if phases == {Phase.REFUSED}:
+            return REJECTED, None
+        if phases <= {Phase.IDLE, Phase.SEEKING} or self._fallbacks_pending(phases):
+            kept = self._standing.state
+            return (REGISTERING if kept in HOLDING_STATES else kept), None
+        return UNREGISTERED, None
+
+    def _fallbacks_pending(self, phases: set[Phase]) -> bool:
+        """First round of a fallback group: one entry failed, another is still being asked."""
+        return self._standing.state == REGISTERING and bool(phases & {Phase.IDLE, Phase.SEEKING})
+
+    def _cause(self, state: str) -> str:
+        before = self._standing
+        if state == REJECTED:
+            return "refused"
+        if state not in HOLDING_STATES:
+            return "lost"
+        if before.state == REGISTERING and before.cause == "first":
+            return "first"
+        if before.state not in HOLDING_STATES:
+            return "restored"
+        if state == PRIMARY:
+            return "forced_failback" if self._wish_started_at is not None else "failback"
+        return "failover" if self._mode is GroupMode.FAILOVER else "fallback"
+
+    def _move(
+        self,
+        at: float,
+        state: str,
+        server_id: int | None,
+        cause: str,
+        reason: str,
+        seconds: float | None,
+        code: int | None = None,
+    ) -> None:
+        standing = self._standing
+        reason = reason[:LONGEST_REASON]
+        self._learnt.moves.append(
+            Moved(
+                at=at,
+                from_state=standing.state,
+                from_server_id=standing.server_id,
+                to_state=state,
+                to_server_id=server_id,
+                cause=cause,
+                code=code,
+                reason=reason,
+                seconds=seconds,
+            )
+        )
+        self._standing = _Standing(state, server_id, at, reason, cause)
+
+
+def _courses_of(mode: GroupMode, entries: Sequence[Entry]) -> list[tuple[str, tuple[Target, ...]]]:
+    registering = [entry for entry in entries if entry.register]
+    if mode is GroupMode.FAILOVER:
+        return [("group", tuple(t for entry in registering for t in entry.targets))]
+    return [(str(entry.server_id), entry.targets) for entry in registering]
