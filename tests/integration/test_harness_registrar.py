@@ -30,8 +30,9 @@ def sipp_registers(registrar: Kamailio, users: dict[str, str], folder: Path) -> 
 def ask(registrar: Kamailio, user: str) -> bytes | None:
     """One REGISTER without credentials; the answer, or None when nothing comes in a second."""
     request = (
-        f"REGISTER sip:rollcall.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKask;rport"
-        f"\r\nFrom: <sip:{user}@rollcall.test>;tag=1\r\nTo: <sip:{user}@rollcall.test>\r\n"
+        "REGISTER sip:rollcall.test SIP/2.0\r\n"
+        "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKask;rport\r\n"
+        f"From: <sip:{user}@rollcall.test>;tag=1\r\nTo: <sip:{user}@rollcall.test>\r\n"
         "Call-ID: ask\r\nCSeq: 1 REGISTER\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
     )
     with socket.socket(type=socket.SOCK_DGRAM) as wire:

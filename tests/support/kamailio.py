@@ -45,6 +45,8 @@ class Kamailio:
         self._program = parts.need("kamailio")
         self._child: Child | None = None
         self._calls = 0
+        self.is_up = False
+        """True from when it answers until somebody here ends it."""
 
     def __repr__(self) -> str:
         return f"Kamailio({self.address}:{self.port})"
@@ -72,14 +74,17 @@ class Kamailio:
             return self._answers()
 
         wait_until(ready, 10, f"{name} answers", every=0.05)
+        self.is_up = True
 
     def kill(self) -> None:
         """SIGKILL, as a power cut would: nothing is said to anybody, the port is closed."""
+        self.is_up = False
         if self._child is not None:
             self._child.kill()
 
     def stop(self) -> None:
         """An orderly end."""
+        self.is_up = False
         if self._child is not None:
             self._child.stop()
 

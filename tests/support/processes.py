@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.waiting import wait_until
@@ -94,10 +95,8 @@ class Child:
         if self.exit_code is None:
             self.signal_group(signal.SIGCONT)
             self.interrupt(signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(within)
-            except subprocess.TimeoutExpired:
-                pass
         self.kill()
 
     def wait(self, within: float) -> int:
