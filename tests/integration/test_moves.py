@@ -16,8 +16,12 @@ def test_all_handsets_are_on_the_primary_with_exactly_one_contact_each(ward: Hos
     assert {len(contacts) for contacts in bound.values()} == {1}
     assert ward.secondary.requests() == {}, "the secondary was asked although the primary answered"
     ward.wait_for_state("primary", 5)
-    summary = ward.product.get("/api/v1/summary/")
-    assert "500" in str(summary), summary
+    wait_until(
+        lambda: ward.product.get("/api/v1/summary/")["headline"] == "All 500 on primary.",
+        25,
+        "the summary counts all of them on an answering primary",
+        seen=lambda: ward.product.get("/api/v1/summary/"),
+    )
 
 
 def test_first_registrations_are_one_transition_each(ward: Hospital) -> None:

@@ -132,3 +132,18 @@ def wait_for_exit(child: Child, within: float) -> int:
             raise AssertionError(f"{child.name} does not end within {within:g} s\n{child.tail()}")
         time.sleep(0.05)
     return child.exit_code
+
+
+def processes_with(variable: str, value: str) -> dict[int, str]:
+    """Every living process that was started with this in its environment: pid -> command line."""
+    wanted = f"{variable}={value}".encode()
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+    return found

@@ -1,0 +1,105 @@
+"""What a newcomer does: one command, a fleet that registers, and Ctrl-C that leaves nothing."""
+
+import re
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Child, free_port, processes_with, wait_for_exit
+from tests.support.product import ROOT, Product
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(300)
+
+HANDSETS = 200
+
+
+class Demo(Product):
+    """`manage.py up` in an empty folder: everything it needs it brings along."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home, redis_url="")
+        for embedded in ("REDIS_URL", "SECRET_KEY", "CREDENTIALS_KEY", "SIP_CONTACT"):
+            del self.env[embedded]
+        self.env["DEMO"] = "1"
+        self.runs: list[Child] = []
+
+    def up(self) -> Child:
+        """Start it and wait until it is ready."""
+        log = self.home / f"up-{len(self.runs)}.log"
+        child = Child("up", [sys.executable, "manage.py", "up"], log, env=self.env, cwd=ROOT)
+        self.runs.append(child)
+
+        def ready() -> bool:
+            assert child.exit_code is None, child.tail(60)
+            answer = self._readiness()
+            return isinstance(answer, tuple) and answer[0] == 200
+
+        try:
+            wait_until(ready, 60, f"{self.url}/readyz says 200", seen=self._readiness)
+        except AssertionError as error:
+            error.add_note(child.tail(60))
+            raise
+        return child
+
+    def stop(self) -> None:
+        for child in self.runs:
+            child.stop(within=20)
+
+    def processes(self) -> dict[int, str]:
+        return processes_with("DATA_DIR", str(self.data_dir))
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    made = Demo(tmp_path)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def test_one_command_registers_the_demo_fleet_and_ctrl_c_leaves_nothing_behind(demo: Demo) -> None:
+    first = demo.up()
+    said = first.log.read_text()
+    assert demo.url in said
+    assert re.search(r"password", said, re.IGNORECASE), said
+    demo.token = demo.manage("create_token", "admin").strip()
+    wait_until(
+        lambda: demo.states() == Counter(primary=HANDSETS),
+        60,
+        f"all {HANDSETS} demo handsets are on a primary",
+        every=0.5,
+        seen=demo.states,
+    )
+    groups = demo.every("groups")
+    assert sorted(group["mode"] for group in groups) == ["failover", "fallback"]
+
+    first.interrupt(signal.SIGINT)
+    wait_for_exit(first, 20)
+    wait_until(lambda: not demo.processes(), 5, "no process is left", seen=demo.processes)
+
+    second = demo.up()
+    assert len(demo.registrations()) == HANDSETS, "the second run did not go on with the first's"
+    assert not re.search(r"password", second.log.read_text(), re.IGNORECASE)
+    second.interrupt(signal.SIGKILL)
+    wait_for_exit(second, 5)
+    wait_until(lambda: not demo.processes(), 10, "its children died with it", seen=demo.processes)
+
+
+def test_a_taken_port_is_one_sentence_and_a_failure(tmp_path: Path) -> None:
+    demo = Demo(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_port()))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = demo.manage("up", env={"PORT": str(port)}, fails=True).strip()
+    assert str(port) in said
+    assert "Traceback" not in said
+    assert len(said.splitlines()) == 1, said
+    wait_until(lambda: not demo.processes(), 5, "no process is left", seen=demo.processes)
