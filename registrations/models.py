@@ -130,14 +130,13 @@ class FailbackResult(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["failback", "registration"], name="one_result_per_registration"
-            )
-        ]
-        indexes = [
-            models.Index(
+            ),
+            # Also the index by which store.save finds the result an agent's answer belongs to.
+            models.UniqueConstraint(
                 fields=["registration"],
-                name="store_open_failbacks",
+                name="one_open_failback",
                 condition=Q(result="pending"),
-            )
+            ),
         ]
 
 

@@ -1,0 +1,95 @@
+"""`manage.py failback`: ask handsets home from the command line."""
+
+import getpass
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from fleet.models import ServerGroup, Site
+from registrations import failback
+from registrations.models import Failback, FailbackResult, Registration
+from registrations.queries import plain_mac
+
+POLL_S = 0.5
+"""How often `--wait` looks."""
+
+
+class Command(BaseCommand):
+    help = "Ask handsets back to their primary, and say what became of each."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        scope = parser.add_mutually_exclusive_group(required=True)
+        scope.add_argument("--mac", nargs="+", metavar="MAC", help="these handsets")
+        scope.add_argument("--group", metavar="NAME", help="all handsets of a group")
+        scope.add_argument("--site", metavar="NAME", help="all handsets of a site")
+        scope.add_argument("--all", action="store_true", help="all handsets there are")
+        parser.add_argument("--wait", action="store_true", help="until every handset has a result")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            job = failback.order(_scope(options), f"{getpass.getuser()} (command line)")
+        except failback.ScopeError as wrong:
+            raise CommandError(wrong.sentence) from wrong
+        progress = failback.progress(job)
+        self.stdout.write(f"Failback {job.pk}: {_count(progress['total'])} asked home.")
+        if options["wait"]:
+            progress = self._wait(job, progress)
+        for result in progress["results"]:
+            self.stdout.write(_line(result))
+        self.stdout.write(_sum(progress))
+        if progress["failed"]:
+            raise CommandError(f"{_count(progress['failed'])} did not come home.")
+
+    def _wait(self, job: Failback, progress: dict[str, Any]) -> dict[str, Any]:
+        done = progress["done"]
+        while progress["state"] == "running":
+            time.sleep(POLL_S)
+            failback.settle()
+            progress = failback.progress(job)
+            if progress["done"] != done:
+                done = progress["done"]
+                self.stdout.write(f"{done} of {progress['total']} done.")
+                self.stdout.flush()
+        return progress
+
+
+def _scope(options: dict[str, Any]) -> dict[str, Any]:
+    if options["mac"]:
+        return {"registrations": _of_macs([plain_mac(mac) for mac in options["mac"]])}
+    for kind, model in (("group", ServerGroup), ("site", Site)):
+        if name := options[kind]:
+            found = model.objects.filter(name=name).values_list("pk", flat=True).first()
+            if found is None:
+                raise CommandError(f"There is no {kind} {name!r}.")
+            return {kind: found}
+    return {"all": True}
+
+
+def _of_macs(macs: list[str]) -> list[int]:
+    rows = Registration.objects.filter(line__handset__mac__in=macs).order_by("pk")
+    found = dict(rows.values_list("pk", "line__handset__mac"))
+    if missing := sorted(set(macs) - set(found.values())):
+        raise CommandError(f"There is no handset {', '.join(missing)}.")
+    return list(found)
+
+
+def _line(result: dict[str, Any]) -> str:
+    word = FailbackResult.Result(result["result"]).label
+    text = f"{result['mac']} {result['extension']}: {word}"
+    if result["seconds"] is not None:
+        text += f" in {result['seconds']:.1f} s"
+    return f"{text}. {result['reason']}".rstrip()
+
+
+def _sum(progress: dict[str, Any]) -> str:
+    waiting = progress["total"] - progress["done"]
+    parts = [f"{progress['moved']} moved", f"{progress['failed']} failed"]
+    if waiting:
+        parts.append(f"{waiting} waiting")
+    return f"Failback {progress['id']} {progress['state']}: {', '.join(parts)}."
+
+
+def _count(handsets: int) -> str:
+    return "1 handset" if handsets == 1 else f"{handsets} handsets"
