@@ -1,4 +1,9 @@
-"""The live socket."""
-from typing import Any
+"""Where the live socket is found. It checks who asks, and from which Origin, itself."""
 
-websocket_urlpatterns: list[Any] = []
+from django.urls import URLPattern, path
+
+from registrations.consumers import live_socket
+
+websocket_urlpatterns: list[URLPattern] = [
+    path("ws/live/", live_socket),  # type: ignore[arg-type]  # Channels routes to ASGI applications
+]

@@ -6,6 +6,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("registrations.urls")),
+    path("", include("registrations.health")),
     path("api/v1/", include("registrations.api_urls")),
     path("api/v1/", include("fleet.api_urls")),
     path(

@@ -1,0 +1,20 @@
+"""The live room: workers tell what changed, one hub per web process tells the browsers.
+
+Messages carry ids, never states: the hub reads the database, which is the truth, so that two
+workers' messages crossing on the way cannot show an old state.
+"""
+
+from registrations.live.hub import Hub, join
+from registrations.live.publisher import beat, fresh_workers, publish
+from registrations.live.sockets import Socket, Watch, WatchError
+
+__all__ = [
+    "Hub",
+    "Socket",
+    "Watch",
+    "WatchError",
+    "beat",
+    "fresh_workers",
+    "join",
+    "publish",
+]

@@ -1,0 +1,138 @@
+"""What a worker says: which registrations changed, and each second that it is alive.
+
+One thread per process with one event loop owns the channel layer and the Redis client, so `publish`
+and `beat` may be called from any thread or loop, return at once, and never fail: what Redis does
+not take is lost, and the number each message carries shows the gap to every hub.
+"""
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import redis
+import redis.asyncio
+from channels.layers import get_channel_layer
+from django.conf import settings
+
+GROUP = "live"
+"""The channel-layer group all hubs listen to."""
+
+KEY = "rollcall:worker:"
+"""Prefix of the Redis keys that say which workers are alive; they vanish with time."""
+
+KEY_SECONDS = 10
+SEND_SECONDS = 2.0
+MOST_IDS = 5000
+"""More changes than this in one message are told as "read everything again"."""
+
+logger = logging.getLogger(__name__)
+
+
+class Publisher:
+    """The one sender of this process. Boot id and message number let hubs see what they missed."""
+
+    def __init__(self) -> None:
+        self.boot = secrets.token_hex(6)
+        self._n = 0
+        self._ids: set[int] = set()
+        self._beat: dict[str, Any] | None = None
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._failing = False
+
+    def publish(self, ids: Iterable[int]) -> None:
+        with self._lock:
+            self._ids.update(ids)
+        self._rouse()
+
+    def beat(self, worker: str, site: str, in_flight: int) -> None:
+        with self._lock:
+            self._beat = {"worker": worker, "site": site, "in_flight": in_flight}
+        self._rouse()
+
+    def _rouse(self) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=self._run, name="live-publisher", daemon=True)
+                thread.start()
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    def _run(self) -> None:
+        assert self._loop is not None  # noqa: S101 - set before this thread starts
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._send_for_ever())
+
+    async def _send_for_ever(self) -> None:
+        layer = get_channel_layer()
+        client = redis.asyncio.from_url(settings.REDIS_URL, socket_timeout=SEND_SECONDS)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for message in self._take():
+                await self._send(layer, client, message)
+
+    def _take(self) -> list[dict[str, Any]]:
+        with self._lock:
+            ids, self._ids = self._ids, set()
+            beat, self._beat = self._beat, None
+        messages: list[dict[str, Any]] = []
+        if ids:
+            self._n += 1
+            every = len(ids) > MOST_IDS
+            messages.append({"kind": "rows", "ids": [] if every else sorted(ids), "every": every})
+        if beat is not None:
+            messages.append({"kind": "beat", **beat})
+        return [m | {"boot": self.boot, "n": self._n} for m in messages]
+
+    async def _send(self, layer: Any, client: Any, message: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await layer.group_send(GROUP, message)
+                if message["kind"] == "beat":
+                    await client.set(KEY + message["worker"], message["site"], ex=KEY_SECONDS)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            if not self._failing:
+                logger.warning("Redis takes no live messages: %s", error or type(error).__name__)
+            self._failing = True
+        else:
+            if self._failing:
+                logger.info("Redis takes live messages again")
+            self._failing = False
+
+
+_publisher = Publisher()
+
+
+def _deaf() -> bool:
+    """A process without Redis (a test) has nobody to tell."""
+    return bool(settings.REDIS_URL.startswith("memory:"))
+
+
+def publish(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Tell all hubs that these registrations changed; call it after the commit.
+
+    Each row needs its `id` (Registration) only. Returns at once, from any thread; never raises.
+    """
+    if not _deaf():
+        _publisher.publish(int(row["id"]) for row in rows)
+
+
+def beat(worker: str, site: str = "", in_flight: int = 0) -> None:
+    """Say that this worker is alive; call it each second.
+
+    `worker` is its stable name (the same after a restart), `site` the site it stands in, '' for
+    the shared queue. Also keeps a Redis key for KEY_SECONDS, which `/readyz` looks for.
+    """
+    if not _deaf():
+        _publisher.beat(worker, site, in_flight)
+
+
+def fresh_workers(client: "redis.Redis[Any]") -> list[str]:
+    """Return the names of the workers heard within KEY_SECONDS. Raises redis.RedisError."""
+    keys = client.scan_iter(match=f"{KEY}*", count=1000)
+    return sorted(bytes(key).decode()[len(KEY) :] for key in keys)

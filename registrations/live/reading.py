@@ -1,0 +1,104 @@
+"""The hub's look at the database: one thread, one connection, few queries per look."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from django.db import Error, connections
+
+from registrations import queries
+from registrations.live.sockets import HISTORY
+from registrations.models import Registration
+
+CHUNK = 900
+"""Ids per query."""
+
+Stamp = tuple[Any, ...]
+GONE: Stamp = ()
+STAMPED = (
+    "shown_state",
+    "shown_since",
+    "silent_since",
+    "server_id",
+    "group_id",
+    "site_id",
+    "expires_at",
+    "next_attempt_at",
+    "heard_at",
+    "reason",
+    "last_answer",
+)
+"""What a review compares: a row whose stamp is the same is not read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to read: `rows` anyway, `review` only where the stamp changed."""
+
+    rows: frozenset[int]
+    review: frozenset[int]
+    stamps: Mapping[int, Stamp]
+    summary: bool
+    history: bool
+
+
+@dataclass(slots=True)
+class Found:
+    """What was read. An id in `looked` without a row is gone."""
+
+    looked: set[int]
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    stamps: dict[int, Stamp] = field(default_factory=dict)
+    summary: dict[str, Any] | None = None
+    history: list[dict[str, Any]] | None = None
+
+
+def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+    rest = iter(sorted(ids))
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def read(order: Order) -> Found:
+    """Carry out one order. Raises django.db.Error."""
+    now = datetime.now(UTC)
+    found = Found(set(order.rows), stamps=dict.fromkeys(order.review, GONE))
+    shown = Registration.objects.annotate(**queries.shown(now)).order_by()
+    for chunk in _chunks(order.review):
+        for pk, *stamp in shown.filter(pk__in=chunk).values_list("pk", *STAMPED):
+            found.stamps[pk] = tuple(stamp)
+    found.looked |= {i for i in order.review if order.stamps.get(i) != found.stamps[i]}
+    for chunk in _chunks(found.looked):
+        found.rows.update((row["id"], row) for row in queries.rows(chunk, now))
+    if order.summary:
+        found.summary = queries.summary(now)
+    if order.history:
+        found.history = [queries.transition_row(t) for t in queries.transitions()[:HISTORY]]
+    return found
+
+
+class Reader:
+    """Runs `read` in a thread of its own, which keeps its connection until `close`."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-reader")
+
+    async def read(self, order: Order) -> Found:
+        """Raises django.db.Error; the next read then starts with a new connection."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _read_safely, order)
+
+    def close(self) -> None:
+        self._thread.submit(connections.close_all)
+        self._thread.shutdown(wait=False)
+
+
+def _read_safely(order: Order) -> Found:
+    try:
+        return read(order)
+    except Error:
+        connections.close_all()
+        raise
