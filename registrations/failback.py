@@ -247,73 +247,75 @@ def _listed(value: Any) -> set[int]:
     return ids
 
 
-def _verdicts() -> tuple[tuple[Q, str, Combinable], ...]:
-    """Return who is not asked at all: condition, result, reason. The first that holds counts."""
-    left_out, there = Result.LEFT_OUT.value, Result.ALREADY_THERE.value
-    register = Line.Supervision.REGISTER
-    observed = Q(line__supervision=Line.Supervision.OBSERVE)
+def judged(rows: QuerySet[Registration]) -> QuerySet[Registration]:
+    """Annotate rows that carry `queries.shown` with `verdict` and `why`.
+
+    The verdict is the result an order would begin with: pending, already_there or left_out.
+    """
+    open_jobs = FailbackResult.objects.filter(registration=OuterRef("pk"), result=Result.PENDING)
+    homes = Server.objects.filter(group=OuterRef("group"), priority=1, register=True)
+    rules = _rules()
+    verdict = Case(
+        *(When(rule, then=Value(result)) for rule, result, _ in rules),
+        default=Value(Result.PENDING.value),
+        output_field=CharField(),
+    )
+    why = Case(
+        *(When(rule, then=reason) for rule, _, reason in rules),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    asked = rows.annotate(
+        open_job=Subquery(open_jobs.values("failback_id")[:1]), has_home=Exists(homes)
+    )
+    return asked.annotate(verdict=verdict, why=why)
+
+
+def _rules() -> tuple[tuple[Q, str, Combinable], ...]:
+    """Return who is not asked home: condition, result, reason. The first that holds counts."""
+    out, there = Result.LEFT_OUT.value, Result.ALREADY_THERE.value
+    observe, register = Line.Supervision.OBSERVE, Line.Supervision.REGISTER
+    job = Concat(Value("Already asked home by job "), Cast("open_job", CharField()), Value("."))
     return (
         (
-            observed,
-            left_out,
+            Q(line__supervision=observe),
+            out,
             Value("It is only observed: when it goes home is the handset's own decision."),
         ),
-        (~Q(line__supervision=register), left_out, Value("Its supervision is off.")),
-        (
-            Q(open_job__isnull=False),
-            left_out,
-            Concat(
-                Value("Already asked home by job "), Cast("open_job", CharField()), Value(".")
-            ),
-        ),
+        (~Q(line__supervision=register), out, Value("Its supervision is off.")),
+        (Q(open_job__isnull=False), out, job),
         (Q(shown_state=State.PRIMARY), there, Value("")),
-        (Q(has_home=False), left_out, Value("Its group has no primary that takes registrations.")),
-        (Q(shown_state=State.REJECTED), left_out, Value("Rejected: no server takes it.")),
-        (Q(shown_state=State.HELD), left_out, Value("Held back: somebody else is bound.")),
+        (Q(has_home=False), out, Value("Its group has no primary that takes registrations.")),
+        (Q(shown_state=State.REJECTED), out, Value("Rejected: no server takes it.")),
+        (Q(shown_state=State.HELD), out, Value("Held back: somebody else is bound.")),
     )
 
 
 def _write_results(job: Failback, wanted: QuerySet[Registration], now: datetime) -> None:
-    open_jobs = FailbackResult.objects.filter(registration=OuterRef("pk"), result=Result.PENDING)
-    homes = Server.objects.filter(group=OuterRef("group"), priority=1, register=True)
-    verdicts = _verdicts()
-    rows = (
-        wanted.annotate(**queries.shown(now))
-        .annotate(
-            open_job=Subquery(open_jobs.values("failback_id")[:1]),
-            has_home=Exists(homes),
-            job=Value(job.pk, IntegerField()),
-        )
-        .annotate(
-            verdict=Case(
-                *(When(rule, then=Value(result)) for rule, result, _ in verdicts),
-                default=Value(Result.PENDING.value),
-                output_field=CharField(),
-            ),
-            why=Case(
-                *(When(rule, then=reason) for rule, _, reason in verdicts),
-                default=Value(""),
-                output_field=CharField(),
-            ),
-        )
-        .annotate(
-            ended_at=Case(
-                When(verdict=Result.PENDING, then=None),
-                default=Value(now, DateTimeField()),
-                output_field=DateTimeField(null=True),
-            )
-        )
-        .order_by("pk")
+    moment = DateTimeField(null=True)
+    rows = judged(wanted.annotate(**queries.shown(now))).annotate(
+        job=Value(job.pk, IntegerField()),
+        ended_at=Case(
+            When(verdict=Result.PENDING, then=None),
+            default=Value(now, moment),
+            output_field=moment,
+        ),
     )
-    source = rows.values_list(
-        "job", "pk", "line__handset__mac", "line__extension", "verdict", "why", "ended_at"
-    )
+    columns = {
+        "failback_id": "job",
+        "registration_id": "pk",
+        "mac": "line__handset__mac",
+        "extension": "line__extension",
+        "result": "verdict",
+        "reason": "why",
+        "finished_at": "ended_at",
+    }
+    source = rows.order_by("pk").values_list(*columns.values())
     sql, params = source.query.sql_with_params()
-    into = "failback_id, registration_id, mac, extension, result, reason, finished_at"
     table = connection.ops.quote_name(FailbackResult._meta.db_table)
     with connection.cursor() as cursor:
         # Only names of our own tables and columns are spliced in.
-        cursor.execute(f"INSERT INTO {table} ({into}) {sql}", params)  # noqa: S608
+        cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {sql}", params)
 
 
 def _set_wishes(job: Failback, now: datetime) -> None:

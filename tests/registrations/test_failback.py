@@ -1,0 +1,366 @@
+"""Bringing handsets home: who is asked, who is left out, and how it ends."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from fleet.models import Line, Server
+from registrations import failback
+from registrations.models import Failback, FailbackResult, Registration, State
+from tests.support.rows import make_group, make_registration, make_site, make_user
+
+pytestmark = pytest.mark.django_db
+
+Result = FailbackResult.Result
+
+
+def results(job: Failback) -> dict[int | None, tuple[str, str]]:
+    rows = job.results.values_list("registration_id", "result", "reason")
+    return {pk: (result, reason) for pk, result, reason in rows}
+
+
+def answer(registration: Registration, result: str) -> None:
+    """What the store writes when an agent has answered a wish."""
+    Registration.objects.filter(pk=registration.pk).update(wish="", lease_token=None)
+    FailbackResult.objects.filter(registration=registration, result=Result.PENDING).update(
+        result=result, seconds=0.25, finished_at=timezone.now()
+    )
+
+
+def test_a_registration_on_the_secondary_is_wished_home_and_due() -> None:
+    registration = make_registration(make_group())
+    job = failback.order({"registrations": [registration.pk]}, make_user("olga"))
+    registration.refresh_from_db()
+    assert registration.wish == "failback"
+    assert registration.wish_by == "olga"
+    assert registration.wish_version == 1
+    assert registration.due_at <= timezone.now()
+    assert results(job) == {registration.pk: (Result.PENDING, "")}
+
+
+def test_scopes_reach_exactly_their_registrations() -> None:
+    ward, lab = make_group("ward"), make_group("lab")
+    north, south = make_site("north"), make_site("south")
+    rows = {
+        (group.name, site.name): make_registration(group, site=site)
+        for group in (ward, lab)
+        for site in (north, south)
+    }
+    one = rows["ward", "north"]
+    scopes: list[tuple[dict[str, Any], set[int]]] = [
+        ({"registrations": [one.pk]}, {one.pk}),
+        ({"group": ward.pk}, {r.pk for (group, _), r in rows.items() if group == "ward"}),
+        ({"site": south.pk}, {r.pk for (_, site), r in rows.items() if site == "south"}),
+        ({"all": True}, {r.pk for r in rows.values()}),
+    ]
+    for scope, expected in scopes:
+        job = failback.order(scope, "olga")
+        assert set(results(job)) == expected
+        assert job.scope == scope
+
+
+@pytest.mark.parametrize(
+    ("scope", "field"),
+    [
+        ({}, "scope"),
+        ({"group": 1, "site": 1}, "scope"),
+        ({"everything": True}, "scope"),
+        ({"registrations": []}, "registrations"),
+        ({"registrations": ["1"]}, "registrations"),
+        ({"registrations": [True]}, "registrations"),
+        ({"registrations": 7}, "registrations"),
+        ({"registrations": [987654]}, "registrations"),
+        ({"registrations": list(range(10_001))}, "registrations"),
+        ({"group": 987654}, "group"),
+        ({"group": "ward"}, "group"),
+        ({"group": None}, "group"),
+        ({"site": 987654}, "site"),
+        ({"all": False}, "all"),
+        ({"all": "yes"}, "all"),
+    ],
+)
+def test_a_scope_that_names_nothing_is_refused_by_field(scope: dict[str, Any], field: str) -> None:
+    with pytest.raises(failback.ScopeError) as wrong:
+        failback.order(scope, "olga")
+    assert wrong.value.field == field
+    assert not Failback.objects.exists()
+
+
+def test_who_is_on_primary_is_already_there_at_once() -> None:
+    registration = make_registration(make_group(), State.PRIMARY)
+    job = failback.order({"all": True}, "olga")
+    registration.refresh_from_db()
+    assert results(job) == {registration.pk: (Result.ALREADY_THERE, "")}
+    assert registration.wish == ""
+    progress = failback.progress(job)
+    assert progress["state"] == "done"
+    assert progress["results"][0]["finished_at"] is not None
+
+
+def test_in_a_fallback_group_home_is_entry_1() -> None:
+    group = make_group(mode="fallback")
+    home = make_registration(group, State.PRIMARY)
+    away = make_registration(group, State.FALLBACK)
+    job = failback.order({"group": group.pk}, "olga")
+    assert results(job)[home.pk][0] == Result.ALREADY_THERE
+    assert results(job)[away.pk][0] == Result.PENDING
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"supervision": Line.Supervision.OFF, "state": State.DISABLED}, "supervision is off"),
+        ({"supervision": Line.Supervision.OBSERVE, "state": State.DISABLED}, "only observed"),
+        ({"state": State.REJECTED}, "Rejected"),
+        ({"state": State.HELD}, "Held back"),
+    ],
+)
+def test_who_cannot_be_asked_is_left_out_with_a_reason(fields: dict[str, Any], word: str) -> None:
+    registration = make_registration(make_group(), **fields)
+    job = failback.order({"all": True}, "olga")
+    result, reason = results(job)[registration.pk]
+    assert result == Result.LEFT_OUT
+    assert word in reason
+    registration.refresh_from_db()
+    assert registration.wish == ""
+
+
+def test_without_a_primary_that_registers_a_handset_is_left_out() -> None:
+    group = make_group()
+    registration = make_registration(group)
+    Server.objects.filter(group=group, priority=1).update(register=False)
+    result, reason = results(failback.order({"all": True}, "olga"))[registration.pk]
+    assert result == Result.LEFT_OUT
+    assert "no primary" in reason
+
+
+def test_a_primary_nobody_has_heard_of_for_long_is_asked_again() -> None:
+    late = timezone.now() - timedelta(minutes=1)
+    registration = make_registration(make_group(), State.PRIMARY, due_at=late)
+    job = failback.order({"all": True}, "olga")
+    assert results(job) == {registration.pk: (Result.PENDING, "")}
+
+
+def test_a_second_job_leaves_out_who_is_already_asked_and_names_the_first() -> None:
+    group = make_group()
+    asked, other = make_registration(group), make_registration(group)
+    first = failback.order({"registrations": [asked.pk]}, "olga")
+    second = failback.order({"all": True}, "omar")
+    assert results(second) == {
+        asked.pk: (Result.LEFT_OUT, f"Already asked home by job {first.pk}."),
+        other.pk: (Result.PENDING, ""),
+    }
+    asked.refresh_from_db()
+    assert (asked.wish_by, asked.wish_version) == ("olga", 1)
+
+
+def test_who_has_answered_can_be_asked_again() -> None:
+    registration = make_registration(make_group())
+    failback.order({"all": True}, "olga")
+    answer(registration, Result.REFUSED)
+    assert results(failback.order({"all": True}, "olga")) == {registration.pk: (Result.PENDING, "")}
+
+
+def test_an_order_is_spread_by_each_groups_cap() -> None:
+    slow = make_group("slow", max_registrations_per_second=10)
+    quick = make_group("quick", max_registrations_per_second=0)
+    slow_rows = [make_registration(slow) for _ in range(11)]
+    quick_rows = [make_registration(quick) for _ in range(11)]
+    failback.order({"all": True}, "olga")
+    due = dict(Registration.objects.values_list("pk", "due_at"))
+    slow_due = [due[r.pk] for r in slow_rows]
+    quick_due = [due[r.pk] for r in quick_rows]
+    assert (max(slow_due) - min(slow_due)).total_seconds() == pytest.approx(1.0, abs=0.01)
+    assert max(quick_due) == min(quick_due)
+
+
+def test_an_order_never_postpones_a_renewal() -> None:
+    group = make_group(max_registrations_per_second=1)
+    soon = timezone.now() + timedelta(seconds=2)
+    rows = [make_registration(group, due_at=soon) for _ in range(10)]
+    failback.order({"all": True}, "olga")
+    assert all(r.due_at <= soon for r in Registration.objects.filter(pk__in=[r.pk for r in rows]))
+
+
+def test_an_agent_at_work_keeps_its_lease() -> None:
+    lease_end = timezone.now() + timedelta(seconds=20)
+    registration = make_registration(make_group(), lease_token=uuid.uuid4(), due_at=lease_end)
+    failback.order({"all": True}, "olga")
+    registration.refresh_from_db()
+    assert registration.due_at == lease_end
+    assert registration.wish == "failback"
+    assert registration.wish_version > 0
+
+
+def test_an_order_costs_the_same_queries_for_one_and_for_many(
+    django_assert_max_num_queries: Any,
+) -> None:
+    group = make_group()
+    for _ in range(30):
+        make_registration(group)
+    with django_assert_max_num_queries(20):
+        failback.order({"group": group.pk}, "olga")
+
+
+def test_progress_tells_of_every_handset_what_became_of_it() -> None:
+    group = make_group()
+    moved, refused, waiting = (make_registration(group) for _ in range(3))
+    off = make_registration(group, State.DISABLED, supervision=Line.Supervision.OFF)
+    job = failback.order({"group": group.pk}, "olga")
+    answer(moved, Result.MOVED)
+    answer(refused, Result.REFUSED)
+    progress = failback.progress(job)
+    assert progress["id"] == job.pk
+    assert progress["state"] == "running"
+    assert progress["scope"] == {"group": group.pk}
+    assert progress["asked_by"] == "olga"
+    assert (progress["total"], progress["done"], progress["failed"]) == (4, 3, 1)
+    by_registration = {r["registration"]: r for r in progress["results"]}
+    assert by_registration[moved.pk]["result"] == "moved"
+    assert by_registration[moved.pk]["seconds"] == 0.25
+    assert by_registration[moved.pk]["mac"] == moved.line.handset.mac
+    assert by_registration[refused.pk]["result"] == "refused"
+    assert by_registration[waiting.pk]["result"] == "pending"
+    assert by_registration[off.pk]["result"] == "left_out"
+    answer(waiting, Result.FAILED)
+    progress = failback.progress(job)
+    assert (progress["state"], progress["done"], progress["failed"]) == ("done", 4, 2)
+    assert progress["finished_at"] is not None
+
+
+def test_cancelling_takes_back_what_nobody_has_begun() -> None:
+    group = make_group()
+    moved, waiting = make_registration(group), make_registration(group)
+    job = failback.order({"all": True}, "olga")
+    answer(moved, Result.MOVED)
+    failback.cancel(job, make_user("omar"))
+    waiting.refresh_from_db()
+    assert waiting.wish == ""
+    assert waiting.wish_version == 2
+    assert results(job)[moved.pk][0] == Result.MOVED
+    assert results(job)[waiting.pk] == (Result.CANCELLED, "Cancelled before its turn.")
+    progress = failback.progress(job)
+    assert progress["state"] == "cancelled"
+    assert progress["cancelled_by"] == "omar"
+
+
+def test_cancelling_waits_for_the_agent_that_is_at_it() -> None:
+    registration = make_registration(make_group(), lease_token=uuid.uuid4())
+    job = failback.cancel(failback.order({"all": True}, "olga"), "omar")
+    assert results(job)[registration.pk][0] == Result.PENDING
+    assert failback.progress(job)["state"] == "running"
+    Registration.objects.filter(pk=registration.pk).update(lease_token=None)
+    failback.settle()
+    assert results(job)[registration.pk][0] == Result.CANCELLED
+    assert failback.progress(job)["state"] == "cancelled"
+
+
+def test_who_came_home_although_cancelled_counts_as_moved() -> None:
+    registration = make_registration(make_group(), lease_token=uuid.uuid4())
+    job = failback.cancel(failback.order({"all": True}, "olga"), "omar")
+    Registration.objects.filter(pk=registration.pk).update(
+        lease_token=None, state=State.PRIMARY, since=timezone.now() + timedelta(seconds=1)
+    )
+    failback.settle()
+    assert results(job)[registration.pk] == (Result.MOVED, "It came home meanwhile.")
+
+
+def test_a_job_that_is_over_cannot_be_cancelled() -> None:
+    registration = make_registration(make_group())
+    job = failback.order({"all": True}, "olga")
+    answer(registration, Result.MOVED)
+    with pytest.raises(failback.FailbackIsOver, match=rf"Failback {job.pk} is done"):
+        failback.cancel(job, "omar")
+    assert failback.progress(job)["state"] == "done"
+
+
+def test_cancelling_one_job_leaves_the_others_wishes_alone() -> None:
+    group = make_group()
+    first_row, second_row = make_registration(group), make_registration(group)
+    first = failback.order({"registrations": [first_row.pk]}, "olga")
+    second = failback.order({"all": True}, "omar")
+    failback.cancel(second, "omar")
+    first_row.refresh_from_db()
+    assert first_row.wish == "failback"
+    assert results(first)[first_row.pk][0] == Result.PENDING
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"wish": "resume"}, "changed"),
+        ({"wish": ""}, "changed"),
+    ],
+)
+def test_a_wish_that_was_overwritten_does_not_wait_for_ever(
+    change: dict[str, Any], word: str
+) -> None:
+    registration = make_registration(make_group())
+    job = failback.order({"all": True}, "olga")
+    Registration.objects.filter(pk=registration.pk).update(**change)
+    assert failback.settle() == 1
+    result, reason = results(job)[registration.pk]
+    assert result == Result.LEFT_OUT
+    assert word in reason
+    assert failback.progress(job)["state"] == "done"
+
+
+def test_a_line_switched_off_does_not_wait_for_ever() -> None:
+    registration = make_registration(make_group())
+    job = failback.order({"all": True}, "olga")
+    Line.objects.filter(pk=registration.line_id).update(supervision=Line.Supervision.OFF)
+    failback.settle()
+    result, reason = results(job)[registration.pk]
+    assert (result, reason) == (Result.LEFT_OUT, "Its supervision was changed meanwhile.")
+
+
+def test_a_deleted_handset_does_not_wait_for_ever_and_stays_in_the_job() -> None:
+    registration = make_registration(make_group())
+    mac = registration.line.handset.mac
+    job = failback.order({"all": True}, "olga")
+    registration.line.handset.delete()
+    failback.settle()
+    assert results(job) == {None: (Result.LEFT_OUT, "It was deleted meanwhile.")}
+    assert failback.progress(job)["results"][0]["mac"] == mac
+
+
+def test_settling_leaves_alone_who_still_waits() -> None:
+    registration = make_registration(make_group())
+    job = failback.order({"all": True}, "olga")
+    assert failback.settle() == 0
+    assert results(job)[registration.pk][0] == Result.PENDING
+
+
+def test_scopes_have_words() -> None:
+    group, site = make_group("Ward 4"), make_site("north")
+    scopes = [
+        {"group": group.pk},
+        {"site": site.pk},
+        {"registrations": [1]},
+        {"registrations": [1, 2]},
+        {"all": True},
+        {"group": 987654},
+    ]
+    assert failback.scope_words(scopes) == [
+        "Group Ward 4",
+        "Site north",
+        "1 handset",
+        "2 handsets",
+        "All handsets",
+        "Group that was deleted",
+    ]
+
+
+def test_jobs_and_their_sums_come_in_one_query(django_assert_num_queries: Any) -> None:
+    group = make_group()
+    for _ in range(5):
+        make_registration(group)
+    for _ in range(3):
+        failback.order({"all": True}, "olga")
+    with django_assert_num_queries(1):
+        shown = [failback.overview(job) for job in failback.jobs()]
+    assert [job["total"] for job in shown] == [5, 5, 5]
+    assert [job["state"] for job in shown] == ["done", "done", "running"]
