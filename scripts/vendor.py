@@ -47,9 +47,7 @@ def sprite(icons: Path, names: list[str]) -> str:
         paths = "".join(line.strip() for line in body.splitlines())
         symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{paths}</symbol>')
     head = "<!-- Tabler Icons, MIT licence: see LICENSE beside this file -->"
-    return (
-        f'{head}\n<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n"
-    )
+    return f'{head}\n<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n"
 
 
 def main() -> None:

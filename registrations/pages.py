@@ -1,0 +1,227 @@
+"""What list pages need around a query: paging, sorting, filter chips, the scope of an order.
+
+Works on querysets and query strings only; what is counted and shown comes from `queries`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, F, QuerySet
+from django.http import QueryDict
+
+from fleet.models import Line, Site
+from registrations import queries
+from registrations.models import FailbackResult, Registration, State
+from registrations.templatetags.rollcall import mac, state_label, zone_of
+
+PAGE_SIZES = (50, 100, 200)
+
+HANDSET_SORTS = {
+    "name": "line__handset__name",
+    "extension": "line__extension",
+    "state": "shown_state",
+    "server": "server__address",
+    "group": "group__name",
+    "site": "site__name",
+    "since": "shown_since",
+    "next": "next_attempt_at",
+}
+
+
+def page_of(rows: QuerySet[Any], params: QueryDict) -> Page[Any]:
+    """One page of `rows`; a page or size that does not exist is the nearest that does."""
+    wanted = params.get("size", "")
+    size = int(wanted) if wanted.isdecimal() and int(wanted) in PAGE_SIZES else PAGE_SIZES[0]
+    return Paginator(rows, size).get_page(params.get("page"))
+
+
+def sorted_by(rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
+    """`rows` in the order of one column (`-` before its name: downwards), ties by id."""
+    field = HANDSET_SORTS.get(sort.removeprefix("-"))
+    if field is None:
+        return rows.order_by("line__handset__name", "pk")
+    down = sort.startswith("-")
+    column = F(field).desc(nulls_last=True) if down else F(field).asc(nulls_last=True)
+    return rows.order_by(column, "-pk" if down else "pk")
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One active filter: what it says, and the query string without it."""
+
+    field: str
+    value: str
+    without: str
+
+
+LABELS = {
+    "q": "Search",
+    "mac": "MAC",
+    "since": "Since",
+    "until": "Until",
+    "registration": "Registration",
+}
+
+
+def chips(params: QueryDict, names: Mapping[str, Mapping[str, str]]) -> list[Chip]:
+    """The active filters of a page. `names` gives a word per field and value, where one exists."""
+    found = []
+    for field in names:
+        for value in params.getlist(field):
+            if not value:
+                continue
+            rest = params.copy()
+            rest.setlist(field, [other for other in params.getlist(field) if other != value])
+            rest.pop("page", None)
+            word = names[field].get(value, value)
+            found.append(Chip(LABELS.get(field, field.capitalize()), word, rest.urlencode()))
+    return found
+
+
+def state_names() -> dict[str, str]:
+    return {value: str(label) for value, label in State.choices}
+
+
+def with_offsets(params: QueryDict, zone: str) -> QueryDict:
+    """`params` with `since` and `until` as instants: a bare local time is meant in `zone`."""
+    made = params.copy()
+    for field in ("since", "until"):
+        try:
+            at = datetime.fromisoformat(params.get(field, ""))
+        except ValueError:
+            continue
+        made[field] = (at if at.tzinfo else at.replace(tzinfo=zone_of(zone))).isoformat()
+    return made
+
+
+def local_input(value: str, zone: str) -> str:
+    """An instant as a datetime-local field takes it, in `zone`; '' where there is none."""
+    try:
+        return datetime.fromisoformat(value).astimezone(zone_of(zone)).strftime("%Y-%m-%dT%H:%M")
+    except ValueError:
+        return ""
+
+
+def zones() -> dict[str, str]:
+    """The time zone of each site by its name, for rows that carry names only."""
+    return dict(Site.objects.values_list("name", "time_zone"))
+
+
+def common_zone(by_site: Mapping[str, str]) -> str:
+    """The zone of the whole fleet where all sites share one, else UTC."""
+    found = set(by_site.values())
+    return found.pop() if len(found) == 1 else "UTC"
+
+
+def matching(query: str, now: datetime) -> QuerySet[Registration]:
+    """The registrations of a page's filter, given as its query string; none for a wrong filter."""
+    filtered = queries.RegistrationFilter(QueryDict(query), queries.registrations(now))
+    return filtered.qs if filtered.is_valid() else filtered.queryset.none()
+
+
+def scope_of(params: QueryDict, now: datetime) -> dict[str, Any]:
+    """The scope of an order (design: failbacks) from a page's fields.
+
+    `match` is the query string of the handset list: "all that match". A filter by nothing, by one
+    group or by one site becomes that scope, so that it says what was meant.
+    """
+    if "match" in params:
+        return _matched_scope(params["match"], now)
+    for field in ("group", "site"):
+        if params.get(field, "").isdecimal():
+            return {field: int(params[field])}
+    return {"registrations": [int(i) for i in params.getlist("registrations") if i.isdecimal()]}
+
+
+def _matched_scope(query: str, now: datetime) -> dict[str, Any]:
+    filters = queries.RegistrationFilter.base_filters
+    active = [(f, v) for f, vs in QueryDict(query).lists() if f in filters for v in vs if v]
+    if not active:
+        return {"all": True}
+    if len(active) == 1 and active[0][0] in ("group", "site") and active[0][1].isdecimal():
+        return {active[0][0]: int(active[0][1])}
+    return {"registrations": list(matching(query, now).order_by("pk").values_list("pk", flat=True))}
+
+
+def in_scope(scope: Mapping[str, Any], now: datetime) -> QuerySet[Registration]:
+    rows = queries.registrations(now)
+    if "registrations" in scope:
+        return rows.filter(pk__in=scope["registrations"])
+    return rows if "all" in scope else rows.filter(**scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Whom an order would touch, as its dialog names it."""
+
+    total: int
+    asked: int
+    already: int
+    left_out: int
+    lanes: list[tuple[str, str, int]]
+    """(group, state and server, how many) of those asked home."""
+    examples: list[str]
+    more: int
+    """How many of those asked home the examples do not name."""
+
+
+def preview(scope: Mapping[str, Any], now: datetime) -> Preview:
+    """Count whom bringing `scope` home would touch, in two queries."""
+    rows = in_scope(scope, now)
+    supervised = Line.Supervision.REGISTER
+    fields = ("group__name", "shown_state", "server__name", "server__address", "server__port")
+    counted = rows.order_by().values(*fields, "line__supervision").annotate(n=Count("pk"))
+    sums: Counter[str] = Counter()
+    lanes: Counter[tuple[str, str]] = Counter()
+    for found in counted:
+        state = found["shown_state"]
+        if found["line__supervision"] != supervised or state == State.HELD:
+            sums["left_out"] += found["n"]
+        elif state == State.PRIMARY:
+            sums["already"] += found["n"]
+        else:
+            sums["asked"] += found["n"]
+            lanes[found["group__name"], _where(found)] += found["n"]
+    asked = rows.filter(line__supervision=supervised).exclude(
+        shown_state__in=(State.PRIMARY, State.HELD)
+    )
+    examples = [
+        f"{r.line.handset.name or mac(r.line.handset.mac)} ({r.line.extension})"
+        for r in asked.order_by("line__handset__name", "pk")[:8]
+    ]
+    ordered = [(group, where, n) for (group, where), n in sorted(lanes.items())]
+    return Preview(
+        total=sum(sums.values()),
+        asked=sums["asked"],
+        already=sums["already"],
+        left_out=sums["left_out"],
+        lanes=ordered,
+        examples=examples,
+        more=sums["asked"] - len(examples),
+    )
+
+
+def _where(found: Mapping[str, Any]) -> str:
+    word = state_label(found["shown_state"])
+    if not found["server__address"]:
+        return word
+    name = found["server__name"] or f"{found['server__address']}:{found['server__port']}"
+    return f"{word}, {name}"
+
+
+def scope_fields(params: QueryDict) -> list[tuple[str, str]]:
+    """The hidden fields that carry a scope from its dialog to the order."""
+    wanted = ("match",) if "match" in params else ("group", "site", "registrations")
+    return [(name, value) for name in wanted for value in params.getlist(name)]
+
+
+def result_counts(failback_id: int) -> list[tuple[str, str, int]]:
+    """How many of a job's handsets came to each result: (result, word, how many)."""
+    counted = FailbackResult.objects.filter(failback=failback_id).order_by()
+    found = dict(counted.values_list("result").annotate(n=Count("pk")))
+    words = FailbackResult.Result.choices
+    return [(result, str(word), found[result]) for result, word in words if result in found]

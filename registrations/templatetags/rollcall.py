@@ -1,0 +1,260 @@
+"""How single facts look: icons, states, times. A fact here looks the same on every page.
+
+Times are written by the server in full (so a page reads right without scripts) and kept current in
+the browser by static/rollcall/times.js, which reads the same attributes.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from registrations.models import State
+
+register = template.Library()
+
+STATE_ICONS = {
+    "primary": "circle-check",
+    "secondary": "switch-horizontal",
+    "fallback": "lifebuoy",
+    "registering": "loader-2",
+    "unregistered": "phone-off",
+    "rejected": "shield-x",
+    "held": "hand-stop",
+    "unknown": "help-circle",
+    "disabled": "circle-off",
+    "silent": "ear-off",
+    "up": "activity-heartbeat",
+    "pending": "clock",
+    "moved": "home-check",
+    "already_there": "circle-check",
+    "refused": "shield-x",
+    "failed": "circle-x",
+    "left_out": "circle-off",
+    "cancelled": "ban",
+}
+"""By state, server condition or failback result: every colour comes with a shape."""
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """One drawing of the sprite, hidden from screen readers: a word always stands beside it."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        extra,
+        static("vendor/icons/sprite.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state_icon(state: str) -> SafeString:
+    """The icon of a state, a server's condition or a failback result."""
+    return icon(STATE_ICONS.get(state, "help-circle"), "state-icon")
+
+
+@register.simple_tag
+def chip(state: str, word: str = "", silent: bool = False) -> SafeString:
+    """A state as colour, icon and word. `silent`: its server does not answer."""
+    kind = f"{state}_silent" if silent else state
+    return format_html(
+        '<span class="chip" data-state="{}">{}<span>{}</span></span>',
+        kind,
+        icon(STATE_ICONS["silent" if silent else state], "state-icon"),
+        word or short_word(state, silent),
+    )
+
+
+def short_word(state: str, silent: bool = False) -> str:
+    """The words of a state without its times: `On primary, server silent`."""
+    word = str(State(state).label) if state in State.values else state.replace("_", " ")
+    return f"{word}, server silent" if silent else word
+
+
+@register.filter
+def state_label(state: str) -> str:
+    return short_word(state.removesuffix("_silent"), state.endswith("_silent"))
+
+
+@register.filter
+def mac(value: str) -> str:
+    """`00907a000001` as `00:90:7a:00:00:01`."""
+    return ":".join(value[i : i + 2] for i in range(0, len(value), 2))
+
+
+@register.filter
+def get(mapping: dict[Any, Any], key: Any) -> Any:
+    return mapping.get(key, "")
+
+
+def parsed(value: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) and value else value or None
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A site's zone; UTC where the name is unknown to this machine."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _time(kind: str, at: datetime, zone: str, words: str) -> SafeString:
+    iso = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return format_html(
+        '<time data-time="{}" data-zone="{}" datetime="{}" title="{}">{}</time>',
+        kind,
+        zone,
+        iso,
+        at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        words,
+    )
+
+
+def span(seconds: float) -> str:
+    """A duration in two units at most: `42 s`, `3 min`, `2 h 05 min`, `3 d 4 h`."""
+    whole = int(abs(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+@register.filter
+def took(seconds: float | None) -> str:
+    """How long something lasted: `0.4 s`, `12 s`, `3 min`."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds < 10 else span(seconds)
+
+
+@register.simple_tag
+def age(value: datetime | str | None, zone: str = "UTC", never: str = "never") -> SafeString | str:
+    """How long ago: `3 min ago`, counting on in the browser."""
+    at = parsed(value)
+    if at is None:
+        return never
+    return _time("age", at, zone, f"{span((datetime.now(UTC) - at).total_seconds())} ago")
+
+
+@register.simple_tag
+def lasting(value: datetime | str | None, zone: str = "UTC") -> SafeString | str:
+    """For how long already: `3 min`."""
+    at = parsed(value)
+    if at is None:
+        return "–"
+    return _time("lasting", at, zone, span((datetime.now(UTC) - at).total_seconds()))
+
+
+@register.simple_tag
+def countdown(value: datetime | str | None, zone: str = "UTC") -> SafeString | str:
+    """How long still: `in 0:42`, `now`, counting down in the browser."""
+    at = parsed(value)
+    if at is None:
+        return "–"
+    left = int((at - datetime.now(UTC)).total_seconds())
+    words = "now" if left <= 0 else f"in {left // 60}:{left % 60:02d}"
+    return _time("countdown", at, zone, words if left < 3600 else f"in {span(left)}")
+
+
+@register.simple_tag
+def clock(value: datetime | str | None, zone: str = "UTC") -> SafeString | str:
+    """When, in the site's zone: `14:02:11`, with the day where that is not today."""
+    at = parsed(value)
+    if at is None:
+        return "–"
+    local, today = at.astimezone(zone_of(zone)), datetime.now(zone_of(zone)).date()
+    return _time(
+        "clock",
+        at,
+        zone,
+        local.strftime("%H:%M:%S" if local.date() == today else "%-d %b %H:%M:%S"),
+    )
+
+
+BAR_ORDER = (
+    "primary",
+    "primary_silent",
+    "secondary",
+    "secondary_silent",
+    "fallback",
+    "fallback_silent",
+    "registering",
+    "held",
+    "unregistered",
+    "rejected",
+    "unknown",
+    "disabled",
+)
+"""From well to not at all: the order of tiles and of a bar's pieces, everywhere."""
+
+HELD_STATES = BAR_ORDER[:6]
+ALWAYS_TILED = ("primary", "secondary", "fallback", "registering", "unregistered", "rejected")
+
+
+def _drawn(counts: Iterable[tuple[str, int]], total: int, extra: str) -> SafeString:
+    pieces, at = [], 0.0
+    for state, count in counts:
+        width = 100 * count / total if total else 0
+        pieces.append((state, f"{at:.3f}", f"{width:.3f}"))
+        at += width
+    return format_html(
+        '<svg class="bar {}" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        "{}</svg>",
+        extra,
+        format_html_join(
+            "", '<rect data-state="{}" x="{}" width="{}" y="0" height="8"></rect>', pieces
+        ),
+    )
+
+
+@register.simple_tag
+def bar(states: dict[str, int], total: int, extra: str = "") -> SafeString:
+    """Counts as one bar out of `total`. Its pieces carry numbers as attributes: no inline style."""
+    return _drawn(((state, states.get(state, 0)) for state in BAR_ORDER), total, extra)
+
+
+@register.simple_tag
+def job_bar(kinds: list[tuple[str, str, int]], total: int) -> SafeString:
+    """A job's results as one bar; who waits is the bar's empty part."""
+    return _drawn(((kind, n) for kind, _, n in kinds if kind != "pending"), total, "tall")
+
+
+@register.filter
+def held_only(states: dict[str, int]) -> dict[str, int]:
+    """The counts of those a server holds."""
+    return {state: states[state] for state in HELD_STATES}
+
+
+@register.filter
+def tiles(states: dict[str, int]) -> list[dict[str, Any]]:
+    """One tile per state: words, count, filter, and whether it hides while nobody is in it."""
+    made = []
+    for state in BAR_ORDER:
+        plain, silent = state.removesuffix("_silent"), state.endswith("_silent")
+        bound = f"{plain}_silent" in states
+        query = f"state={plain}" + (f"&silent={str(silent).lower()}" if bound else "")
+        made.append(
+            {
+                "state": state,
+                "word": short_word(plain, silent),
+                "count": states[state],
+                "query": query,
+                "hidden": not states[state] and state not in ALWAYS_TILED,
+            }
+        )
+    return made
+
+
+@register.filter
+def homeless(states: dict[str, int]) -> list[tuple[str, int]]:
+    """The states without a server that have anyone in them."""
+    return [(s, states[s]) for s in BAR_ORDER[6:] if states[s]]

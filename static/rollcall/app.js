@@ -1,0 +1,37 @@
+// What every page needs: times, keyboard, menus, dialogs, theme, and the live fleet.
+
+import "./times.js";
+import "./keyboard.js";
+import "./selection.js";
+import "./fleet.js";
+
+function markTheme() {
+  const chosen = document.documentElement.dataset.themeChoice;
+  for (const button of document.querySelectorAll("[data-theme-choice]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const theme = event.target.closest("button[data-theme-choice]");
+  if (theme) {
+    localStorage.setItem("theme", theme.dataset.themeChoice);
+    dispatchEvent(new Event("rollcall:theme"));
+    markTheme();
+  }
+  const opener = event.target.closest("[data-open]");
+  if (opener) document.querySelector(opener.dataset.open).showModal();
+  if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
+  if (event.target instanceof HTMLDialogElement) event.target.close();
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target) || theme) menu.open = false;
+  }
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target?.id === "dialog") event.detail.target.showModal();
+});
+document.addEventListener("htmx:beforeHistorySave", () => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+});
+markTheme();

@@ -1,0 +1,220 @@
+// The live fleet on the page: what the socket says becomes rows, tiles, lanes and the list of
+// changes. Rows are patched where they stand and never sorted anew under the cursor.
+
+import * as live from "./live.js";
+import { put, span, time } from "./times.js";
+
+const sprite = document.querySelector(".rail use")?.getAttribute("href").split("#")[0];
+const ICONS = {
+  primary: "circle-check", secondary: "switch-horizontal", fallback: "lifebuoy", registering: "loader-2",
+  unregistered: "phone-off", rejected: "shield-x", held: "hand-stop", unknown: "help-circle",
+  disabled: "circle-off", silent: "ear-off", up: "activity-heartbeat",
+};
+const WORDS = {
+  primary: "On primary", secondary: "On secondary", fallback: "On fallback", registering: "Registering",
+  unregistered: "Unregistered", rejected: "Rejected", held: "Held back", unknown: "Unknown", disabled: "Off",
+};
+const ORDER = [
+  "primary", "primary_silent", "secondary", "secondary_silent", "fallback", "fallback_silent",
+  "registering", "held", "unregistered", "rejected", "unknown", "disabled",
+];
+const ALWAYS = new Set(["primary", "secondary", "fallback", "registering", "unregistered", "rejected"]);
+
+const word = (key) => (key.endsWith("_silent") ? `${WORDS[key.slice(0, -7)]}, server silent` : WORDS[key] || key);
+const iconOf = (key) => ICONS[key.endsWith("_silent") ? "silent" : key] || "help-circle";
+
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon state-icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `${sprite}#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+function setIcon(place, key) {
+  place.querySelector(".state-icon use")?.setAttribute("href", `${sprite}#${iconOf(key)}`);
+}
+
+function setText(place, text) {
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+function chip(key, words, className = "chip") {
+  const made = element("span", className, icon(iconOf(key)), element("span", "", words));
+  made.dataset.state = key;
+  return made;
+}
+
+function flash(place) {
+  place.classList.remove("arrive");
+  void place.offsetWidth;
+  place.classList.add("arrive");
+}
+
+// ---- Rows ------------------------------------------------------------------------------------
+
+function showRow(row) {
+  for (const place of document.querySelectorAll(`[data-registration-id="${row.id}"]`)) {
+    const zone = place.dataset.zone || "UTC";
+    const key = row.silent ? `${row.state}_silent` : row.state;
+    const part = (name) => place.querySelector(`[data-part="${name}"]`);
+    const state = part("state");
+    const situation = place.querySelector(".situation");
+    const before = state?.firstElementChild?.dataset.state ?? situation?.dataset.state;
+    if (before !== undefined && before !== key) flash(place);
+    if (state && before !== key) state.replaceChildren(chip(key, word(key)));
+    if (situation) {
+      situation.dataset.state = key;
+      setIcon(situation, key);
+      setText(situation.querySelector("[data-field=state_word]"), row.state_word);
+      setText(situation.querySelector("[data-field=reason]"), row.reason || "No reason was given.");
+      setText(place.querySelector("[data-field=last_answer]"), row.last_answer || "none yet");
+      if (before !== key || place.dataset.server !== undefined) reloadPart(place, row);
+    }
+    setText(place.querySelector("[data-field=server_name]"), row.server_name || "–");
+    put(part("since"), "lasting", row.since, zone);
+    put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
+    put(part("next-clock"), "clock", row.next_attempt_at, zone);
+    put(part("expires"), "countdown", row.expires_at, zone, "No binding");
+    put(part("heard"), "age", row.heard_at, zone, "never");
+  }
+}
+
+// A move changes sentences that only the server words: fetch the page anew and take its middle.
+let reloading = false;
+async function reloadPart() {
+  if (reloading) return;
+  reloading = true;
+  await window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+  reloading = false;
+}
+
+// ---- Summary ---------------------------------------------------------------------------------
+
+function showBar(svg, states, total, keys = ORDER) {
+  let at = 0;
+  for (const rect of svg.querySelectorAll("rect")) {
+    const key = rect.dataset.state;
+    const width = total && keys.includes(key) ? (100 * (states[key] || 0)) / total : 0;
+    rect.setAttribute("x", at.toFixed(3));
+    rect.setAttribute("width", width.toFixed(3));
+    at += width;
+  }
+}
+
+function showStates(summary) {
+  const section = document.querySelector("#states");
+  if (!section) return;
+  showBar(section.querySelector(".bar"), summary.states, summary.total);
+  for (const tile of section.querySelectorAll("[data-tile]")) {
+    const count = summary.states[tile.dataset.tile] || 0;
+    setText(tile.querySelector(".tile-count"), String(count));
+    tile.classList.toggle("none", !count);
+    tile.hidden = !count && !ALWAYS.has(tile.dataset.tile);
+  }
+}
+
+function showLane(server, total) {
+  for (const lane of document.querySelectorAll(`.lane[data-server-id="${server.id}"]`)) {
+    showBar(lane.querySelector(".bar"), server.states, total, ORDER.slice(0, 6));
+    setText(lane.querySelector("[data-lane-held]"), String(server.held));
+    lane.querySelector(".lane-health").replaceChildren(chip(server.condition, server.word));
+  }
+  const row = document.querySelector(`[data-server-row="${server.id}"] .chip`);
+  row?.replaceWith(chip(server.condition, server.word));
+}
+
+function showGroup(group) {
+  for (const card of document.querySelectorAll(`[data-group-id="${group.id}"]`)) {
+    setText(card.querySelector("[data-group-total]"), String(group.total));
+    const foot = card.querySelector("[data-homeless]");
+    const without = ORDER.slice(6).filter((key) => group.states[key]);
+    foot.hidden = !without.length;
+    foot.replaceChildren(
+      ...without.map((key) => {
+        const link = element("a", "", chip(key, `${group.states[key]} ${word(key).toLowerCase()}`, "chip bare"));
+        link.href = `/handsets/?group=${group.id}&state=${key}`;
+        return link;
+      }),
+    );
+  }
+  for (const server of group.servers) showLane(server, group.total);
+}
+
+function showSummary(summary) {
+  setText(document.querySelector("[data-summary=headline]"), summary.headline);
+  put(document.querySelector("[data-summary=as_of]"), "age", summary.as_of, "UTC");
+  showStates(summary);
+  summary.groups.forEach(showGroup);
+  const { states } = summary;
+  const trouble = Object.keys(states).reduce(
+    (sum, key) => sum + (/_silent$|^(unregistered|rejected|unknown)$/.test(key) ? states[key] : 0), 0,
+  );
+  showTrouble(trouble, states.secondary + states.fallback);
+}
+
+const title = document.title;
+const mark = document.querySelector("link[rel=icon]");
+const calm = mark?.getAttribute("href");
+let troubled = 0;
+let stale = false;
+
+function showTrouble(count, away) {
+  troubled = count || away;
+  document.title = stale ? `(?) ${title}` : troubled ? `(${troubled}) ${title}` : title;
+  mark?.setAttribute("href", stale || count ? mark.dataset.trouble : calm);
+}
+
+// ---- Changes ---------------------------------------------------------------------------------
+
+function sentence(change) {
+  const parts = [change.cause_word];
+  if (change.from.server && change.from.server !== change.to.server) parts.push(` from ${change.from.server}`);
+  if (change.seconds !== null) {
+    parts.push(`, took ${change.seconds < 10 ? `${change.seconds.toFixed(1)} s` : span(change.seconds)}`);
+  }
+  if (change.reason) parts.push(`. ${change.reason}`);
+  if (change.asked_by) parts.push(` Asked by ${change.asked_by}.`);
+  return parts.join("");
+}
+
+function changeItem(change, zones) {
+  const link = element("a", "strong link", change.name || change.extension);
+  link.href = `/handsets/mac/${change.mac}/`;
+  const where = change.to.server ? `, ${change.to.server}` : "";
+  const what = element("span", "soft", `${word(change.to.state)}${where}`);
+  const state = element("span", "", icon(iconOf(change.to.state)));
+  state.dataset.state = change.to.state;
+  const body = element("div", "change-what", element("div", "", link, " ", what), element("div", "sub", sentence(change)));
+  const item = element("li", "change", state, body, time("clock", change.at, zones[change.site] || "UTC"));
+  item.dataset.transitionId = change.id;
+  return item;
+}
+
+function showChanges(changes, arriving) {
+  const feed = document.querySelector("[data-live-feed]");
+  if (!feed) return;
+  const { liveFeed: about, limit } = feed.dataset;
+  const zones = JSON.parse(document.querySelector("#zones")?.textContent || "{}");
+  const known = new Set([...feed.children].map((item) => item.dataset.transitionId));
+  const fresh = changes
+    .filter((c) => !known.has(String(c.id)) && (about === "all" || c.group === about || c.mac === about))
+    .sort((a, b) => a.id - b.id)
+    .slice(-Number(limit));
+  for (const change of fresh) {
+    const item = changeItem(change, zones);
+    feed.prepend(item);
+    if (arriving) flash(item);
+  }
+  while (feed.children.length > Number(limit)) feed.lastElementChild.remove();
+  if (feed.children.length) document.querySelector("#no-changes")?.remove();
+}
