@@ -262,9 +262,10 @@ def test_the_heartbeat_says_when_each_worker_was_heard_and_who_is_late(
 ) -> None:
     async def run() -> None:
         async with browser(web, token) as seen:
-            await seen.take()
+            await seen.watch([])
+            await seen.settled()
             live.beat("worker-1", "main", 3)
-            await seen.until(lambda: seen.heartbeat["workers"])
+            await seen.until(lambda: seen.heartbeat["workers"], 1)
             told = seen.heartbeat["workers"][0]
             assert (told["name"], told["site"], told["late"]) == ("worker-1", "main", False)
             assert seen.heartbeat["redis"] is True and seen.heartbeat["database"] is True
@@ -341,6 +342,7 @@ def test_a_dead_redis_is_told_and_its_return_brings_a_snapshot(
         child.kill()
 
 
+@pytest.mark.urls("registrations.health")
 def test_a_worker_that_beats_is_found_by_readiness(redis_server: str, client: Client) -> None:
     assert client.get("/healthz").json() == {"status": "alive"}
     before = client.get("/readyz")
@@ -356,6 +358,7 @@ def test_a_worker_that_beats_is_found_by_readiness(redis_server: str, client: Cl
         assert 0 < server.ttl("rollcall:worker:worker-1") <= 10
 
 
+@pytest.mark.urls("registrations.health")
 def test_readiness_without_redis_is_no_error_page(client: Client, settings: Any) -> None:
     settings.REDIS_URL = "unix:///nowhere/redis.sock"
     answer = client.get("/readyz")

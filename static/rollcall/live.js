@@ -1,0 +1,275 @@
+// The page's one live socket (/ws/live/): what it watches, what it hears, and how old that is.
+//
+//   import * as live from "./live.js";
+//   const stop = live.watch({ summary: true, history: true }, {
+//     row(row, { before, moved, element }) {},   // one call per row and element on the page
+//     gone(id) {},                               // that registration no longer exists
+//     summary(summary) {},
+//     transitions(list, { fresh }) {},           // newest first; fresh: false for a snapshot's
+//     heartbeat(heartbeat) {},
+//     status(status, sentence) {},               // "connecting" "live" "worker-silent" "stale"
+//   });
+//
+// Rows are those of the page: every [data-registration-id], read again after each htmx swap; pass
+// { rows: [ids] } for more. Inside such an element each [data-field] gets that field of the row.
+// document.body.dataset.live holds the status, and #live-banner says what is wrong since when.
+
+const SILENCE = 10_000; // ms without a message: the connection is dead, whatever the browser says
+const PATIENCE = 2_000; // ms a reconnection may take unsaid
+const HUB_YOUNG = 5_000; // ms in which a new hub need not have heard a worker
+const MOST_ROWS = 1000;
+
+const watchers = new Set();
+const known = new Map();
+let socket = null;
+let hub = "";
+let seq = 0;
+let synced = false;
+let sent = "";
+let tries = 0;
+let retry = 0;
+let heardAt = Date.now();
+let lostAt = 0;
+let heartbeat = null;
+let loggedOut = false;
+let status = "connecting";
+
+export function watch(wanted, handlers = {}) {
+  const watcher = { wanted, handlers };
+  watchers.add(watcher);
+  if (socket === null && !retry) connect();
+  else ask();
+  return () => {
+    watchers.delete(watcher);
+    ask();
+  };
+}
+
+function elements(root = document) {
+  return root.querySelectorAll("[data-registration-id]");
+}
+
+function wanted() {
+  const rows = new Set();
+  let summary = false;
+  let history = false;
+  for (const element of elements()) rows.add(Number(element.dataset.registrationId));
+  for (const { wanted: wish } of watchers) {
+    for (const id of wish.rows ?? []) rows.add(Number(id));
+    summary ||= Boolean(wish.summary);
+    history ||= Boolean(wish.history);
+  }
+  const ids = [...rows].filter((id) => id > 0).sort((a, b) => a - b);
+  return { rows: ids.slice(0, MOST_ROWS), summary, history };
+}
+
+// Asks for what the page shows now; `again` also when that is what was asked last (a gap).
+function ask(again = false) {
+  if (socket?.readyState !== WebSocket.OPEN) return;
+  const text = JSON.stringify({ watch: wanted() });
+  if (text === sent && !again) return;
+  sent = text;
+  synced = false;
+  socket.send(text);
+}
+
+function connect() {
+  retry = 0;
+  const opening = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/live/`);
+  socket = opening;
+  hub = sent = "";
+  seq = 0;
+  synced = false;
+  let opened = false;
+  opening.addEventListener("open", () => {
+    opened = true;
+    ask();
+  });
+  opening.addEventListener("message", (event) => {
+    if (socket === opening) hear(JSON.parse(event.data));
+  });
+  opening.addEventListener("close", (event) => {
+    if (socket !== opening) return;
+    if (!opened || event.code === 4401) askWhetherLoggedOut();
+    reconnect();
+  });
+}
+
+function reconnect() {
+  lostAt ||= Date.now();
+  socket = null;
+  if (retry) return;
+  const most = Math.min(15_000, 500 * 2 ** tries++);
+  retry = setTimeout(connect, most * (0.5 + Math.random() / 2));
+}
+
+// Drops a connection that says nothing any more, without waiting for its close handshake.
+function abandon() {
+  const dead = socket;
+  reconnect();
+  dead?.close();
+}
+
+// A refused socket looks like a broken one; the page itself tells whether the log-in has ended.
+async function askWhetherLoggedOut() {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual", cache: "no-store" });
+    loggedOut = answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403;
+  } catch {
+    loggedOut = false; // The server is out of reach, which the banner says already.
+  }
+  judge();
+}
+
+function hear(message) {
+  heardAt = Date.now();
+  lostAt = 0;
+  const follows = (hub === "" || hub === message.hub) && message.seq === seq + 1;
+  hub = message.hub;
+  seq = message.seq;
+  loggedOut = false;
+  if (!follows) ask(true);
+  if (message.type === "heartbeat") {
+    heartbeat = message;
+    tell("heartbeat", message);
+  } else if (message.type === "snapshot" && follows) {
+    synced = true;
+    tries = 0;
+    take(message, false);
+  } else if (message.type === "delta" && synced) {
+    take(message, true);
+  }
+  judge();
+}
+
+function take(message, fresh) {
+  for (const row of message.rows) show(row);
+  for (const id of message.gone ?? []) {
+    known.delete(id);
+    for (const element of find(id)) element.classList.add("is-gone");
+    tell("gone", id);
+  }
+  if (message.summary) tell("summary", message.summary);
+  if (message.transitions) tell("transitions", message.transitions, { fresh });
+}
+
+function find(id) {
+  return document.querySelectorAll(`[data-registration-id="${Number(id)}"]`);
+}
+
+function show(row) {
+  const before = known.get(row.id);
+  known.set(row.id, row);
+  const moved = before !== undefined && (before.state !== row.state || before.server?.id !== row.server?.id);
+  for (const element of find(row.id)) {
+    patch(element, row);
+    if (moved) flash(element);
+    tell("row", row, { before, moved, element });
+  }
+}
+
+function patch(element, row) {
+  if (element.dataset.state !== undefined) element.dataset.state = row.silent ? `${row.state}_silent` : row.state;
+  for (const place of element.querySelectorAll("[data-field]")) {
+    const value = place.dataset.field.split(".").reduce((part, name) => part?.[name], row);
+    const text = value === null || value === undefined || value === "" ? "–" : String(value);
+    if (place instanceof HTMLTimeElement && value) place.dateTime = text;
+    else if (place.textContent !== text) place.textContent = text;
+  }
+}
+
+function flash(element) {
+  element.classList.remove("arrive");
+  void element.offsetWidth; // Without a layout between, the animation would not start again.
+  element.classList.add("arrive");
+}
+
+function tell(name, ...given) {
+  for (const { handlers } of watchers) {
+    try {
+      handlers[name]?.(...given);
+    } catch (error) {
+      reportError(error); // One part of the page must not keep the others from the news.
+    }
+  }
+}
+
+function clock(at) {
+  return new Date(at).toLocaleTimeString("en-GB");
+}
+
+function silentWorkers() {
+  if (!heartbeat.redis) {
+    return `Redis is out of reach since ${clock(heartbeat.redis_since)}: no worker can be heard`;
+  }
+  const late = heartbeat.workers.filter((worker) => worker.late);
+  if (heartbeat.workers.length === late.length) {
+    const newest = late.map((worker) => worker.heard_at).sort().at(-1);
+    const young = Date.parse(heartbeat.at) - Date.parse(heartbeat.started_at) < HUB_YOUNG;
+    return !newest && young ? "" : `No worker heard since ${clock(newest ?? heartbeat.started_at)}`;
+  }
+  const [first] = late;
+  if (!first) return "";
+  const where = first.site ? ` of site ${first.site}` : "";
+  return `Worker ${first.name}${where} not heard since ${clock(first.heard_at)}`;
+}
+
+// Decides what the page may claim of its age: [status, sentence].
+function verdict(now) {
+  if (loggedOut) return ["stale", "You are logged out: what you see is old"];
+  if (now - heardAt > SILENCE || (lostAt && now - lostAt > PATIENCE)) {
+    return ["stale", `No news from Rollcall since ${clock(heardAt)}, reconnecting`];
+  }
+  if (heartbeat === null) return ["connecting", ""];
+  if (!heartbeat.database) {
+    const since = heartbeat.read_at ? ` since ${clock(heartbeat.read_at)}` : "";
+    return ["stale", `The database is out of reach: nothing new${since}`];
+  }
+  const silent = silentWorkers();
+  return silent ? ["worker-silent", silent] : ["live", ""];
+}
+
+const SHORT = { connecting: "Connecting", live: "Live", "worker-silent": "Worker silent", stale: "Not live" };
+
+function judge() {
+  const [next, sentence] = verdict(Date.now());
+  document.body.dataset.live = next;
+  const mark = document.getElementById("live-state");
+  if (mark && mark.dataset.live !== next) {
+    mark.dataset.live = next;
+    (mark.querySelector("span") ?? mark).textContent = SHORT[next];
+  }
+  const banner = document.getElementById("live-banner");
+  if (banner && banner.textContent !== sentence) {
+    banner.textContent = sentence;
+    banner.hidden = sentence === "";
+  }
+  if (next !== status) {
+    status = next;
+    tell("status", status, sentence);
+  }
+}
+
+function watchdog() {
+  if (watchers.size === 0) return;
+  if (socket !== null && Date.now() - heardAt > SILENCE && !(lostAt && Date.now() - lostAt < SILENCE)) {
+    lostAt = Date.now();
+    abandon();
+  }
+  judge();
+}
+
+setInterval(watchdog, 1000);
+document.addEventListener("visibilitychange", () => document.hidden || watchdog());
+addEventListener("online", () => {
+  if (retry) {
+    clearTimeout(retry);
+    connect();
+  }
+});
+for (const swapped of ["htmx:afterSwap", "htmx:historyRestore"]) {
+  document.addEventListener(swapped, () => {
+    for (const id of known.keys()) if (find(id).length === 0) known.delete(id);
+    ask();
+  });
+}
