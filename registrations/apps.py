@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class RegistrationsConfig(AppConfig):
     name = "registrations"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Models exist only now.
+        from fleet.signals import fleet_changed
+        from registrations import services
+
+        fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")

@@ -1,0 +1,1 @@
+"""The only sockets and the only event loop of a worker process."""

@@ -1,0 +1,128 @@
+"""Takes due registrations for this process: no more than it has room for, when a hint says so."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import DatabaseError
+
+from registrations import store
+from registrations.runtime.clock import Lease, steady
+from registrations.runtime.database import Database
+from registrations.runtime.flusher import Flusher
+from registrations.runtime.runner import Runner
+from registrations.store import BATCH, Claimed
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 30.0
+STARTED_AT_ONCE = 50
+"""Agents started before the loop gets to look at its sockets again."""
+LEAST_ROOM = 50
+"""With a backlog, room for fewer than this is not worth a claim."""
+
+
+class Claimer:
+    """One claim at a time. `hint(site_id)` recruits another process for the rest of a backlog."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        database: Database,
+        runner: Runner,
+        flusher: Flusher,
+        hint: Callable[[int], None],
+        max_in_flight: int,
+    ) -> None:
+        self._loop = loop
+        self._database = database
+        self._runner = runner
+        self._flusher = flusher
+        self._hint = hint
+        self._max_in_flight = max_in_flight
+        self._max_per_server = max_in_flight * 3 // 4
+        self._wanted: set[int] = set()
+        self._backlog: set[int] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+        # Redis that is away may block for long: not in a thread the database needs.
+        self._hinting = ThreadPoolExecutor(1, thread_name_prefix="runtime-hint")
+        self._hints = 0
+
+    def room(self) -> int:
+        """How many more agents this process takes."""
+        return self._max_in_flight - len(self._runner) - len(self._flusher)
+
+    def kick(self, site_id: int) -> None:
+        """Look for due work of that site soon; a full process does not."""
+        if self.room() > 0 and not self._is_closed:
+            self._wanted.add(site_id)
+            self._start()
+
+    def room_made(self) -> None:
+        """Agents have been saved: go on with a backlog."""
+        if self._backlog and self.room() >= LEAST_ROOM and not self._is_closed:
+            self._wanted |= self._backlog
+            self._start()
+
+    async def close(self) -> None:
+        """Claim no more; wait for the claim under way, whose rows the caller gives back."""
+        self._is_closed = True
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=10)
+        self._hinting.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = self._loop.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._wanted and self.room() > 0 and not self._is_closed:
+                sites, self._wanted = sorted(self._wanted), set()
+                await self._claim(sites)
+        except DatabaseError as error:
+            logger.error("nothing could be claimed: %s", error)
+        except Exception:
+            logger.exception("nothing could be claimed")
+        finally:
+            self._task = None
+
+    async def _claim(self, sites: list[int]) -> None:
+        limit = min(BATCH, self.room())
+        full = [
+            server
+            for server, runs in self._runner.per_server.items()
+            if server is not None and runs >= self._max_per_server
+        ]
+        asked_at = steady()
+        claimed = await self._database.run(
+            store.claim_due, sites, limit, LEASE_S, busy_servers=full
+        )
+        there_is_more = len(claimed) == limit
+        self._backlog = {*self._backlog, *sites} if there_is_more else self._backlog - set(sites)
+        if there_is_more:
+            for site_id in {each.site_id for each in claimed}:
+                self._recruit(site_id)
+        await self._begin(claimed, asked_at)
+        if there_is_more and self.room() >= LEAST_ROOM:
+            self._wanted |= set(sites)
+
+    async def _begin(self, claimed: list[Claimed], asked_at: float) -> None:
+        for start in range(0, len(claimed), STARTED_AT_ONCE):
+            for each in claimed[start : start + STARTED_AT_ONCE]:
+                self._runner.add(each, Lease.taken(each.lease_until, LEASE_S, asked_at))
+            await asyncio.sleep(0)
+
+    def _recruit(self, site_id: int) -> None:
+        if self._hints or self._is_closed:
+            return
+        self._hints += 1
+        done = self._loop.run_in_executor(self._hinting, self._hint, site_id)
+        done.add_done_callback(self._hinted)
+
+    def _hinted(self, done: "asyncio.Future[None]") -> None:
+        self._hints -= 1
+        if not done.cancelled() and (error := done.exception()) is not None:
+            logger.warning("a hint was lost: %s", error)

@@ -1,0 +1,33 @@
+"""The clocks of a worker: one that never jumps, and how long a lease may still be believed."""
+
+import time
+from dataclasses import dataclass
+
+GUARD_S = 1.0
+"""Nothing is sent in the last second of a lease: other hosts' clocks are not quite ours."""
+
+
+def steady() -> float:
+    """Seconds that only go forward and go on while the machine or the process sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(slots=True)
+class Lease:
+    """Until when a claim is ours, by both clocks: a process that was stopped finds it over."""
+
+    until: float
+    """Unix seconds, as the database holds it."""
+    steady_until: float
+
+    @classmethod
+    def taken(cls, until: float, seconds: float, asked_at: float) -> "Lease":
+        """A lease of `seconds` that ends at `until`; `asked_at` is `steady` before the claim."""
+        return cls(until, asked_at + seconds)
+
+    def is_ours(self) -> bool:
+        """Whether something may still be sent on the strength of this lease."""
+        return steady() < self.steady_until - GUARD_S and time.time() < self.until - GUARD_S
+
+    def ends_within(self, seconds: float) -> bool:
+        return steady() + seconds > self.steady_until

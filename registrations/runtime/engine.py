@@ -1,0 +1,138 @@
+"""Everything a worker process runs on its loop, put together, started and stopped in order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from registrations import live, store
+from registrations.runtime.answerer import Answerer
+from registrations.runtime.claimer import LEASE_S, Claimer
+from registrations.runtime.clock import Lease, steady
+from registrations.runtime.database import Database
+from registrations.runtime.flusher import Flusher
+from registrations.runtime.pacer import Pacer
+from registrations.runtime.prober import Prober
+from registrations.runtime.runner import Run, Runner
+from registrations.runtime.switchboard import Switchboard
+from registrations.store import BATCH
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT = 2000
+"""Agents per process. A silent server holds each for its whole ladder, so this bounds how fast a
+fleet can find out by itself; an agent costs a few kB."""
+EXTEND_EVERY_S = 5.0
+EXTEND_WITHIN_S = 15.0
+BEAT_S = 1.0
+STOP_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Who this worker is to others: stable over restarts, and the site it stands in, or ''."""
+
+    worker: str
+    site: str
+
+
+class Engine:
+    """The runtime of one worker process; made and used on the loop's thread only."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        hint: Callable[[int], None],
+        name: Name,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> None:
+        self._loop = loop
+        self._name = name
+        self._database = Database(loop)
+        self._switchboard = Switchboard(loop, Answerer().answer)
+        self._pacer = Pacer(loop, self._reserve)
+        self._flusher = Flusher(loop, self._database, self._room_made)
+        self._runner = Runner(self._switchboard, self._pacer, self._flusher, contact_for)
+        self._claimer = Claimer(
+            loop, self._database, self._runner, self._flusher, hint, max_in_flight
+        )
+        self._prober = Prober(loop, self._database, self._switchboard)
+        self._chores: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._chores = [
+            self._loop.create_task(self._beat()),
+            self._loop.create_task(self._extend_leases()),
+        ]
+
+    def kick(self, site_id: int) -> None:
+        """Look for due registrations and probes of that site."""
+        self._claimer.kick(site_id)
+        self._prober.kick(site_id)
+
+    async def stop(self) -> None:
+        """Save what is done, give back what is not (due at once), close everything."""
+        for chore in self._chores:
+            chore.cancel()
+        await self._claimer.close()
+        await self._prober.close()
+        now = time.time()
+        for claimed in self._runner.abandon():
+            self._flusher.give_back(claimed, now)
+        await self._flusher.finish(STOP_S)
+        self._pacer.close()
+        self._switchboard.close()
+        await self._loop.run_in_executor(None, self._database.close)
+
+    def _room_made(self) -> None:
+        self._claimer.room_made()
+
+    async def _reserve(
+        self, server_id: int, n: int, rate: float, not_after: float
+    ) -> tuple[float, bool]:
+        return await self._database.run(reserve, server_id, n, rate, not_after)
+
+    async def _beat(self) -> None:
+        while True:
+            live.beat(self._name.worker, self._name.site, len(self._runner))
+            await asyncio.sleep(BEAT_S)
+
+    async def _extend_leases(self) -> None:
+        while True:
+            await asyncio.sleep(EXTEND_EVERY_S)
+            runs = self._runner.leases_ending(EXTEND_WITHIN_S)
+            for start in range(0, len(runs), BATCH):
+                await self._extend(runs[start : start + BATCH])
+
+    async def _extend(self, runs: list[Run]) -> None:
+        leases: dict[str, list[int]] = {}
+        for run in runs:
+            leases.setdefault(run.claimed.token, []).append(run.claimed.registration_id)
+        asked_at, until = steady(), time.time() + LEASE_S
+        try:
+            kept = await self._database.run(store.extend, leases, until)
+        except DatabaseError as error:
+            logger.error("leases could not be extended: %s", error)
+            return
+        self._runner.extended(runs, kept, Lease.taken(until, LEASE_S, asked_at))
+
+
+def reserve(server_id: int, n: int, rate: float, not_after: float) -> tuple[float, bool]:
+    """Reserve slots unless the first would be too late; return it and whether it is ours."""
+    first = store.next_slot(server_id)
+    if first > not_after:
+        return first, False
+    return store.reserve_slots(server_id, n, rate), True
+
+
+def contact_for(user: str, local: tuple[str, int]) -> str:
+    """Where a registered line is reached: the answerer, stable over workers and restarts."""
+    place = settings.SIP_CONTACT
+    if not place:
+        host = f"[{local[0]}]" if ":" in local[0] else local[0]
+        place = f"{host}:{settings.PORT + 1000}"
+    return f"sip:{user}@{place}"

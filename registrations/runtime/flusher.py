@@ -1,0 +1,205 @@
+"""Results on their way into the database: every 100 ms or 500 results, one write at a time.
+
+A database that is away is waited for: results are kept until their lease ends. A result that the
+database refuses is found by halving the batch, named in the log, and its row given back.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from django.db import InterfaceError, OperationalError
+
+from registrations import live, store
+from registrations.runtime.clock import steady
+from registrations.runtime.database import Database
+from registrations.store import BATCH, Claimed, Finished, Noticed
+
+logger = logging.getLogger(__name__)
+
+FLUSH_S = 0.1
+OUTAGE_RETRY_S = 1.0
+REFUSED_RETRY_S = 30.0
+KEPT_S = 30.0
+"""No lease lasts longer than this after its agent has finished."""
+OLD_NEWS_S = 2.0
+"""A server that answered is not noted again for so long, unless it missed meanwhile."""
+
+Outage = (OperationalError, InterfaceError)
+
+
+class Flusher:
+    """Collects on the loop, writes in the database threads, publishes after the commit."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, database: Database, on_room: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._database = database
+        self._on_room = on_room
+        self._finished: dict[int, Finished] = {}
+        self._returned: dict[int, tuple[Claimed, float]] = {}
+        self._noticed: list[Noticed] = []
+        self._good_news: dict[tuple[int, int], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_out = False
+
+    def __len__(self) -> int:
+        """Rows still under our lease that wait to be written."""
+        return len(self._finished) + len(self._returned)
+
+    def add(self, finished: Finished) -> None:
+        self._finished[finished.claimed.registration_id] = finished
+        for heard in finished.result.heard:
+            self._notice(
+                Noticed(
+                    heard.server_id,
+                    finished.claimed.site_id,
+                    heard.answered,
+                    heard.at,
+                    heard.answer,
+                )
+            )
+        self._schedule(0.0 if len(self._finished) >= BATCH else FLUSH_S)
+
+    def give_back(self, claimed: Claimed, due_at: float) -> None:
+        """Release a row without a result; it is due at `due_at` (Unix seconds)."""
+        self._returned[claimed.registration_id] = (claimed, due_at)
+        self._schedule(FLUSH_S)
+
+    async def finish(self, patience_s: float) -> None:
+        """Write what is left, for at most so many seconds."""
+        deadline = steady() + patience_s
+        while (len(self) or self._task) and steady() < deadline:
+            self._schedule(0.0)
+            await asyncio.sleep(0.02)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _notice(self, noticed: Noticed) -> None:
+        pair = (noticed.server_id, noticed.site_id)
+        now = steady()
+        if noticed.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S:
+            return
+        if noticed.answered:
+            self._good_news[pair] = now
+        else:
+            self._good_news.pop(pair, None)
+        self._noticed.append(noticed)
+
+    def _schedule(self, delay: float) -> None:
+        if self._task is not None:
+            return
+        when = self._loop.time() + delay
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._task is None:
+            self._task = self._loop.create_task(self._flush())
+
+    async def _flush(self) -> None:
+        delay = FLUSH_S
+        try:
+            await self._write_results()
+            await self._write_returned()
+            await self._write_noticed()
+            self._is_out = False
+        except Outage as error:
+            if not self._is_out:
+                logger.error("the database takes no results, they are kept: %s", error)
+            self._is_out = True
+            delay = OUTAGE_RETRY_S
+            self._drop_overdue()
+        except Exception:
+            logger.exception("a flush failed")
+            delay = OUTAGE_RETRY_S
+            self._drop_overdue()
+        finally:
+            self._task = None
+            if len(self) or self._noticed:
+                self._schedule(0.0 if len(self._finished) >= BATCH and not self._is_out else delay)
+        self._on_room()
+
+    async def _write_results(self) -> None:
+        batch = list(self._finished.values())[:BATCH]
+        if not batch:
+            return
+        refused = await self._database.run(write, batch)
+        for done in batch:
+            pk = done.claimed.registration_id
+            if self._finished.get(pk) is done:
+                del self._finished[pk]
+        for done in refused:
+            self.give_back(done.claimed, time.time() + REFUSED_RETRY_S)
+
+    async def _write_returned(self) -> None:
+        returned = list(self._returned.items())[:BATCH]
+        for due_at, leases in _by_due(each for _, each in returned).items():
+            await self._database.run(store.release, leases, due_at)
+        for pk, each in returned:
+            if self._returned.get(pk) is each:
+                del self._returned[pk]
+
+    async def _write_noticed(self) -> None:
+        noticed, self._noticed = self._noticed, []
+        if noticed:
+            await self._database.run(hear, noticed)
+
+    def _drop_overdue(self) -> None:
+        """Whose lease is over has been or will be claimed anew: the result is of no use."""
+        now = time.time()
+        late = [pk for pk, done in self._finished.items() if done.at + KEPT_S < now]
+        for pk in late:
+            del self._finished[pk]
+        for pk in [pk for pk, (c, _) in self._returned.items() if c.lease_until + KEPT_S < now]:
+            del self._returned[pk]
+        self._noticed = self._noticed[-BATCH:]
+        if late:
+            logger.error("%d results dropped: their lease ended before they were saved", len(late))
+
+
+def write(batch: Sequence[Finished]) -> list[Finished]:
+    """Save and publish; return those the database refuses. Raises Outage."""
+    try:
+        saved = store.save(batch)
+    except Outage:
+        raise
+    except Exception:
+        if len(batch) == 1:
+            pk = batch[0].claimed.registration_id
+            logger.exception("the result of registration %s cannot be saved", pk)
+            return list(batch)
+        half = len(batch) // 2
+        return write(batch[:half]) + write(batch[half:])
+    if len(saved) < len(batch):
+        logger.warning("%d results dropped: lease lost", len(batch) - len(saved))
+    live.publish({"id": each.registration_id} for each in saved)
+    return []
+
+
+def hear(noticed: Sequence[Noticed]) -> None:
+    """Note what was learnt of servers, and publish whom a change of that concerns."""
+    tell(store.hear(noticed))
+
+
+def tell(moved: Sequence[tuple[int, int]]) -> None:
+    """Publish the registrations that a change of condition of (server, site) concerns."""
+    if moved:
+        live.publish({"id": pk} for pk in store.concerned(moved))
+
+
+def _by_due(returned: Iterable[tuple[Claimed, float]]) -> dict[float, dict[str, list[int]]]:
+    sorted_out: dict[float, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for claimed, due_at in returned:
+        sorted_out[due_at][claimed.token].append(claimed.registration_id)
+    return sorted_out

@@ -1,0 +1,239 @@
+"""Permits: when a waiting REGISTER may leave, so that no server gets more than its cap.
+
+The cap is kept at the last moment before the socket. A process reserves short blocks of slots
+from the server's pace row; a slot may be used only at its time or up to LATE_S after it, else it
+is lost. Slots are a little further apart than the cap asks, by that same share, so that in no
+second more leave than the cap allows, whatever the processes are.
+
+Beside the cap there is a window: requests younger than T1 without any answer. It keeps a burst
+from overrunning a socket's buffer, and lets a silent server's requests not block those to come.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from registrations.runtime.clock import GUARD_S, steady
+
+logger = logging.getLogger(__name__)
+
+LATE_S = 0.03
+"""How much later than its time a slot may be used."""
+BLOCK_S = 0.25
+"""Seconds of a server's time that one reservation takes at most."""
+WINDOW = 200
+"""Unanswered requests younger than YOUNG_S per server and process."""
+YOUNG_S = 0.5
+RETRY_RESERVE_S = 0.5
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A REGISTER that waits. `lease_until` (Unix seconds) bounds how long it can."""
+
+    server_id: int
+    rate: float
+    """The server's cap per second; 0: none."""
+    is_retry: bool
+    lease_until: float
+    use: Callable[[], str | None]
+    """Lets the request leave now; returns its branch, None if it has gone away."""
+    postpone: Callable[[float], None]
+    """Called instead when its slot lies beyond the lease, with the slot's time."""
+    is_void: Callable[[], bool]
+    """Whether nobody waits for it any more."""
+
+
+Reserve = Callable[[int, int, float, float], Awaitable[tuple[float, bool]]]
+"""(server_id, n, rate, not_after) -> (first slot, reserved): nothing where it is too late."""
+
+
+class Pacer:
+    """Hands out permits server by server; runs on the loop's thread only."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reserve: Reserve) -> None:
+        self._loop = loop
+        self._reserve = reserve
+        self._lanes: dict[int, _Lane] = {}
+
+    def ask(self, ticket: Ticket) -> None:
+        """Queue a request; its `use` is called when it may leave, at once where nothing waits."""
+        lane = self._lanes.get(ticket.server_id)
+        if lane is None:
+            lane = self._lanes[ticket.server_id] = _Lane(self._loop, self._reserve)
+        lane.add(ticket)
+
+    def over(self, server_id: int, branch: str) -> None:
+        """The transaction of that branch has ended, or its server has answered."""
+        lane = self._lanes.get(server_id)
+        if lane is not None:
+            lane.over(branch)
+
+    def waiting(self, server_id: int) -> int:
+        lane = self._lanes.get(server_id)
+        return len(lane) if lane is not None else 0
+
+    def close(self) -> None:
+        for lane in self._lanes.values():
+            lane.close()
+
+
+class _Lane:
+    """The queue before one server: credential retries first, then first come, first served."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reserve: Reserve) -> None:
+        self._loop = loop
+        self._reserve = reserve
+        self._retries: deque[Ticket] = deque()
+        self._firsts: deque[Ticket] = deque()
+        self._slots: deque[tuple[float, int, float]] = deque()
+        self._young: deque[tuple[float, str]] = deque()
+        self._unanswered: set[str] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_going = False
+
+    def __len__(self) -> int:
+        return len(self._retries) + len(self._firsts)
+
+    def add(self, ticket: Ticket) -> None:
+        (self._retries if ticket.is_retry else self._firsts).append(ticket)
+        self.go()
+
+    def over(self, branch: str) -> None:
+        if branch in self._unanswered:
+            self._unanswered.discard(branch)
+            if len(self):
+                self.go()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def go(self) -> None:
+        """Let leave what may leave now; arrange to come back for the rest."""
+        if self._is_going:
+            # Using a permit may end another transaction at once: the loop below goes on.
+            return
+        self._is_going = True
+        try:
+            while len(self) and self._has_room():
+                ticket = self._next()
+                if ticket is None or not self._take_slot(ticket.rate):
+                    break
+                self._pop()
+                branch = ticket.use()
+                if branch is not None:
+                    self._unanswered.add(branch)
+                    self._young.append((steady(), branch))
+        finally:
+            self._is_going = False
+
+    def _next(self) -> Ticket | None:
+        for queue in (self._retries, self._firsts):
+            while queue and queue[0].is_void():
+                queue.popleft()
+            if queue:
+                return queue[0]
+        return None
+
+    def _pop(self) -> None:
+        (self._retries or self._firsts).popleft()
+
+    def _has_room(self) -> bool:
+        now = steady()
+        while self._young and self._young[0][0] < now - YOUNG_S:
+            self._unanswered.discard(self._young.popleft()[1])
+        if len(self._unanswered) < WINDOW:
+            return True
+        self._come_back(self._young[0][0] + YOUNG_S - now)
+        return False
+
+    def _take_slot(self, rate: float) -> bool:
+        """Use up a slot whose time has come; else see to it that there will be one."""
+        if not rate:
+            return True
+        now = time.time()
+        while self._slots:
+            at, left, gap = self._slots.popleft()
+            lost = min(left, max(0, math.ceil((now - LATE_S - at) / gap)))
+            at, left = at + lost * gap, left - lost
+            if not left:
+                continue
+            if at > now:
+                self._slots.appendleft((at, left, gap))
+                self._come_back(at - now)
+                self._reserve_ahead(rate)
+                return False
+            if left > 1:
+                self._slots.appendleft((at + gap, left - 1, gap))
+            return True
+        self._reserve_ahead(rate)
+        return False
+
+    def _reserve_ahead(self, rate: float) -> None:
+        """Reserve the next block when the slots at hand do not reach far enough."""
+        at_hand = sum(left for _, left, _ in self._slots)
+        block = max(1, math.ceil(rate * BLOCK_S))
+        wanted = min(block, len(self) - at_hand)
+        if self._task is None and wanted > 0 and at_hand <= block // 2:
+            self._task = self._loop.create_task(self._reserve_block(wanted, rate))
+
+    async def _reserve_block(self, n: int, rate: float) -> None:
+        gap = (1.0 + LATE_S) / rate
+        ticket = self._next()
+        if ticket is None:
+            self._task = None
+            return
+        try:
+            first, reserved = await self._reserve(
+                ticket.server_id, n, 1.0 / gap, ticket.lease_until - GUARD_S
+            )
+        except Exception:
+            logger.exception("no slots could be reserved for server %s", ticket.server_id)
+            self._task = None
+            self._come_back(RETRY_RESERVE_S)
+            return
+        self._task = None
+        if reserved:
+            self._slots.append((first, n, gap))
+        at_hand = sum(left for _, left, _ in self._slots)
+        end = first + n * gap if reserved else first
+        self._postpone_beyond(end, at_hand, gap)
+        self.go()
+
+    def _postpone_beyond(self, end: float, at_hand: int, gap: float) -> None:
+        """Send away those whose turn would come after their lease, each with its own turn."""
+        away: list[tuple[Ticket, float]] = []
+        place = 0
+        for queue in (self._retries, self._firsts):
+            for _ in range(len(queue)):
+                ticket = queue.popleft()
+                at = end + (place - at_hand) * gap
+                if ticket.is_void():
+                    continue
+                if place >= at_hand and at > ticket.lease_until - GUARD_S:
+                    away.append((ticket, at))
+                else:
+                    queue.append(ticket)
+                place += 1
+        for ticket, at in away:
+            ticket.postpone(at)
+
+    def _come_back(self, delay: float) -> None:
+        when = self._loop.time() + max(0.0, delay)
+        if self._timer is not None and not self._timer.cancelled() and self._timer.when() <= when:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._come)
+
+    def _come(self) -> None:
+        self._timer = None
+        self.go()

@@ -1,0 +1,258 @@
+"""Drives the agents of this process: one input, drain until empty, re-arm one timer.
+
+Nothing is sent on an expired lease: the lease is looked at before every batch of datagrams and
+before every permit is used, by two clocks (see `clock`).
+"""
+
+import logging
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Protocol
+
+from registrations.agent import Agent, Want
+from registrations.runtime.clock import Lease, steady
+from registrations.runtime.pacer import Pacer, Ticket
+from registrations.runtime.switchboard import Flight, Switchboard
+from registrations.runtime.transport import branch_of_request
+from registrations.store import Claimed, Finished
+from registrations.values import Target
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_FAULT_S = 30.0
+"""When an agent that raised is tried again."""
+MOST_TURNS = 100
+"""An agent that still has something to send after so many turns would never come to rest."""
+
+
+class Results(Protocol):
+    """Where finished agents go (see `flusher`)."""
+
+    def add(self, finished: Finished) -> None: ...
+
+    def give_back(self, claimed: Claimed, due_at: float) -> None: ...
+
+
+class Run(Flight):
+    """One agent under way, with the lease it runs on."""
+
+    __slots__ = ("agent", "claimed", "is_over", "is_turning", "lease", "runner", "servers", "shift")
+
+    def __init__(self, runner: "Runner", claimed: Claimed, lease: Lease, agent: Agent) -> None:
+        super().__init__()
+        self.runner = runner
+        self.claimed = claimed
+        self.lease = lease
+        self.agent = agent
+        self.shift = time.time() - steady()
+        self.servers: dict[str, int] = {}
+        self.is_turning = False
+        self.is_over = False
+
+    def now(self) -> float:
+        """Unix seconds that do not jump while this agent runs."""
+        return steady() + self.shift
+
+    def receive(self, data: bytes, source: tuple[str, int]) -> None:
+        self.runner.turn(self, self.agent.receive, data, source, self.now())
+
+    def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
+        self.runner.turn(self, self.agent.transport_failed, target, branch, why, self.now())
+
+    def ring(self) -> None:
+        self.runner.turn(self, self.agent.handle_timer, self.now())
+
+
+class Runner:
+    """All agents of this process. `contact_for` says where a registered line is reached."""
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        pacer: Pacer,
+        results: Results,
+        contact_for: Callable[[str, tuple[str, int]], str],
+    ) -> None:
+        self._switchboard = switchboard
+        self._transport = switchboard.transport
+        self._pacer = pacer
+        self._results = results
+        self._contact_for = contact_for
+        self._runs: dict[int, Run] = {}
+        self.per_server: Counter[int | None] = Counter()
+        """Runs per server they were claimed for, for the bound per server."""
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def add(self, claimed: Claimed, lease: Lease) -> None:
+        """Start the agent of a row that is ours."""
+        if claimed.registration_id in self._runs:
+            self._drop(self._runs[claimed.registration_id], "its lease ended here and was renewed")
+        try:
+            agent = self._agent(claimed)
+        except Exception:
+            self._blame(claimed)
+            return
+        run = Run(self, claimed, lease, agent)
+        self._runs[claimed.registration_id] = run
+        self.per_server[claimed.server_id] += 1
+        self.turn(run, agent.start, run.now(), claimed.wish, claimed.silent)
+
+    def turn(self, run: Run, action: Callable[..., None], *given: Any) -> None:
+        """Give the agent one input and do all that comes of it. An agent that raises is put off."""
+        if run.is_over:
+            return
+        run.is_turning = True
+        try:
+            action(*given)
+            self._drain(run)
+        except Exception:
+            self._end(run)
+            self._blame(run.claimed)
+        finally:
+            run.is_turning = False
+
+    def leases_ending(self, within_s: float) -> list[Run]:
+        """Return the runs whose lease must be extended; forget those whose lease is over."""
+        ending = [run for run in self._runs.values() if run.lease.ends_within(within_s)]
+        for run in ending:
+            if not run.lease.is_ours():
+                self._drop(run, "its lease is over")
+        return [run for run in ending if not run.is_over]
+
+    def extended(self, runs: Iterable[Run], kept: set[int], lease: Lease) -> None:
+        """The lease of these runs was extended where the row was still ours."""
+        for run in runs:
+            if run.claimed.registration_id in kept:
+                run.lease = lease
+            elif not run.is_over:
+                self._drop(run, "its lease was lost")
+
+    def abandon(self) -> list[Claimed]:
+        """Forget all agents, for the end of the process; return what they had claimed."""
+        runs = list(self._runs.values())
+        for run in runs:
+            self._end(run)
+        return [run.claimed for run in runs]
+
+    def _agent(self, claimed: Claimed) -> Agent:
+        user = claimed.account.user
+        return Agent(
+            account=claimed.account,
+            policy=claimed.group.policy,
+            mode=claimed.group.mode,
+            entries=claimed.group.entries,
+            contact_for=lambda target: self._contact_for(user, self._transport.local(target)),
+            sent_by_for=self._sent_by,
+            token=_token,
+            jitter=random.random,
+            snapshot=claimed.snapshot,
+            cseq_offset=claimed.cseq_offset,
+        )
+
+    def _sent_by(self, target: Target) -> str:
+        host, port = self._transport.local(target)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _drain(self, run: Run) -> None:
+        agent = run.agent
+        for _ in range(MOST_TURNS):
+            for want in agent.permits_wanted():
+                self._ask(run, want)
+            datagrams = agent.datagrams_to_send()
+            if datagrams:
+                if not run.lease.is_ours():
+                    self._drop(run, "its lease ended while it had something to send")
+                    return
+                self._send(run, datagrams)
+            elif not self._follow(run):
+                break
+        else:
+            raise RuntimeError("the agent does not come to rest")
+        if run.is_over:
+            return
+        if agent.is_idle:
+            self._finish(run)
+        else:
+            timer = agent.get_timer()
+            self._switchboard.wake(run, None if timer is None else timer - run.shift)
+
+    def _send(self, run: Run, datagrams: list[tuple[Target, bytes]]) -> None:
+        for target, data in datagrams:
+            why = self._transport.send(target, data)
+            if why is not None:
+                run.agent.transport_failed(target, branch_of_request(data), why, run.now())
+
+    def _follow(self, run: Run) -> bool:
+        """Note which transactions are in flight; return whether some of before have ended."""
+        gone = self._switchboard.follow(run, run.agent.branches())
+        for branch in gone:
+            server_id = run.servers.pop(branch, None)
+            if server_id is not None:
+                self._pacer.over(server_id, branch)
+        return bool(gone)
+
+    def _ask(self, run: Run, want: Want) -> None:
+        ticket = Ticket(
+            server_id=want.server_id,
+            rate=run.claimed.group.policy.max_registrations_per_second,
+            is_retry=want.is_retry,
+            lease_until=run.lease.until,
+            use=partial(self._use, run, want),
+            postpone=partial(self._postpone, run, want),
+            is_void=lambda: run.is_over,
+        )
+        self._pacer.ask(ticket)
+
+    def _use(self, run: Run, want: Want) -> str | None:
+        """Let a request leave now; return its branch, None where it has gone away."""
+        if run.is_over:
+            return None
+        if not run.lease.is_ours():
+            self._drop(run, "its lease ended while it waited for its turn")
+            return None
+        before = run.agent.branches()
+        if run.is_turning:
+            run.agent.grant(want.key, run.now())
+        else:
+            self.turn(run, run.agent.grant, want.key, run.now())
+        branch = next((b for b in run.agent.branches() if b not in before), None)
+        if branch is not None:
+            run.servers[branch] = want.server_id
+        return branch
+
+    def _postpone(self, run: Run, want: Want, until: float) -> None:
+        self.turn(run, run.agent.postpone, want.key, until, run.now())
+
+    def _finish(self, run: Run) -> None:
+        result = run.agent.result()
+        self._end(run)
+        self._results.add(Finished(run.claimed, result, run.now()))
+
+    def _drop(self, run: Run, why: str) -> None:
+        logger.warning("registration %s dropped: %s", run.claimed.registration_id, why)
+        self._end(run)
+
+    def _end(self, run: Run) -> None:
+        run.is_over = True
+        run.wake_at = None
+        for branch in self._switchboard.follow(run, ()):
+            server_id = run.servers.pop(branch, None)
+            if server_id is not None:
+                self._pacer.over(server_id, branch)
+        if self._runs.get(run.claimed.registration_id) is run:
+            del self._runs[run.claimed.registration_id]
+            self.per_server[run.claimed.server_id] -= 1
+
+    def _blame(self, claimed: Claimed) -> None:
+        logger.exception("the agent of registration %s failed", claimed.registration_id)
+        self._results.give_back(claimed, time.time() + RETRY_AFTER_FAULT_S)
+
+
+def _token() -> str:
+    return secrets.token_hex(12)

@@ -1,0 +1,227 @@
+"""Taking due registrations under a lease, keeping the lease, and giving it back."""
+
+import json
+import time
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from fleet.models import Line, ServerGroup
+from registrations.agent import Entry
+from registrations.models import ServerHealth
+from registrations.store.sql import changed, is_postgresql, listed, stamp, token_text, within
+from registrations.values import Account, FailBackMode, GroupMode, Policy, Target
+
+CSEQ_BLOCK = 100
+"""CSeq numbers a claim sets aside: the next claim after a lost lease is above them (R16)."""
+
+_POLICY = tuple(Policy.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A server group as agents need it; shared by all lines of one claim."""
+
+    group_id: int
+    mode: GroupMode
+    policy: Policy
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One registration under our lease, with everything its agent needs."""
+
+    registration_id: int
+    token: str
+    """The lease's token, 32 hex digits; one for all rows of a claim."""
+    lease_until: float
+    site_id: int
+    server_id: int | None
+    """Where it is (or the group's primary), for the bound per server."""
+    cseq_offset: int
+    wish: str
+    wish_version: int
+    wish_by: str
+    snapshot: Mapping[str, Any]
+    account: Account
+    group: GroupFacts
+    silent: frozenset[int]
+    """Servers that this site's workers know to be silent."""
+
+
+def claim_due(
+    site_ids: Sequence[int] | None,
+    limit: int,
+    lease_s: float,
+    *,
+    busy_servers: Collection[int] = (),
+    now: float | None = None,
+) -> list[Claimed]:
+    """Take up to `limit` due rows of these sites (None: of all), the longest due first.
+
+    Rows on one of `busy_servers` are left to others. Each row is taken by one claimer only; its
+    `due_at` becomes the end of the lease, so that a row whose claimer dies comes back by itself.
+    """
+    if limit <= 0:
+        return []
+    started_at = time.time() if now is None else now
+    token = uuid.uuid4().hex
+    where, parameters = _due(site_ids, busy_servers, started_at)
+    until = started_at + lease_s
+    with transaction.atomic():
+        taken = changed(
+            _CLAIM[is_postgresql()].format(where=where),
+            _claim_parameters(parameters, limit, token, until),
+        )
+    return _with_facts(taken, token, until) if taken else []
+
+
+_FIELDS = "id, line_id, group_id, site_id, server_id, wish, wish_version, wish_by, snapshot"
+_SET = f"lease_token = %s, due_at = %s, cseq_reserve = cseq_reserve + {CSEQ_BLOCK}"
+_CLAIM = {
+    True: "WITH due AS MATERIALIZED (SELECT id AS due_id, due_at AS was_due "
+    "FROM registrations_registration WHERE {where} ORDER BY due_at LIMIT %s "
+    "FOR UPDATE SKIP LOCKED) "
+    f"UPDATE registrations_registration SET {_SET} FROM due WHERE id = due.due_id "
+    f"RETURNING extract(epoch FROM due.was_due), cseq_reserve - {CSEQ_BLOCK}, {_FIELDS}",
+    False: f"UPDATE registrations_registration SET {_SET} WHERE id IN (SELECT id "
+    "FROM registrations_registration WHERE {where} ORDER BY due_at LIMIT %s) "
+    f"RETURNING 0, cseq_reserve - {CSEQ_BLOCK}, {_FIELDS}",
+}
+
+
+def _due(
+    site_ids: Sequence[int] | None, busy_servers: Collection[int], now: float
+) -> tuple[str, list[Any]]:
+    where, parameters = "due_at <= %s", [stamp(now)]
+    if site_ids is not None:
+        where += f" AND {within('site_id')}"
+        parameters.append(listed(site_ids))
+    if busy_servers:
+        # A line without a server goes to its group's primary first.
+        where += f" AND NOT ({within(f'COALESCE(server_id, ({_PRIMARY_OF_ROW}))')})"
+        parameters.append(listed(busy_servers))
+    return where, parameters
+
+
+_PRIMARY_OF_ROW = (
+    "SELECT s.id FROM fleet_server s WHERE s.group_id = registrations_registration.group_id "
+    "AND s.register ORDER BY s.priority LIMIT 1"
+)
+
+
+def _claim_parameters(where: list[Any], limit: int, token: str, until: float) -> list[Any]:
+    leased = [token_text(token), stamp(until)]
+    return [*where, limit, *leased] if is_postgresql() else [*leased, *where, limit]
+
+
+def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[Claimed]:
+    taken.sort(key=lambda row: (row[0], row[2]))
+    accounts = _accounts(row[3] for row in taken)
+    groups = _groups({row[4] for row in taken})
+    silent = _silent({row[5] for row in taken})
+    claimed = []
+    for _, offset, pk, line, group_id, site, server, wish, version, by, snapshot in taken:
+        group = groups[group_id]
+        primary = next((e.server_id for e in group.entries if e.register), None)
+        claimed.append(
+            Claimed(
+                registration_id=pk,
+                token=token,
+                lease_until=until,
+                site_id=site,
+                server_id=server or primary,
+                cseq_offset=offset,
+                wish=wish,
+                wish_version=version,
+                wish_by=by,
+                snapshot=json.loads(snapshot) if isinstance(snapshot, str) else snapshot,
+                account=accounts[line],
+                group=group,
+                silent=silent.get(site, frozenset()),
+            )
+        )
+    return claimed
+
+
+def _accounts(line_ids: Iterable[int]) -> dict[int, Account]:
+    lines = Line.objects.filter(pk__in=list(line_ids)).values_list(
+        "pk", "number", "extension", "domain", "auth_user", "auth_password", "handset__mac"
+    )
+    return {
+        pk: Account(
+            user=extension,
+            domain=domain,
+            auth_user=auth_user or extension,
+            password=password,
+            instance=f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, f'{mac}/{number}')}",
+        )
+        for pk, number, extension, domain, auth_user, password, mac in lines.iterator()
+    }
+
+
+def _groups(group_ids: Collection[int]) -> dict[int, GroupFacts]:
+    groups = ServerGroup.objects.filter(pk__in=group_ids).prefetch_related("servers")
+    return {group.pk: _facts(group) for group in groups}
+
+
+def _facts(group: ServerGroup) -> GroupFacts:
+    policy = {name: getattr(group, name) for name in _POLICY}
+    policy["fail_back_mode"] = FailBackMode(policy["fail_back_mode"])
+    entries = tuple(
+        Entry(
+            server_id=server.pk,
+            priority=server.priority,
+            register=server.register,
+            targets=(Target(server.pk, server.address, server.port, server.transport),),
+            label=str(server),
+        )
+        for server in sorted(group.servers.all(), key=lambda server: server.priority)
+    )
+    return GroupFacts(group.pk, GroupMode(group.mode), Policy(**policy), entries)
+
+
+def _silent(site_ids: Collection[int]) -> dict[int, frozenset[int]]:
+    silent: dict[int, set[int]] = {}
+    known = ServerHealth.objects.filter(
+        site_id__in=site_ids, condition=ServerHealth.Condition.SILENT
+    )
+    for site, server in known.values_list("site_id", "server_id"):
+        silent.setdefault(site, set()).add(server)
+    return {site: frozenset(servers) for site, servers in silent.items()}
+
+
+def extend(leases: Mapping[str, Sequence[int]], until: float) -> set[int]:
+    """Move the lease of these rows (token -> ids) to `until`; return the ids still ours."""
+    kept: set[int] = set()
+    for token, ids in leases.items():
+        kept.update(
+            pk
+            for (pk,) in changed(
+                "UPDATE registrations_registration SET due_at = %s "
+                f"WHERE {within('id')} AND lease_token = %s RETURNING id",
+                [stamp(until), listed(ids), token_text(token)],
+            )
+        )
+    return kept
+
+
+def release(leases: Mapping[str, Sequence[int]], due_at: float) -> int:
+    """Give rows back unfinished, due at `due_at`, their state untouched; return how many.
+
+    What their agents may have sent stays covered: the reserved CSeq numbers are not given back.
+    """
+    return sum(
+        len(
+            changed(
+                "UPDATE registrations_registration SET due_at = %s, lease_token = NULL "
+                f"WHERE {within('id')} AND lease_token = %s RETURNING id",
+                [stamp(due_at), listed(ids), token_text(token)],
+            )
+        )
+        for token, ids in leases.items()
+    )

@@ -1,0 +1,234 @@
+"""Writing what agents came to: state, history and failback results in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from registrations.agent import AgentResult, Moved
+from registrations.store.claim import Claimed
+from registrations.store.sql import (
+    changed,
+    document,
+    is_postgresql,
+    packed,
+    rows,
+    stamp,
+    text,
+    token_text,
+)
+
+RESUME = "resume"
+"""The wish of an edit: forget back-off and refusals. Done as soon as an agent has run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An agent that is idle, and what it came to."""
+
+    claimed: Claimed
+    result: AgentResult
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A registration whose result was written."""
+
+    registration_id: int
+    has_new_wish: bool
+    """Somebody wished something meanwhile: the row is due at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the history, with whose it is and who asked for it."""
+
+    registration_id: int
+    moved: Moved
+    asked_by: str = ""
+
+
+def save(finished: Sequence[Finished]) -> list[Saved]:
+    """Write up to BATCH results in one transaction and return those that were still ours.
+
+    A result whose lease token is no longer the row's is dropped: another claim holds the row, or
+    the line was switched off. The caller publishes after this returns.
+    """
+    if not finished:
+        return []
+    wished = {done.claimed.registration_id: done.claimed.wish_version for done in finished}
+    now = stamp(max(done.at for done in finished))
+    with transaction.atomic():
+        written = changed(_save_sql(), [now, packed([_row(done) for done in finished])])
+        saved = [Saved(pk, version != wished[pk]) for pk, version in written]
+        ours = {each.registration_id for each in saved}
+        kept = [done for done in finished if done.claimed.registration_id in ours]
+        record([change for done in kept for change in _changes(done)])
+        unmoved = {each.registration_id for each in saved if not each.has_new_wish}
+        _answer_failbacks([d for d in kept if d.claimed.registration_id in unmoved])
+    return saved
+
+
+_COLUMNS = {
+    "id": "bigint",
+    "token": "uuid",
+    "wished": "integer",
+    "wish": "text",
+    "state": "text",
+    "server_id": "bigint",
+    "since": "timestamptz",
+    "reason": "text",
+    "expires_at": "timestamptz",
+    "due_at": "timestamptz",
+    "attempt": "integer",
+    "code": "integer",
+    "answer": "text",
+    "heard_at": "timestamptz",
+    "renewals": "integer",
+    "snapshot": "text",
+}
+
+
+def _save_sql() -> str:
+    snapshot, now, mine = "x.snapshot", "%s", ""
+    if is_postgresql():
+        snapshot, now, mine = "x.snapshot::jsonb", "%s::timestamptz", "r."
+    kept = "r.wish_version = x.wished"
+    return f"""
+        UPDATE registrations_registration AS r SET
+            state = x.state,
+            server_id = (SELECT s.id FROM fleet_server s WHERE s.id = x.server_id),
+            since = x.since, reason = x.reason, expires_at = x.expires_at,
+            next_attempt_at = x.due_at, attempt = x.attempt,
+            last_code = COALESCE(x.code, CASE WHEN x.answer = '' THEN r.last_code END),
+            last_answer = CASE WHEN x.answer = '' THEN r.last_answer ELSE x.answer END,
+            heard_at = COALESCE(x.heard_at, r.heard_at), renewals = r.renewals + x.renewals,
+            snapshot = {snapshot}, lease_token = NULL, cseq_reserve = 0,
+            due_at = CASE WHEN {kept} THEN x.due_at ELSE {now} END,
+            wish = CASE WHEN {kept} THEN x.wish ELSE r.wish END,
+            wish_by = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_by END
+        FROM {rows(_COLUMNS)} WHERE r.id = x.id AND r.lease_token = x.token
+        RETURNING {mine}id, {mine}wish_version"""
+
+
+def _row(done: Finished) -> dict[str, Any]:
+    claimed, result = done.claimed, done.result
+    wish_is_done = claimed.wish == RESUME or result.wish_result is not None
+    return {
+        "id": claimed.registration_id,
+        "token": token_text(claimed.token),
+        "wished": claimed.wish_version,
+        "wish": "" if wish_is_done else claimed.wish,
+        "state": result.state,
+        "server_id": result.server_id,
+        "since": stamp(result.since),
+        "reason": text(result.reason),
+        "expires_at": stamp(result.expires_at),
+        "due_at": stamp(result.due_at),
+        "attempt": result.attempt,
+        "code": result.code,
+        "answer": text(result.answer),
+        "heard_at": stamp(result.heard_at),
+        "renewals": result.renewals,
+        "snapshot": document(result.snapshot),
+    }
+
+
+def _changes(done: Finished) -> list[Change]:
+    claimed = done.claimed
+    return [
+        Change(
+            claimed.registration_id,
+            moved,
+            claimed.wish_by if moved.cause == "forced_failback" else "",
+        )
+        for moved in done.result.transitions
+    ]
+
+
+_CHANGE_COLUMNS = {
+    "id": "bigint",
+    "at": "timestamptz",
+    "from_state": "text",
+    "from_server": "bigint",
+    "to_state": "text",
+    "to_server": "bigint",
+    "cause": "text",
+    "code": "integer",
+    "reason": "text",
+    "seconds": "double precision",
+    "asked_by": "text",
+}
+_LABEL = (
+    "COALESCE((SELECT CASE WHEN v.name <> '' THEN v.name ELSE v.address || ':' || v.port END "
+    "FROM fleet_server v WHERE v.id = x.{side}), '')"
+)
+
+
+def record(changes: Sequence[Change]) -> None:
+    """Append to the history; names are read from the fleet in the same statement."""
+    if not changes:
+        return
+    changed(
+        "INSERT INTO registrations_transition (registration_id, at, mac, extension, handset_name, "
+        "group_name, site_name, from_state, from_server, to_state, to_server, cause, code, "
+        "reason, seconds, asked_by) "
+        "SELECT r.id, x.at, h.mac, l.extension, h.name, g.name, s.name, x.from_state, "
+        f"{_LABEL.format(side='from_server')}, x.to_state, {_LABEL.format(side='to_server')}, "
+        "x.cause, x.code, x.reason, x.seconds, x.asked_by "
+        f"FROM {rows(_CHANGE_COLUMNS)} JOIN registrations_registration r ON r.id = x.id "
+        "JOIN fleet_line l ON l.id = r.line_id JOIN fleet_handset h ON h.id = l.handset_id "
+        "JOIN fleet_servergroup g ON g.id = r.group_id JOIN fleet_site s ON s.id = r.site_id "
+        "ORDER BY x.at",
+        [packed([_change_row(change) for change in changes])],
+    )
+
+
+def _change_row(change: Change) -> dict[str, Any]:
+    moved = change.moved
+    return {
+        "id": change.registration_id,
+        "at": stamp(moved.at),
+        "from_state": moved.from_state,
+        "from_server": moved.from_server_id,
+        "to_state": moved.to_state,
+        "to_server": moved.to_server_id,
+        "cause": moved.cause,
+        "code": moved.code,
+        "reason": text(moved.reason),
+        "seconds": moved.seconds,
+        "asked_by": change.asked_by,
+    }
+
+
+_ANSWER_COLUMNS = {
+    "id": "bigint",
+    "result": "text",
+    "reason": "text",
+    "seconds": "double precision",
+    "at": "timestamptz",
+}
+
+
+def _answer_failbacks(finished: Sequence[Finished]) -> None:
+    answers = [
+        {
+            "id": done.claimed.registration_id,
+            "result": done.result.wish_result.result,
+            "reason": text(done.result.wish_result.reason),
+            "seconds": done.result.wish_result.seconds,
+            "at": stamp(done.at),
+        }
+        for done in finished
+        if done.result.wish_result is not None
+    ]
+    if not answers:
+        return
+    changed(
+        "UPDATE registrations_failbackresult AS f SET result = x.result, reason = x.reason, "
+        f"seconds = x.seconds, finished_at = x.at FROM {rows(_ANSWER_COLUMNS)} "
+        "WHERE f.registration_id = x.id AND f.result = 'pending'",
+        [packed(answers)],
+    )

@@ -1,0 +1,89 @@
+"""What PostgreSQL and SQLite spell differently: lists, sets of rows and times as parameters."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+BATCH = 500
+"""Rows per write transaction: SQLite's other writers wait for the whole of it."""
+
+LONGEST_TEXT = 300
+"""Length of the text columns that hold peers' and our own sentences."""
+
+
+def is_postgresql() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def within(column: str) -> str:
+    """A condition with one parameter, made by `listed`: the column is one of these."""
+    if is_postgresql():
+        return f"{column} = ANY(%s)"
+    return f"{column} IN (SELECT value FROM json_each(%s))"
+
+
+def listed(values: Iterable[Any]) -> Any:
+    """The parameter of `within`."""
+    values = list(values)
+    return values if is_postgresql() else json.dumps(values)
+
+
+def rows(columns: Mapping[str, str]) -> str:
+    """A table `x` of one parameter, made by `packed`; `columns` gives PostgreSQL's types."""
+    if is_postgresql():
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        return f"json_to_recordset(%s::json) AS x({typed})"
+    picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
+    return f"(SELECT {picked} FROM json_each(%s)) AS x"
+
+
+def packed(records: Sequence[Mapping[str, Any]]) -> str:
+    """The parameter of `rows`."""
+    return json.dumps(records, ensure_ascii=False, separators=(",", ":"))
+
+
+def stamp(at: float | None) -> str | None:
+    """Unix seconds as this database's own text for a point in time."""
+    if at is None:
+        return None
+    moment = datetime.fromtimestamp(at, UTC)
+    return str(moment if is_postgresql() else moment.replace(tzinfo=None))
+
+
+def token_text(token: str) -> str:
+    """A UUID's 32 hex digits: how SQLite stores it and PostgreSQL reads it."""
+    return token.replace("-", "")
+
+
+def text(value: str) -> str:
+    """A peer's words as every database takes them: no NUL, no lone surrogate, 300 characters."""
+    plain = value.replace("\x00", "")[:LONGEST_TEXT]
+    return plain.encode("utf-8", "replace").decode()
+
+
+def document(value: Mapping[str, Any]) -> str:
+    """A snapshot as JSON text that every database takes (see `text`)."""
+    plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if "\\u0000" in plain:
+        plain = json.dumps(_without_nul(value), ensure_ascii=False, separators=(",", ":"))
+    return plain.encode("utf-8", "replace").decode()
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, Mapping):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(item) for item in value]
+    return value
+
+
+def changed(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run one writing statement and return the rows of its RETURNING clause, if it has one."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall()) if cursor.description else []

@@ -1,0 +1,75 @@
+"""Celery's part: each second a tick hints at the sites with due work; a hint rouses a worker.
+
+A hint carries no state and expires soon. Two of them do no more than one, and a lost one is made
+good by the next tick. The bodies return in milliseconds: the work is the runtime's.
+"""
+
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from fleet.models import Site
+from registrations.models import Registration, ServerHealth
+from registrations.runtime.engine import Name
+from registrations.runtime.loop import LoopThread
+
+HINT_EXPIRES_S = 2
+SHARED_QUEUE = "rollcall"
+
+_runtime: LoopThread | None = None
+
+
+@shared_task(name="registrations.tasks.tick", expires=HINT_EXPIRES_S)
+def tick() -> None:
+    """Hint at every site that has due registrations or probes."""
+    for site_id, queue in _sites_with_due_work():
+        run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
+
+
+@shared_task(name="registrations.tasks.run_due", expires=HINT_EXPIRES_S)
+def run_due(site_id: int) -> None:
+    """Let this process claim what it has room for."""
+    if _runtime is not None:
+        _runtime.kick(site_id)
+
+
+def hint(site_id: int) -> None:
+    """Recruit another worker process: there is more due at that site than one claim takes."""
+    site = Site.objects.filter(pk=site_id).first()
+    if site is not None:
+        run_due.apply_async((site_id,), queue=queue_of(site), expires=HINT_EXPIRES_S, retry=False)
+
+
+def queue_of(site: Site) -> str:
+    """Return the Celery queue whose workers stand in that site's network."""
+    return f"site.{site.name}" if site.has_own_workers else SHARED_QUEUE
+
+
+def _sites_with_due_work() -> list[tuple[int, str]]:
+    now = timezone.now()
+    due = {"site": OuterRef("pk"), "due_at__lte": now}
+    sites = Site.objects.filter(
+        Exists(Registration.objects.filter(**due)) | Exists(ServerHealth.objects.filter(**due))
+    )
+    return [(site.pk, queue_of(site)) for site in sites]
+
+
+@worker_ready.connect
+def start_runtime(sender: Any, **_: Any) -> None:
+    """Start the runtime with the worker, so that it is heard before anything is due."""
+    global _runtime
+    if _runtime is None:
+        name = Name(worker=str(sender.hostname), site=",".join(settings.WORKER_SITES))
+        _runtime = LoopThread(hint, name)
+    _runtime.start()
+
+
+@worker_shutdown.connect
+def stop_runtime(**_: Any) -> None:
+    """Save and give back everything before the process ends."""
+    if _runtime is not None:
+        _runtime.stop()
