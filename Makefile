@@ -1,0 +1,46 @@
+# Rollcall's commands. Each sets itself up: a fresh clone needs nothing but Python 3.11.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PURE := registrations/values.py registrations/sip registrations/redundancy.py \
+	registrations/agent.py fleet/formats
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench vendor setup setup-dev python-here
+
+help:
+	@echo "make run     start Rollcall on http://127.0.0.1:8000 (PORT=... for another port)"
+	@echo "make test    everything that must hold: style, types, layers, migrations, tests"
+	@echo "make lint    the same without the tests"
+	@echo "make bench   measure the hot paths on this machine"
+	@echo "make vendor  fetch the front-end files named in package.json again (needs npm)"
+
+setup: python-here
+	@$(PYTHON) fleet/config/bootstrap.py
+
+setup-dev: python-here
+	@$(PYTHON) fleet/config/bootstrap.py --dev
+
+python-here:
+	@command -v $(PYTHON) >/dev/null || { echo "Rollcall needs Python 3.11 or newer and finds no \
+	'$(PYTHON)' here; install it, or name it: make ... PYTHON=/path/to/python3.11" >&2; exit 1; }
+
+run: setup
+	@exec $(BIN)/python manage.py up
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PURE)
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py check
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+test: lint
+	$(BIN)/pytest
+
+bench: setup-dev
+	$(BIN)/python -m benchmarks
+
+vendor:
+	@$(PYTHON) scripts/vendor.py
