@@ -1,0 +1,157 @@
+"""One non-INVITE client transaction (RFC 3261 section 17.1.2): resend, match, give up.
+
+It knows nothing of registration. Timer K needs no clock here: once the transaction is over its
+branch is gone from the dispatch table, so late and doubled answers reach nobody.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from registrations.sip.errors import SipParseError
+from registrations.sip.headers import count_vias, parse_cseq, parse_via
+from registrations.sip.message import Response
+from registrations.sip.timers import T2, Schedule
+
+RELIABLE = frozenset({"tcp", "tls"})
+"""Transports that need no retransmission (Timer E is not used)."""
+
+
+class TransactionState(Enum):
+    TRYING = "trying"
+    PROCEEDING = "proceeding"
+    COMPLETED = "completed"
+    TIMED_OUT = "timed out"
+
+
+PENDING = frozenset({TransactionState.TRYING, TransactionState.PROCEEDING})
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What an answer must repeat to be ours (sections 17.1.3, 18.1.2)."""
+
+    branch: str
+    sent_by: str
+    method: str
+    cseq: int
+    call_id: str
+
+    def fits(self, response: Response) -> bool:
+        """Whether `response` answers this request and nobody else's.
+
+        More than one Via means it was not for us (8.1.3.3); so does another sent-by (18.1.2).
+        """
+        headers = response.headers
+        vias, cseq = headers.get("via"), response.first("cseq")
+        if not vias or cseq is None or response.first("call-id") != self.call_id:
+            return False
+        try:
+            via = parse_via(vias[0])
+            return (
+                via.branch == self.branch
+                and via.sent_by == self.sent_by.lower()
+                and count_vias(vias) == 1
+                and parse_cseq(cseq) == (self.cseq, self.method)
+            )
+        except SipParseError:
+            return False
+
+
+class ClientTransaction:
+    """A request on its way. Made the moment it leaves: its first send is due at once.
+
+    `proceeding_s` is how long, counted from the start, to wait at least once the server said that
+    it is working on it: the short ladder is for silence only.
+    """
+
+    __slots__ = (
+        "_give_up_at",
+        "_index",
+        "_out",
+        "_proceeding_until",
+        "_reliable",
+        "_request",
+        "_schedule",
+        "_send_at",
+        "_started_at",
+        "key",
+        "provisional",
+        "state",
+    )
+
+    def __init__(
+        self,
+        request: bytes,
+        key: Key,
+        schedule: Schedule,
+        *,
+        transport: str,
+        now: float,
+        proceeding_s: float = 0.0,
+    ) -> None:
+        self.key = key
+        self.state = TransactionState.TRYING
+        self.provisional: Response | None = None
+        self._request = request
+        self._schedule = schedule
+        self._started_at = now
+        self._give_up_at = now + schedule.give_up_after
+        self._proceeding_until = now + proceeding_s
+        self._out = [request]
+        self._index = 0
+        self._send_at: float | None = None
+        self._reliable = transport in RELIABLE
+        if not self._reliable:
+            self._arm(now)
+
+    def receive(self, response: Response, now: float) -> Response | None:
+        """The final response, if this is it. Anything that is not for us changes nothing."""
+        if self.state not in PENDING or not self.key.fits(response):
+            return None
+        if response.code < 200:
+            self.state = TransactionState.PROCEEDING
+            self.provisional = response
+            self._give_up_at = max(self._give_up_at, self._proceeding_until)
+            if self._send_at is None and not self._reliable:
+                self._arm(now)
+            return None
+        self.state = TransactionState.COMPLETED
+        return response
+
+    def handle_timer(self, now: float) -> None:
+        """Resend or give up, whatever is due at `now`. A late call resends once, not in a burst."""
+        if self.state not in PENDING:
+            return
+        if now >= self._give_up_at:
+            self.state = TransactionState.TIMED_OUT
+        elif self._send_at is not None and now >= self._send_at:
+            self._out.append(self._request)
+            self._arm(now)
+
+    def get_timer(self) -> float | None:
+        if self.state not in PENDING:
+            return None
+        if self._send_at is None or self._send_at > self._give_up_at:
+            return self._give_up_at
+        return self._send_at
+
+    def datagrams_to_send(self) -> list[bytes]:
+        out, self._out = self._out, []
+        return out
+
+    @property
+    def waited_s(self) -> float:
+        """How long this transaction waits in all, in seconds."""
+        return self._give_up_at - self._started_at
+
+    def _arm(self, now: float) -> None:
+        """Timer E: by the schedule while nobody answers, every T2 once somebody has."""
+        if self.state is TransactionState.PROCEEDING:
+            self._send_at = now + T2
+            return
+        sends = self._schedule.sends
+        self._index += 1
+        while self._index < len(sends) and self._started_at + sends[self._index] <= now:
+            self._index += 1
+        more = self._index < len(sends)
+        self._send_at = self._started_at + sends[self._index] if more else None
