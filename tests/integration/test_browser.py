@@ -1,4 +1,4 @@
-"""The pages in Chromium: a row that moves by itself, the way home, the export, and honest staleness.
+"""The pages in Chromium: a row that moves by itself, the way home, the export, the stale page.
 
 A small fleet with `fast_failover` and short times, so that one look follows the other quickly.
 """
