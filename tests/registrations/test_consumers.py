@@ -1,0 +1,95 @@
+"""Who may open the live socket, and what ends it."""
+
+import asyncio
+import json
+
+import pytest
+import websockets
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from registrations import consumers
+from tests.registrations.live_web import Web, browser
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def refused(web: Web, token: str = "", **headers: str) -> bool:
+    try:
+        async with browser(web, token, **headers) as seen:
+            await seen.take()
+    except websockets.InvalidStatus as error:
+        assert error.response.status_code == 403
+        return True
+    return False
+
+
+def test_who_may_not_see_gets_no_socket(web: Web, token: str) -> None:
+    nobody = User.objects.create_user("nobody", password="x")
+    his = Token.objects.create(user=nobody).key
+    ours = f"http://127.0.0.1:{web.port}"
+
+    def cookie(user: User) -> str:
+        client = Client()
+        client.force_login(user)
+        return f"sessionid={client.cookies['sessionid'].value}"
+
+    admin, without_role = cookie(User.objects.get(username="admin")), cookie(nobody)
+
+    async def run() -> None:
+        assert await refused(web)
+        assert await refused(web, "wrong")
+        assert await refused(web, his)
+        assert await refused(web, token, Origin="http://evil.example")
+        assert await refused(web, Cookie=admin)
+        assert await refused(web, Cookie=admin, Origin="http://evil.example")
+        assert await refused(web, Cookie=without_role, Origin=ours)
+        assert not await refused(web, Cookie=admin, Origin=ours)
+        assert not await refused(web, token)
+
+    asyncio.run(run())
+
+
+def test_a_socket_ends_when_its_session_does(
+    web: Web, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_SECONDS", 0.2)
+
+    async def run() -> None:
+        async with browser(web, token) as seen:
+            await seen.take()
+            await sync_to_async(Token.objects.all().delete, thread_sensitive=False)()
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await seen.until(lambda: False, 5)
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        '{"watch": 1}',
+        '{"watch": {"rows": "all"}}',
+        '{"watch": {"rows": [true]}}',
+        '{"watch": {"rows": [-1]}}',
+        '{"watch": {"summary": 1}}',
+        json.dumps({"watch": {"rows": list(range(1, 1002))}}),
+    ],
+)
+def test_a_watch_that_makes_no_sense_ends_the_socket_with_a_reason(
+    web: Web, token: str, text: str
+) -> None:
+    async def run() -> None:
+        async with browser(web, token) as seen:
+            await seen.connection.send(text)
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await seen.until(lambda: False, 5)
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4400
+            assert closed.value.rcvd.reason
+
+    asyncio.run(run())
