@@ -1,4 +1,24 @@
-"""The API of what happens."""
-from django.urls import URLPattern
+"""The API of what happens, under /api/v1/."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import SimpleRouter
+
+from fleet.roles import RolePermission
+from registrations import api
+
+router = SimpleRouter()
+router.register("registrations", api.RegistrationViewSet, basename="api-registration")
+router.register("transitions", api.TransitionViewSet, basename="api-transition")
+router.register("failbacks", api.FailbackViewSet, basename="api-failback")
+
+urlpatterns = [
+    path(
+        "schema/",
+        SpectacularAPIView.as_view(permission_classes=[RolePermission]),
+        name="api-schema",
+    ),
+    path("summary/", api.SummaryView.as_view(), name="api-summary"),
+    path("transitions/export/", api.TransitionExport.as_view(), name="api-transition-export"),
+    path("", include(router.urls)),
+]

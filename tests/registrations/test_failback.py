@@ -279,7 +279,7 @@ def test_a_job_that_is_over_cannot_be_cancelled() -> None:
 
 def test_cancelling_one_job_leaves_the_others_wishes_alone() -> None:
     group = make_group()
-    first_row, second_row = make_registration(group), make_registration(group)
+    first_row, _ = make_registration(group), make_registration(group)
     first = failback.order({"registrations": [first_row.pk]}, "olga")
     second = failback.order({"all": True}, "omar")
     failback.cancel(second, "omar")

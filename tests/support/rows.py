@@ -88,7 +88,7 @@ def make_transition(registration: Registration | None = None, **more: Any) -> Tr
 
 
 def make_user(name: str = "nurse", role: Role | None = None) -> User:
-    user = User.objects.create_user(name, password="not a secret here")
+    user = User.objects.create_user(name)
     if role is not None:
         user.groups.add(Group.objects.get_or_create(name=role.group_name)[0])
     return user

@@ -1,0 +1,293 @@
+"""The API of what happens: registrations, summary, history and failbacks.
+
+What a row holds is decided in `registrations.queries`; the serializers here describe it for the
+OpenAPI schema and never add to it.
+"""
+
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import JSONParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from fleet.api import Conflict, Pages
+from fleet.roles import Role
+from registrations import failback, history, queries
+from registrations.models import FailbackResult, Registration, State, Transition
+
+VIEWER_READS = {"GET": Role.VIEWER}
+OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
+
+
+class ServerRef(serializers.Serializer[Any]):
+    """Which server, in a row."""
+
+    id = serializers.IntegerField()
+    address = serializers.CharField()
+    port = serializers.IntegerField()
+
+
+class RegistrationRow(serializers.Serializer[Registration]):
+    """One registration: one per line."""
+
+    id = serializers.IntegerField()
+    handset = serializers.IntegerField()
+    line = serializers.IntegerField()
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    name = serializers.CharField(help_text="The handset's name.")
+    group = serializers.IntegerField()
+    group_name = serializers.CharField()
+    site = serializers.IntegerField()
+    site_name = serializers.CharField()
+    state = serializers.ChoiceField(choices=State.choices)
+    state_word = serializers.CharField(help_text="The state in words, times in the site's zone.")
+    role = serializers.ChoiceField(choices=["primary", "secondary", "fallback"], allow_null=True)
+    server = ServerRef(allow_null=True)
+    server_name = serializers.CharField()
+    silent = serializers.BooleanField(help_text="The server that holds it no longer answers.")
+    server_silent_since = serializers.DateTimeField(allow_null=True)
+    since = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField()
+    last_answer = serializers.CharField()
+    heard_at = serializers.DateTimeField(allow_null=True)
+
+    def to_representation(self, instance: Registration) -> dict[str, Any]:
+        return queries.row(instance)
+
+
+class Place(serializers.Serializer[Any]):
+    """A state and the server it was on."""
+
+    state = serializers.ChoiceField(choices=State.choices)
+    server = serializers.CharField(allow_blank=True)
+
+
+class TransitionRow(serializers.Serializer[Transition]):
+    """One change of (state, server)."""
+
+    id = serializers.IntegerField()
+    registration = serializers.IntegerField(allow_null=True)
+    at = serializers.DateTimeField()
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    name = serializers.CharField(help_text="The handset's name at that time.")
+    group = serializers.CharField()
+    site = serializers.CharField()
+    to = Place()
+    cause = serializers.ChoiceField(choices=tuple(queries.CAUSES.items()))
+    cause_word = serializers.CharField()
+    code = serializers.IntegerField(allow_null=True, help_text="The SIP code behind it.")
+    reason = serializers.CharField()
+    seconds = serializers.FloatField(allow_null=True, help_text="How long the change took.")
+    asked_by = serializers.CharField(allow_blank=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is a keyword of Python, so it cannot be declared like the others.
+        return super().get_fields() | {"from": Place()}
+
+    def to_representation(self, instance: Transition) -> dict[str, Any]:
+        return queries.transition_row(instance)
+
+
+class CountsByState(serializers.Serializer[Any]):
+    """The fleet in numbers; keys of `states` are the states, a silent server's apart."""
+
+    as_of = serializers.DateTimeField()
+    headline = serializers.CharField()
+    total = serializers.IntegerField()
+    states = serializers.DictField(child=serializers.IntegerField())
+    groups = serializers.ListField(child=serializers.DictField())
+
+
+class FailbackScope(serializers.Serializer[Any]):
+    """Who is asked home: exactly one of these."""
+
+    registrations = serializers.ListField(child=serializers.IntegerField(), required=False)
+    group = serializers.IntegerField(required=False)
+    site = serializers.IntegerField(required=False)
+    all = serializers.BooleanField(required=False)
+
+
+class HandsetResult(serializers.Serializer[Any]):
+    """What became of one registration."""
+
+    registration = serializers.IntegerField(allow_null=True)
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    result = serializers.ChoiceField(choices=FailbackResult.Result.choices)
+    reason = serializers.CharField(allow_blank=True)
+    seconds = serializers.FloatField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class FailbackJob(serializers.Serializer[Any]):
+    """A failback as the list shows it."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=["running", "done", "cancelled"])
+    scope = FailbackScope()
+    asked_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    cancelled_at = serializers.DateTimeField(allow_null=True)
+    cancelled_by = serializers.CharField(allow_blank=True)
+    total = serializers.IntegerField()
+    done = serializers.IntegerField(help_text="All who no longer wait, however it ended.")
+    failed = serializers.IntegerField(help_text="Those the primary refused or did not take.")
+    moved = serializers.IntegerField()
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return failback.overview(instance)
+
+
+class FailbackProgress(FailbackJob):
+    """A failback with every handset's result."""
+
+    results = HandsetResult(many=True)
+
+
+class RegistrationViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Registration]
+):
+    """Where every line is registered, why, since when, and what happens next."""
+
+    required_roles = VIEWER_READS
+    queryset = Registration.objects.none()
+    serializer_class = RegistrationRow
+    filterset_class = queries.RegistrationFilter
+    pagination_class = Pages
+
+    def get_queryset(self) -> QuerySet[Registration]:
+        return queries.registrations(timezone.now()).order_by("pk")
+
+
+class SummaryView(APIView):
+    """Counts by state, by group and by server."""
+
+    required_roles = VIEWER_READS
+
+    @extend_schema(responses=CountsByState)
+    def get(self, request: Request) -> Response:
+        return Response(queries.summary(timezone.now()))
+
+
+class TransitionViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Transition]
+):
+    """The history, newest first."""
+
+    required_roles = VIEWER_READS
+    queryset = Transition.objects.none()
+    serializer_class = TransitionRow
+    filterset_class = queries.TransitionFilter
+    pagination_class = Pages
+
+    def get_queryset(self) -> QuerySet[Transition]:
+        return queries.transitions()
+
+
+class WhateverIsAccepted(BaseContentNegotiation):
+    """A file comes as its `format` says; errors come as JSON. `Accept` decides nothing."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class TransitionExport(APIView):
+    """The filtered history as a file, streamed."""
+
+    required_roles = VIEWER_READS
+    content_negotiation_class = WhateverIsAccepted
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("format", enum=["csv", "jsonl"], default="csv"),
+            *(
+                OpenApiParameter(name, many=name in {"state", "cause"})
+                for name in queries.TransitionFilter.base_filters
+            ),
+        ],
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/jsonl"): OpenApiTypes.STR,
+            400: OpenApiResponse(description="A filter or the format is wrong."),
+        },
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        try:
+            export = history.prepare(request.query_params)
+        except history.ExportRefused as refused:
+            raise ValidationError(refused.errors) from refused
+        is_async = isinstance(request._request, ASGIRequest)
+        return StreamingHttpResponse(
+            aiter(export) if is_async else iter(export),
+            content_type=export.format.content_type,
+            headers=export.headers,
+        )
+
+
+class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
+    """Bringing handsets home."""
+
+    required_roles = OPERATOR_ORDERS
+    queryset = failback.jobs()
+    serializer_class = FailbackJob
+    pagination_class = Pages
+    filter_backends = ()
+    parser_classes = (JSONParser,)
+    lookup_value_regex = r"\d+"
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return failback.jobs()
+
+    @extend_schema(responses=FailbackProgress)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Say what became of every handset of one failback so far."""
+        return Response(failback.progress(self.get_object()))
+
+    @extend_schema(request=FailbackScope, responses={201: FailbackProgress})
+    def create(self, request: Request) -> Response:
+        """Ask handsets home. Who is left out, and why, is in the answer's results."""
+        if not isinstance(request.data, dict):
+            raise ValidationError({"scope": ["Give a JSON object."]})
+        try:
+            job = failback.order(request.data, request.user)
+        except failback.ScopeError as wrong:
+            raise ValidationError({wrong.field: [wrong.sentence]}) from wrong
+        return Response(failback.progress(job), status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=None,
+        responses={
+            200: FailbackProgress,
+            409: OpenApiResponse(description="Nobody in it is waiting any more."),
+        },
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Take back what no agent has taken up yet."""
+        try:
+            job = failback.cancel(self.get_object(), request.user)
+        except failback.FailbackIsOver as over:
+            raise Conflict(str(over)) from over
+        return Response(failback.progress(job))

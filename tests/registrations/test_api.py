@@ -1,0 +1,315 @@
+"""The API of what happens: rows, sums, history, exports, orders."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.test import AsyncClient
+from django.utils import timezone
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from fleet.models import Line
+from fleet.roles import Role
+from registrations import api, history, queries
+from registrations.models import Failback, Registration, State
+from tests.support.rows import (
+    make_group,
+    make_registration,
+    make_site,
+    make_transition,
+    make_user,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def client(role: Role = Role.OPERATOR, name: str = "olga") -> APIClient:
+    """A client that speaks with a token, as a program does."""
+    made = APIClient()
+    token = Token.objects.create(user=make_user(name, role))
+    made.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    return made
+
+
+def test_a_registration_row_has_the_fields_others_build_on() -> None:
+    group = make_group()
+    registration = make_registration(group, State.PRIMARY, extension="0042")
+    [row] = client().get("/api/v1/registrations/").json()["results"]
+    server = registration.server
+    assert server is not None
+    assert row["id"] == registration.pk
+    assert row["handset"] == registration.line.handset_id
+    assert row["line"] == registration.line_id
+    assert row["mac"] == registration.line.handset.mac
+    assert row["extension"] == "0042"
+    assert row["group"] == group.pk
+    assert row["site"] == registration.site_id
+    assert (row["state"], row["role"]) == ("primary", "primary")
+    assert row["server"] == {"id": server.pk, "address": "127.0.0.2", "port": 5060}
+    assert row["server_silent_since"] is None
+    for name in ("since", "expires_at", "next_attempt_at", "reason", "last_answer", "heard_at"):
+        assert name in row
+
+
+def test_the_schema_describes_exactly_what_the_rows_hold() -> None:
+    registration = make_registration(make_group())
+    make_transition(registration)
+    Failback.objects.create(scope={"all": True}, asked_by="olga")
+    asked = client()
+    for path, serializer in (
+        ("registrations", api.RegistrationRow),
+        ("transitions", api.TransitionRow),
+        ("failbacks", api.FailbackJob),
+    ):
+        [row] = asked.get(f"/api/v1/{path}/").json()["results"]
+        assert set(row) == set(serializer().fields), path
+        assert set(asked.get(f"/api/v1/{path}/{row['id']}/").json()) >= set(row)
+
+
+def test_lists_come_in_pages_with_absolute_links() -> None:
+    group = make_group()
+    for _ in range(5):
+        make_registration(group)
+    asked = client()
+    first = asked.get("/api/v1/registrations/?page_size=2&state=secondary").json()
+    assert set(first) == {"count", "next", "previous", "results"}
+    assert (first["count"], len(first["results"]), first["previous"]) == (5, 2, None)
+    assert first["next"].startswith("http://testserver/api/v1/registrations/?")
+    ids = [row["id"] for row in first["results"]]
+    page = first
+    while page["next"]:
+        page = asked.get(page["next"]).json()
+        ids += [row["id"] for row in page["results"]]
+    assert ids == sorted(Registration.objects.values_list("id", flat=True))
+
+
+def test_a_page_holds_a_thousand_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert api.Pages.max_page_size == 1000
+    monkeypatch.setattr(api.Pages, "max_page_size", 3)
+    group = make_group()
+    for _ in range(5):
+        make_registration(group)
+    assert len(client().get("/api/v1/registrations/?page_size=9999").json()["results"]) == 3
+
+
+def test_registrations_are_filtered_like_the_pages() -> None:
+    ward, lab = make_group("ward"), make_group("lab")
+    north = make_site("north")
+    home = make_registration(ward, State.PRIMARY, site=north)
+    away = make_registration(lab, State.SECONDARY)
+    late = make_registration(lab, State.PRIMARY, due_at=timezone.now() - timedelta(minutes=1))
+    asked = client()
+
+    def found(query: str) -> list[int]:
+        return [r["id"] for r in asked.get(f"/api/v1/registrations/?{query}").json()["results"]]
+
+    assert found("state=primary") == [home.pk]
+    assert found("state=primary&state=unknown") == [home.pk, late.pk]
+    assert found(f"group={lab.pk}") == [away.pk, late.pk]
+    assert found(f"site={north.pk}") == [home.pk]
+    assert found(f"server={away.server_id}") == [away.pk]
+    assert found(f"q={away.line.extension}") == [away.pk]
+    wrong = asked.get("/api/v1/registrations/?state=asleep&group=987654")
+    assert wrong.status_code == 400
+    assert set(wrong.json()) == {"state", "group"}
+
+
+def test_a_row_that_nobody_tends_is_unknown_here_too() -> None:
+    late = make_registration(make_group(), due_at=timezone.now() - timedelta(minutes=1))
+    assert client().get(f"/api/v1/registrations/{late.pk}/").json()["state"] == "unknown"
+
+
+def test_no_answer_ever_holds_a_password() -> None:
+    registration = make_registration(make_group())
+    registration.snapshot = {"nonce": "a very secret nonce"}
+    registration.save()
+    asked = client()
+    asked.post("/api/v1/failbacks/", {"all": True}, format="json")
+    for path in ("registrations/", f"registrations/{registration.pk}/", "summary/", "failbacks/"):
+        text = asked.get(f"/api/v1/{path}").content.decode()
+        assert "secret" not in text, path
+
+
+def test_the_summary_counts_by_state_group_and_server() -> None:
+    group = make_group()
+    make_registration(group, State.PRIMARY)
+    make_registration(group, State.SECONDARY)
+    summary = client().get("/api/v1/summary/").json()
+    assert set(summary) == set(api.CountsByState().fields)
+    assert summary["total"] == 2
+    assert (summary["states"]["primary"], summary["states"]["secondary"]) == (1, 1)
+    assert [s["held"] for s in summary["groups"][0]["servers"]] == [1, 1]
+
+
+def test_history_rows_name_both_ends_of_a_change() -> None:
+    make_transition(asked_by="olga")
+    [row] = client().get("/api/v1/transitions/").json()["results"]
+    assert datetime.fromisoformat(row["at"]) == datetime(2026, 11, 23, 2, 13, tzinfo=UTC)
+    assert row["from"] == {"state": "primary", "server": "127.0.0.2:5060"}
+    assert row["to"] == {"state": "secondary", "server": "127.0.0.3:5060"}
+    for name in ("id", "mac", "extension", "group", "cause", "code", "reason", "seconds"):
+        assert name in row
+    assert row["asked_by"] == "olga"
+
+
+def test_lists_cost_the_same_queries_for_few_and_for_many(
+    django_assert_max_num_queries: Any,
+) -> None:
+    group = make_group()
+    for _ in range(40):
+        make_transition(make_registration(group))
+    asked = client()
+    for _ in range(10):
+        asked.post("/api/v1/failbacks/", {"group": group.pk}, format="json")
+    for path in ("registrations", "transitions", "failbacks"):
+        # Token and user, role, count, rows.
+        with django_assert_max_num_queries(4):
+            asked.get(f"/api/v1/{path}/?page_size=1000")
+    # Token and user, role, then groups with servers, health, counts.
+    with django_assert_max_num_queries(7):
+        asked.get("/api/v1/summary/")
+
+
+def test_the_export_streams_what_the_filter_shows() -> None:
+    make_transition(mac="00907a000001")
+    make_transition(mac="00907a000002", group_name="lab")
+    answer = client(Role.VIEWER).get("/api/v1/transitions/export/?format=csv&group=lab")
+    assert answer.streaming
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["X-Rollcall-Filter"] == "group=lab"
+    assert answer["X-Rollcall-Rows"] == "1"
+    for name in ("Since", "Until", "Made-At"):
+        assert datetime.fromisoformat(answer[f"X-Rollcall-{name}"]).tzinfo is not None
+    assert 'filename="rollcall-transitions-' in answer["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+    assert [row["mac"] for row in rows] == ["00907a000002"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "text/csv", "application/xml", "*/*"])
+def test_the_export_comes_whatever_is_accepted(accept: str) -> None:
+    asked = client(Role.VIEWER)
+    answer = asked.get("/api/v1/transitions/export/?format=jsonl", HTTP_ACCEPT=accept)
+    assert answer.status_code == 200
+    assert json.loads(answer.getvalue().splitlines()[0])["meta"]["rows"] == 0
+    refused = asked.get("/api/v1/transitions/export/?format=doc", HTTP_ACCEPT=accept)
+    assert refused.status_code == 400
+    assert set(refused.json()) == {"format"}
+
+
+def test_xlsx_is_promised_not_pretended() -> None:
+    answer = client(Role.VIEWER).get("/api/v1/transitions/export/?format=xlsx")
+    assert answer.status_code == 400
+    assert "later release" in answer.json()["format"][0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.asyncio
+async def test_under_asgi_the_export_is_read_chunk_by_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history, "CHUNK", 10)
+    read: list[int] = []
+    chunks = history._chunks
+
+    def counted(*args: Any) -> Any:
+        for chunk in chunks(*args):
+            read.append(len(chunk))
+            yield chunk
+
+    monkeypatch.setattr(history, "_chunks", counted)
+
+    def prepare() -> str:
+        for _ in range(35):
+            make_transition()
+        return Token.objects.create(user=make_user("vera", Role.VIEWER)).key
+
+    key = await sync_to_async(prepare)()
+    answer = await AsyncClient().get(
+        "/api/v1/transitions/export/", headers={"authorization": f"Token {key}"}
+    )
+    assert answer.streaming
+    assert answer.is_async
+    stream: AsyncIterator[bytes] = aiter(answer.streaming_content)
+    first = await anext(stream) + await anext(stream)
+    assert read == [10]
+    rest = b"".join([part async for part in stream])
+    assert read == [10, 10, 10, 5]
+    assert len((first + rest).splitlines()) == 36
+
+
+def test_an_order_answers_with_the_job_and_who_is_left_out() -> None:
+    group = make_group()
+    away = make_registration(group)
+    off = make_registration(group, State.DISABLED, supervision=Line.Supervision.OFF)
+    asked = client()
+    answer = asked.post("/api/v1/failbacks/", {"group": group.pk}, format="json")
+    assert answer.status_code == 201
+    job = answer.json()
+    assert set(job) == set(api.FailbackProgress().fields)
+    assert (job["state"], job["scope"], job["asked_by"]) == ("running", {"group": group.pk}, "olga")
+    assert (job["total"], job["done"], job["failed"]) == (2, 1, 0)
+    by_registration = {r["registration"]: r for r in job["results"]}
+    assert by_registration[away.pk]["result"] == "pending"
+    assert by_registration[off.pk]["result"] == "left_out"
+    assert set(by_registration[off.pk]) == set(api.HandsetResult().fields)
+    assert asked.get(f"/api/v1/failbacks/{job['id']}/").json() == job
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({}, "scope"), ({"group": 987654}, "group"), ([1, 2], "scope"), ({"all": False}, "all")],
+)
+def test_an_order_without_a_right_scope_is_refused_by_field(body: Any, field: str) -> None:
+    answer = client().post("/api/v1/failbacks/", body, format="json")
+    assert answer.status_code == 400
+    assert set(answer.json()) == {field}
+
+
+def test_cancelling_answers_with_what_is_left_of_the_job() -> None:
+    make_registration(make_group())
+    asked = client()
+    job = asked.post("/api/v1/failbacks/", {"all": True}, format="json").json()
+    answer = asked.post(f"/api/v1/failbacks/{job['id']}/cancel/")
+    assert answer.status_code == 200
+    assert answer.json()["state"] == "cancelled"
+    assert answer.json()["results"][0]["result"] == "cancelled"
+    again = asked.post(f"/api/v1/failbacks/{job['id']}/cancel/")
+    assert again.status_code == 409
+    assert "was cancelled" in again.json()["detail"]
+
+
+def test_what_is_not_there_is_404() -> None:
+    asked = client()
+    for path in ("registrations/987654/", "failbacks/987654/", "transitions/987654/"):
+        assert asked.get(f"/api/v1/{path}").status_code == 404
+    assert asked.post("/api/v1/failbacks/987654/cancel/").status_code == 404
+
+
+def test_a_browser_session_orders_only_with_its_csrf_token() -> None:
+    make_registration(make_group())
+    browser = APIClient(enforce_csrf_checks=True)
+    browser.force_login(make_user("olga", Role.OPERATOR))
+    assert browser.get("/api/v1/registrations/").status_code == 200
+    answer = browser.post("/api/v1/failbacks/", {"all": True}, format="json")
+    assert answer.status_code == 403
+    assert not Failback.objects.exists()
+
+
+def test_a_wrong_token_is_401_and_says_how_to_ask() -> None:
+    stranger = APIClient()
+    stranger.credentials(HTTP_AUTHORIZATION="Token 0123456789")
+    answer = stranger.get("/api/v1/registrations/")
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"] == "Token"
+
+
+def test_queries_of_the_summary_are_those_of_the_page() -> None:
+    make_registration(make_group(), State.PRIMARY)
+    shown = client().get("/api/v1/summary/").json()
+    assert shown["headline"] == queries.summary(timezone.now())["headline"]
