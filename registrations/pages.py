@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, F, QuerySet
+from django.db.models import Case, Count, F, QuerySet, When
 from django.http import QueryDict
 
 from fleet.models import Line, Site
@@ -217,6 +217,13 @@ def scope_fields(params: QueryDict) -> list[tuple[str, str]]:
     """The hidden fields that carry a scope from its dialog to the order."""
     wanted = ("match",) if "match" in params else ("group", "site", "registrations")
     return [(name, value) for name in wanted for value in params.getlist(name)]
+
+
+def worst_first() -> Case:
+    """The order of a job's results: who needs somebody first, who was home already last."""
+    results = FailbackResult.Result
+    order = (results.REFUSED, results.FAILED, results.PENDING, results.MOVED)
+    return Case(*(When(result=r, then=n) for n, r in enumerate(order)), default=len(order))
 
 
 def result_counts(failback_id: int) -> list[tuple[str, str, int]]:

@@ -111,6 +111,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "nav": "handsets",
         "handset": found,
         "zone": found.site.time_zone,
+        "zones": {found.site.name: found.site.time_zone},
         "lines": lines,
         "unsupervised": found.lines.filter(registration__isnull=True),
         "servers": [(s, queries.server_condition(s.health.all(), now)) for s in servers],
@@ -231,7 +232,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         "nav": "jobs",
         "job": shown,
         "scope": failback.scope_words([shown["scope"]])[0],
-        "page": pages.page_of(results.order_by("pk"), request.GET),
+        "page": pages.page_of(results.order_by(pages.worst_first(), "pk"), request.GET),
         "kinds": pages.result_counts(pk),
         "chosen": chosen,
         "sizes": pages.PAGE_SIZES,
@@ -289,4 +290,6 @@ def demo_server(request: HttpRequest, server_id: str, action: str) -> HttpRespon
     from registrations import demo
 
     (demo.stop if action == "stop" else demo.start)(server_id)
+    if "HX-Request" in request.headers:
+        return render(request, "_demo_panel.html", {"demo_servers": demo_servers()})
     return redirect("overview")

@@ -130,9 +130,11 @@ def span(seconds: float) -> str:
 
 @register.filter
 def took(seconds: float | None) -> str:
-    """How long something lasted: `0.4 s`, `12 s`, `3 min`."""
+    """How long something lasted: `40 ms`, `0.4 s`, `12 s`, `3 min`."""
     if seconds is None:
         return ""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 10 else span(seconds)
 
 

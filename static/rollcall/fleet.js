@@ -54,48 +54,39 @@ function chip(key, words, className = "chip") {
   return made;
 }
 
-function flash(place) {
-  place.classList.remove("arrive");
-  void place.offsetWidth;
-  place.classList.add("arrive");
-}
-
 // ---- Rows ------------------------------------------------------------------------------------
 
-function showRow(row) {
-  for (const place of document.querySelectorAll(`[data-registration-id="${row.id}"]`)) {
-    const zone = place.dataset.zone || "UTC";
-    const key = row.silent ? `${row.state}_silent` : row.state;
-    const part = (name) => place.querySelector(`[data-part="${name}"]`);
-    const state = part("state");
-    const situation = place.querySelector(".situation");
-    const before = state?.firstElementChild?.dataset.state ?? situation?.dataset.state;
-    if (before !== undefined && before !== key) flash(place);
-    if (state && before !== key) state.replaceChildren(chip(key, word(key)));
-    if (situation) {
-      situation.dataset.state = key;
-      setIcon(situation, key);
-      setText(situation.querySelector("[data-field=state_word]"), row.state_word);
-      setText(situation.querySelector("[data-field=reason]"), row.reason || "No reason was given.");
-      setText(place.querySelector("[data-field=last_answer]"), row.last_answer || "none yet");
-      if (before !== key || place.dataset.server !== undefined) reloadPart(place, row);
-    }
-    setText(place.querySelector("[data-field=server_name]"), row.server_name || "–");
-    put(part("since"), "lasting", row.since, zone);
-    put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
-    put(part("next-clock"), "clock", row.next_attempt_at, zone);
-    put(part("expires"), "countdown", row.expires_at, zone, "No binding");
-    put(part("heard"), "age", row.heard_at, zone, "never");
+// Plain fields (data-field) are live.js's; here are those that need an icon, a time or a sentence.
+function showRow(row, { moved, element: place }) {
+  const zone = place.dataset.zone || "UTC";
+  const key = row.silent ? `${row.state}_silent` : row.state;
+  const part = (name) => place.querySelector(`[data-part="${name}"]`);
+  const state = part("state");
+  if (state && state.firstElementChild?.dataset.state !== key) state.replaceChildren(chip(key, word(key)));
+  const situation = place.querySelector(".situation");
+  if (situation) {
+    const before = situation.dataset.state;
+    situation.dataset.state = key;
+    setIcon(situation.firstElementChild, key);
+    if (moved || before !== key) reload();
   }
+  put(part("since"), "lasting", row.since, zone);
+  put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
+  put(part("next-clock"), "clock", row.next_attempt_at, zone);
+  put(part("expires"), "countdown", row.expires_at, zone, "No binding");
+  put(part("heard"), "age", row.heard_at, zone, "never");
 }
 
-// A move changes sentences that only the server words: fetch the page anew and take its middle.
+// A move changes sentences that only the server words: take the page's middle anew.
 let reloading = false;
-async function reloadPart() {
-  if (reloading) return;
+async function reload() {
+  if (reloading || document.querySelector("dialog[open]")) return;
   reloading = true;
-  await window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
-  reloading = false;
+  try {
+    await window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+  } finally {
+    reloading = false;
+  }
 }
 
 // ---- Summary ---------------------------------------------------------------------------------
@@ -129,8 +120,7 @@ function showLane(server, total) {
     setText(lane.querySelector("[data-lane-held]"), String(server.held));
     lane.querySelector(".lane-health").replaceChildren(chip(server.condition, server.word));
   }
-  const row = document.querySelector(`[data-server-row="${server.id}"] .chip`);
-  row?.replaceWith(chip(server.condition, server.word));
+  document.querySelector(`[data-server-row="${server.id}"] .chip`)?.replaceWith(chip(server.condition, server.word));
 }
 
 function showGroup(group) {
@@ -155,52 +145,58 @@ function showSummary(summary) {
   put(document.querySelector("[data-summary=as_of]"), "age", summary.as_of, "UTC");
   showStates(summary);
   summary.groups.forEach(showGroup);
-  const { states } = summary;
-  const trouble = Object.keys(states).reduce(
-    (sum, key) => sum + (/_silent$|^(unregistered|rejected|unknown)$/.test(key) ? states[key] : 0), 0,
-  );
-  showTrouble(trouble, states.secondary + states.fallback);
+  const trouble = ORDER.filter((key) => /_silent$|^(unregistered|rejected|unknown)$/.test(key));
+  showTitle(trouble.reduce((sum, key) => sum + summary.states[key], 0), !trusted);
 }
 
+// The tab says how many are in trouble, and `?` when the page cannot know.
 const title = document.title;
 const mark = document.querySelector("link[rel=icon]");
-const calm = mark?.getAttribute("href");
+const calm = mark.getAttribute("href");
 let troubled = 0;
-let stale = false;
+let trusted = true;
 
-function showTrouble(count, away) {
-  troubled = count || away;
-  document.title = stale ? `(?) ${title}` : troubled ? `(${troubled}) ${title}` : title;
-  mark?.setAttribute("href", stale || count ? mark.dataset.trouble : calm);
+function showTitle(count, blind) {
+  troubled = count;
+  trusted = !blind;
+  const prefix = blind ? "(?) " : count ? `(${count}) ` : "";
+  if (document.title !== prefix + title) document.title = prefix + title;
+  const wanted = blind || count ? mark.dataset.trouble : calm;
+  if (mark.getAttribute("href") !== wanted) mark.setAttribute("href", wanted);
 }
 
 // ---- Changes ---------------------------------------------------------------------------------
+
+function took(seconds) {
+  if (seconds < 0.1) return `${Math.round(seconds * 1000)} ms`;
+  return seconds < 10 ? `${seconds.toFixed(1)} s` : span(seconds);
+}
 
 function sentence(change) {
   const parts = [change.cause_word];
   if (change.from.server && change.from.server !== change.to.server) parts.push(` from ${change.from.server}`);
   if (change.seconds !== null) {
-    parts.push(`, took ${change.seconds < 10 ? `${change.seconds.toFixed(1)} s` : span(change.seconds)}`);
+    parts.push(`, took ${took(change.seconds)}`);
   }
   if (change.reason) parts.push(`. ${change.reason}`);
   if (change.asked_by) parts.push(` Asked by ${change.asked_by}.`);
   return parts.join("");
 }
 
-function changeItem(change, zones) {
+function changeItem(change, zones, nameless) {
+  const where = change.to.server ? `, ${change.to.server}` : "";
+  const what = element("span", nameless ? "strong" : "soft", `${word(change.to.state)}${where}`);
   const link = element("a", "strong link", change.name || change.extension);
   link.href = `/handsets/mac/${change.mac}/`;
-  const where = change.to.server ? `, ${change.to.server}` : "";
-  const what = element("span", "soft", `${word(change.to.state)}${where}`);
   const state = element("span", "", icon(iconOf(change.to.state)));
   state.dataset.state = change.to.state;
-  const body = element("div", "change-what", element("div", "", link, " ", what), element("div", "sub", sentence(change)));
+  const body = element("div", "change-what", element("div", "", ...(nameless ? [] : [link, " "]), what), element("div", "sub", sentence(change)));
   const item = element("li", "change", state, body, time("clock", change.at, zones[change.site] || "UTC"));
   item.dataset.transitionId = change.id;
   return item;
 }
 
-function showChanges(changes, arriving) {
+function showChanges(changes, { fresh: arriving }) {
   const feed = document.querySelector("[data-live-feed]");
   if (!feed) return;
   const { liveFeed: about, limit } = feed.dataset;
@@ -208,13 +204,28 @@ function showChanges(changes, arriving) {
   const known = new Set([...feed.children].map((item) => item.dataset.transitionId));
   const fresh = changes
     .filter((c) => !known.has(String(c.id)) && (about === "all" || c.group === about || c.mac === about))
-    .sort((a, b) => a.id - b.id)
+    .sort((a, b) => a.at.localeCompare(b.at) || a.id - b.id)
     .slice(-Number(limit));
   for (const change of fresh) {
-    const item = changeItem(change, zones);
-    feed.prepend(item);
-    if (arriving) flash(item);
+    const item = changeItem(change, zones, feed.dataset.nameless !== undefined);
+    const at = Date.parse(change.at);
+    const older = [...feed.children].find((other) => Date.parse(other.querySelector("time").dateTime) <= at);
+    feed.insertBefore(item, older ?? null);
+    if (arriving) item.classList.add("arrive");
   }
   while (feed.children.length > Number(limit)) feed.lastElementChild.remove();
   if (feed.children.length) document.querySelector("#no-changes")?.remove();
+}
+
+if (document.querySelector("#live-state")) {
+  const feed = document.querySelector("[data-live-feed]");
+  live.watch(
+    { summary: true, history: Boolean(feed) },
+    {
+      row: showRow,
+      summary: showSummary,
+      transitions: showChanges,
+      status: (status) => showTitle(troubled, status === "stale" || status === "worker-silent"),
+    },
+  );
 }
