@@ -39,7 +39,7 @@ class Challenge:
 
 @dataclass(slots=True)
 class Credentials:
-    """One server's nonce and how often it was used. Never shared between bindings (D8)."""
+    """One server's nonce and how often it was used."""
 
     proxy: bool
     """True: from a 407, goes out as Proxy-Authorization (D1)."""
@@ -133,7 +133,7 @@ def _hash(algorithm: str, text: str) -> str:
 def authorization(
     credentials: Credentials, *, user: str, password: str, method: str, uri: str
 ) -> str:
-    """The header line, without its line end, for the next request on this nonce.
+    """The header line, with its line end, for the next request on this nonce.
 
     Counts the nonce up, so every call is another (nonce, nc) (RFC 7616 section 3.4, D6).
     """
@@ -162,7 +162,7 @@ def authorization(
             tail += f', cnonce="{cnonce}"'
     return (
         f'{name}: Digest username={quote(user)}, realm="{realm}", nonce="{nonce}", '
-        f'uri="{uri}", response="{response}"{tail}'
+        f'uri="{uri}", response="{response}"{tail}\r\n'
     )
 
 

@@ -46,15 +46,19 @@ class Key:
         if not vias or cseq is None or response.first("call-id") != self.call_id:
             return False
         try:
-            via = parse_via(vias[0])
-            return (
-                via.branch == self.branch
-                and via.sent_by == self.sent_by.lower()
-                and count_vias(vias) == 1
-                and parse_cseq(cseq) == (self.cseq, self.method)
+            return self._is_only_hop(vias) and (
+                cseq == f"{self.cseq} {self.method}" or parse_cseq(cseq) == (self.cseq, self.method)
             )
         except SipParseError:
             return False
+
+    def _is_only_hop(self, vias: list[str]) -> bool:
+        if count_vias(vias) != 1:
+            return False
+        if vias[0].startswith(f"SIP/2.0/UDP {self.sent_by};branch={self.branch};"):
+            return True
+        via = parse_via(vias[0])
+        return via.branch == self.branch and via.sent_by == self.sent_by.lower()
 
 
 class ClientTransaction:
