@@ -1,0 +1,93 @@
+"""Slots and spreading."""
+
+import threading
+import time
+
+import pytest
+from django.db import connection
+
+from registrations import store
+from registrations.models import Registration
+from tests.support.claims import make_due, make_group, make_lines
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def a_server() -> int:
+    return make_group().servers.get(priority=1).pk
+
+
+def test_slots_follow_one_another_without_gap_or_overlap() -> None:
+    server = a_server()
+    assert store.reserve_slots(server, 10, 100, 1000.0) == pytest.approx(1000.0)
+    assert store.reserve_slots(server, 5, 100, 1000.0) == pytest.approx(1000.1)
+    assert store.next_slot(server, 1000.0) == pytest.approx(1000.15)
+
+
+def test_time_that_passed_unused_is_not_made_up_for() -> None:
+    server = a_server()
+    store.reserve_slots(server, 1, 100, 1000.0)
+    assert store.reserve_slots(server, 1, 100, 1060.0) == pytest.approx(1060.0)
+
+
+def test_a_paused_server_has_no_slot_before_the_pause_ends() -> None:
+    server = a_server()
+    store.pause(server, 1120.0)
+    store.pause(server, 1050.0)
+    assert store.reserve_slots(server, 1, 100, 1000.0) == pytest.approx(1120.0)
+
+
+def test_processes_that_reserve_at_once_get_different_slots(database: str) -> None:
+    server = a_server()
+    got: list[float] = []
+
+    def reserve() -> None:
+        try:
+            for _ in range(20):
+                got.append(store.reserve_slots(server, 1, 10, 1000.0))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=reserve) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(got) == pytest.approx([1000.0 + i / 10 for i in range(60)])
+
+
+def due_times() -> list[float | None]:
+    rows = Registration.objects.order_by("pk").values_list("due_at", flat=True)
+    return [due.timestamp() if due else None for due in rows]
+
+
+def test_a_spread_makes_rows_due_at_the_given_pace() -> None:
+    now = time.time()
+    rows = make_due(make_lines(3, make_group()), now + 900)
+    store.spread([row.pk for row in rows], 10, now)
+    assert due_times() == pytest.approx([now, now + 0.1, now + 0.2], abs=0.001)
+
+
+def test_a_spread_without_cap_makes_all_due_at_once() -> None:
+    now = time.time()
+    rows = make_due(make_lines(3, make_group()), now + 900)
+    store.spread([row.pk for row in rows], 0, now)
+    assert due_times() == pytest.approx([now] * 3, abs=0.001)
+
+
+def test_a_spread_leaves_a_leased_row_to_its_agent_which_finds_the_wish() -> None:
+    now = time.time()
+    rows = make_due(make_lines(2, make_group()))
+    [claimed] = store.claim_due(None, 1, 30.0, now=now)
+    store.spread([row.pk for row in rows], 1, now)
+    row = Registration.objects.get(pk=claimed.registration_id)
+    assert row.due_at.timestamp() == pytest.approx(now + 30, abs=0.001)
+    assert row.wish_version == 1
+
+
+def test_a_spread_neither_delays_a_row_nor_wakes_one_that_is_off() -> None:
+    now = time.time()
+    rows = make_due(make_lines(2, make_group()), now - 5)
+    Registration.objects.filter(pk=rows[1].pk).update(state="disabled", due_at=None)
+    store.spread([row.pk for row in rows], 1, now)
+    assert due_times() == pytest.approx([now - 5, None], abs=0.001)
