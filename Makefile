@@ -26,7 +26,7 @@ python-here:
 	'$(PYTHON)' here; install it, or name it: make ... PYTHON=/path/to/python3.11" >&2; exit 1; }
 
 run: setup
-	@exec $(BIN)/python manage.py up
+	@DEMO=$${DEMO:-1} exec $(BIN)/python manage.py up
 
 lint: setup-dev
 	$(BIN)/ruff check .
