@@ -19,15 +19,15 @@ class Answerer:
     def __init__(self) -> None:
         self._secret = hashlib.sha256(b"sip to tag\0" + settings.SECRET_KEY.encode()).digest()
 
-    def answer(self, data: bytes) -> bytes | None:
-        """Return the answer to one datagram; None where it is no request or wants none."""
+    def answer(self, data: bytes, source: tuple[str, int]) -> bytes | None:
+        """Return the answer to a datagram from `source`; None where it is no request or wants none."""
         try:
             request = message.parse(data)
         except SipParseError:
             return None
         if not isinstance(request, message.Request):
             return None
-        return answering.answer(request, secret=self._secret)
+        return answering.answer(request, source, secret=self._secret)
 
 
 class AnswererProtocol(asyncio.DatagramProtocol):
@@ -42,7 +42,7 @@ class AnswererProtocol(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
-        answer = self._answerer.answer(data)
+        answer = self._answerer.answer(data, source[:2])
         if answer is not None and self._transport is not None:
             self._transport.sendto(answer, source)
 

@@ -46,11 +46,13 @@ class Flight:
 class Switchboard:
     """The process's sockets, its flights and their wake-ups.
 
-    `answer(data)` gives the bytes that answer a request, or None.
+    `answer(data, source)` gives the bytes that answer a request, or None.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, answer: Callable[[bytes], bytes | None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answer: Callable[[bytes, tuple[str, int]], bytes | None],
     ) -> None:
         self._loop = loop
         self._answer = answer
@@ -127,7 +129,7 @@ class Switchboard:
             if flight is not None:
                 flight.receive(data, source)
             return
-        answer = self._answer(data)
+        answer = self._answer(data, source)
         if answer is not None:
             reply(answer)
 

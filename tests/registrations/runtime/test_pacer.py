@@ -1,0 +1,218 @@
+"""Permits: order, cap, window, and what lies beyond a lease."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from registrations import store
+from registrations.runtime import pacer as pacing
+from registrations.runtime.database import Database
+from registrations.runtime.engine import reserve
+from registrations.runtime.pacer import Pacer, Ticket
+from tests.support.claims import make_group
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+class Line:
+    """One who waits, and what became of it."""
+
+    def __init__(self, log: list["Line"], name: str, server: int, rate: float, **more: object):
+        self.name = name
+        self.left_at: float | None = None
+        self.postponed_to: float | None = None
+        self.log = log
+        self.is_gone = False
+        self.ticket = Ticket(
+            server_id=server,
+            rate=rate,
+            is_retry=bool(more.get("is_retry")),
+            lease_until=time.time() + float(more.get("lease", 30.0)),  # type: ignore[arg-type]
+            use=self.use,
+            postpone=self.postpone,
+            is_void=lambda: self.is_gone,
+        )
+
+    def use(self) -> str:
+        self.left_at = time.time()
+        self.log.append(self)
+        return f"branch-{self.name}"
+
+    def postpone(self, until: float) -> None:
+        self.postponed_to = until
+        self.log.append(self)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        await asyncio.sleep(0.01)
+
+
+def with_pacers(n: int, body: Callable[..., object]) -> None:
+    """Run `body(*pacers)` with pacers that know of each other only through the database."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        databases = [Database(loop) for _ in range(n)]
+
+        def reserving(database: Database) -> pacing.Reserve:
+            return lambda *given: database.run(reserve, *given)
+
+        pacers = [Pacer(loop, reserving(database)) for database in databases]
+        try:
+            await body(*pacers)  # type: ignore[misc]
+        finally:
+            for each in pacers:
+                each.close()
+            for database in databases:
+                await loop.run_in_executor(None, database.close)
+
+    asyncio.run(run())
+
+
+def server() -> int:
+    return make_group().servers.get(priority=1).pk
+
+
+def most_in_any_second(times: list[float]) -> int:
+    times = sorted(times)
+    return max(sum(1 for t in times if start <= t < start + 1.0) for start in times)
+
+
+def test_without_a_cap_all_leave_at_once() -> None:
+    log: list[Line] = []
+    asked = server()
+
+    async def body(pacer: Pacer) -> None:
+        for i in range(100):
+            pacer.ask(Line(log, str(i), asked, 0).ticket)
+        assert len(log) == 100
+
+    with_pacers(1, body)
+
+
+def test_two_processes_never_exceed_the_cap_in_any_second() -> None:
+    log: list[Line] = []
+    asked, cap = server(), 40
+
+    async def body(one: Pacer, two: Pacer) -> None:
+        for i in range(60):
+            one.ask(Line(log, f"one-{i}", asked, cap).ticket)
+            two.ask(Line(log, f"two-{i}", asked, cap).ticket)
+        await until(lambda: len(log) == 120)
+
+    began = time.time()
+    with_pacers(2, body)
+    times = [line.left_at for line in log if line.left_at is not None]
+    assert len(times) == 120
+    assert most_in_any_second(times) <= cap
+    assert max(times) - began < 1.25 * 120 / cap, "the cap is used, not only kept"
+
+
+def test_credential_retries_go_first() -> None:
+    log: list[Line] = []
+    asked = server()
+
+    async def body(pacer: Pacer) -> None:
+        for i in range(5):
+            pacer.ask(Line(log, f"first-{i}", asked, 20).ticket)
+        pacer.ask(Line(log, "retry", asked, 20, is_retry=True).ticket)
+        await until(lambda: len(log) == 6)
+
+    with_pacers(1, body)
+    assert [line.name for line in log][0] == "retry"
+
+
+def test_a_turn_beyond_the_lease_is_postponed_to_that_turn() -> None:
+    log: list[Line] = []
+    asked = server()
+    began = time.time()
+
+    async def body(pacer: Pacer) -> None:
+        for i in range(30):
+            pacer.ask(Line(log, str(i), asked, 10, lease=2.0).ticket)
+        await until(lambda: len(log) == 30)
+
+    with_pacers(1, body)
+    away = [line.postponed_to for line in log if line.postponed_to is not None]
+    assert 17 <= len(away) <= 21
+    assert away == sorted(away)
+    assert away[0] > began + 1.0
+    assert away[-1] == pytest.approx(began + 3.1, abs=0.6)
+
+
+def test_a_paused_server_postpones_all_and_its_slots_are_not_used_up() -> None:
+    log: list[Line] = []
+    asked = server()
+    pause = time.time() + 120
+    store.pause(asked, pause)
+
+    async def body(pacer: Pacer) -> None:
+        for i in range(10):
+            pacer.ask(Line(log, str(i), asked, 10).ticket)
+        await until(lambda: len(log) == 10)
+
+    with_pacers(1, body)
+    assert all(line.postponed_to is not None and line.postponed_to >= pause for line in log)
+    assert store.next_slot(asked) == pytest.approx(pause)
+
+
+def test_who_has_gone_away_costs_no_slot() -> None:
+    log: list[Line] = []
+    asked = server()
+
+    async def body(pacer: Pacer) -> None:
+        lines = [Line(log, str(i), asked, 5) for i in range(20)]
+        for line in lines:
+            pacer.ask(line.ticket)
+        for line in lines[:-1]:
+            line.is_gone = True
+        await until(lambda: len(log) == 1)
+
+    began = time.time()
+    with_pacers(1, body)
+    assert log[0].name == "19"
+    assert time.time() - began < 2.0
+
+
+def test_the_window_holds_back_while_nobody_answers_and_opens_with_answers() -> None:
+    log: list[Line] = []
+    asked = server()
+
+    async def body(pacer: Pacer) -> None:
+        for i in range(pacing.WINDOW + 50):
+            pacer.ask(Line(log, str(i), asked, 0).ticket)
+        assert len(log) == pacing.WINDOW
+        for i in range(20):
+            pacer.over(asked, f"branch-{i}")
+        assert len(log) == pacing.WINDOW + 20
+        began = time.monotonic()
+        await until(lambda: len(log) == pacing.WINDOW + 50)
+        assert time.monotonic() - began < 2 * pacing.YOUNG_S
+
+    with_pacers(1, body)
+
+
+def test_a_database_that_is_away_delays_permits_and_loses_none() -> None:
+    log: list[Line] = []
+    asked = server()
+    failures = iter([OSError("away"), OSError("away")])
+
+    async def body(pacer: Pacer) -> None:
+        inner = pacer._reserve
+
+        async def shaky(*given: object) -> tuple[float, bool]:
+            for failure in failures:
+                raise failure
+            return await inner(*given)  # type: ignore[arg-type]
+
+        pacer._reserve = shaky  # type: ignore[assignment]
+        pacer.ask(Line(log, "only", asked, 10).ticket)
+        await until(lambda: len(log) == 1)
+
+    with_pacers(1, body)
+    assert log[0].left_at is not None
