@@ -207,7 +207,7 @@ def no_counts() -> dict[str, int]:
     return counts | {f"{state.value}_silent": 0 for state in BOUND}
 
 
-def _counts(now: datetime) -> list[dict[str, Any]]:
+def _counts(now: datetime) -> list[Any]:
     counted = (
         Registration.objects.annotate(shown_state=shown(now)["shown_state"])
         .values("group_id", "server_id", "site_id", "shown_state")

@@ -132,7 +132,7 @@ def beat(worker: str, site: str = "", in_flight: int = 0) -> None:
         _publisher.beat(worker, site, in_flight)
 
 
-def fresh_workers(client: "redis.Redis[Any]") -> list[str]:
+def fresh_workers(client: redis.Redis) -> list[str]:
     """Return the names of the workers heard within KEY_SECONDS. Raises redis.RedisError."""
     keys = client.scan_iter(match=f"{KEY}*", count=1000)
     return sorted(bytes(key).decode()[len(KEY) :] for key in keys)

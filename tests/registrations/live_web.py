@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 import websockets
+from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
 
 from registrations import live
@@ -29,11 +30,12 @@ def channel_layers(url: str) -> dict[str, Any]:
 
 
 class Web:
-    """A web process's ASGI server in a thread."""
+    """A web process's ASGI server in a thread: the live socket alone, or a whole application."""
 
-    def __init__(self) -> None:
-        application = ProtocolTypeRouter({"websocket": URLRouter(websocket_urlpatterns)})
-        self.port = free_port()
+    def __init__(self, application: Any = None, port: int = 0) -> None:
+        if application is None:
+            application = ProtocolTypeRouter({"websocket": URLRouter(websocket_urlpatterns)})
+        self.port = port or free_port()
         config = uvicorn.Config(
             application,
             host="127.0.0.1",
@@ -116,6 +118,11 @@ async def browser(web: Web, token: str, **headers: str) -> AsyncIterator[Browser
     uri = f"ws://127.0.0.1:{web.port}/ws/live/"
     async with websockets.connect(uri, additional_headers=given | headers) as connection:
         yield Browser(connection)
+
+
+async def in_database(work: Callable[..., Any], *given: Any) -> Any:
+    """Do this in another thread, as another process would; its connection is closed after."""
+    return await database_sync_to_async(work, thread_sensitive=False)(*given)
 
 
 def publish(*registrations: Registration) -> None:

@@ -5,13 +5,12 @@ import json
 
 import pytest
 import websockets
-from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
 from registrations import consumers
-from tests.registrations.live_web import Web, browser
+from tests.registrations.live_web import Web, browser, in_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,7 +59,9 @@ def test_a_socket_ends_when_its_session_does(
     async def run() -> None:
         async with browser(web, token) as seen:
             await seen.take()
-            await sync_to_async(Token.objects.all().delete, thread_sensitive=False)()
+            await in_database(
+                Token.objects.all().delete,
+            )
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await seen.until(lambda: False, 5)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 
 from registrations import live, queries
 from registrations.live import publisher
 from registrations.models import Registration, State
 from tests.registrations import live_fleet
-from tests.registrations.live_web import Web, browser, channel_layers, publish
+from tests.registrations.live_web import Web, browser, channel_layers, in_database, publish
 from tests.support import parts
 from tests.support.processes import Child
 from tests.support.waiting import wait_until
@@ -41,7 +40,7 @@ def test_snapshot_and_deltas_amount_to_a_fresh_snapshot(web: Web, token: str) ->
             await one.watch(ids[:40], **ALL)
             await one.settled()
             one.kinds.clear()
-            await sync_to_async(storm, thread_sensitive=False)()
+            await in_database(storm)
 
             def arrived() -> bool:
                 moved = [r for r in one.rows.values() if r["state"] == "secondary"]
@@ -73,12 +72,10 @@ def test_a_row_is_told_as_the_query_shows_it_within_a_second(web: Web, token: st
         async with browser(web, token) as seen:
             await seen.watch([watched.pk])
             await seen.settled()
-            await sync_to_async(change, thread_sensitive=False)()
+            await in_database(change)
             await seen.until(lambda: seen.rows[watched.pk]["state"] == "secondary", 1)
             assert list(seen.rows) == [watched.pk]
-            shown = await sync_to_async(queries.rows, thread_sensitive=False)(
-                [watched.pk], datetime.now(UTC)
-            )
+            shown = await in_database(queries.rows, [watched.pk], datetime.now(UTC))
             assert seen.rows[watched.pk] == shown[0]
 
     asyncio.run(run())
@@ -186,7 +183,7 @@ def test_a_dead_redis_is_told_and_its_return_brings_a_snapshot(
             def unheard() -> None:
                 live_fleet.move(fleet.rows[0], fleet.secondary)
 
-            await sync_to_async(unheard, thread_sensitive=False)()
+            await in_database(unheard)
             await seen.until(lambda: seen.rows[fleet.rows[0].pk]["state"] == "secondary", 5)
             seen.kinds.clear()
             child = start()
