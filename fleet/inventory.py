@@ -1,0 +1,132 @@
+"""Changing what exists one thing at a time, and announcing it, so that registrations follow."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from fleet.models import Handset, Line, Server, ServerGroup, Site
+from fleet.signals import fleet_changed
+
+T = TypeVar("T", Site, ServerGroup, Server, Handset, Line)
+Thing = Site | ServerGroup | Server | Handset | Line
+
+MAX_SERVERS = 8
+"""How many servers a group has at most (its priorities are 1 to 8)."""
+
+_MATTERS: dict[type, frozenset[str]] = {
+    Site: frozenset({"has_own_workers"}),
+    ServerGroup: frozenset(f.attname for f in ServerGroup._meta.concrete_fields) - {"id", "name"},
+    Server: frozenset({"priority", "address", "port", "transport", "register"}),
+    Handset: frozenset({"mac", "group_id", "site_id"}),
+    Line: frozenset(f.attname for f in Line._meta.concrete_fields) - {"id", "created_at"},
+}
+"""The fields whose change makes an agent do something else; a new name wakes nobody."""
+
+
+class InUse(Exception):
+    """It cannot be deleted; the text is a sentence that says what depends on it."""
+
+
+class NoSuchPlace(ValueError):
+    """A server cannot stand at that priority; the text says which there are."""
+
+
+def lines_of(thing: Thing) -> QuerySet[Line]:
+    """Return the lines that depend on `thing`."""
+    match thing:
+        case Line():
+            return Line.objects.filter(pk=thing.pk)
+        case Handset():
+            return Line.objects.filter(handset=thing.pk)
+        case Server():
+            return Line.objects.filter(handset__group=thing.group_id)
+        case ServerGroup():
+            return Line.objects.filter(handset__group=thing.pk)
+        case Site():
+            return Line.objects.filter(handset__site=thing.pk)
+
+
+def announce(lines: QuerySet[Line]) -> None:
+    """Tell everyone that these lines, or what they depend on, changed; in this transaction."""
+    ids = list(lines.order_by("pk").values_list("pk", flat=True))
+    if ids:
+        fleet_changed.send(sender=Line, line_ids=ids)
+
+
+@transaction.atomic
+def change(thing: T | None, save: Callable[[], T]) -> T:
+    """Call `save`, which makes or changes `thing`, and announce it where it matters to agents."""
+    before = None if thing is None else _facts(thing)
+    saved = save()
+    if before is None or before != _facts(saved):
+        announce(lines_of(saved))
+    return saved
+
+
+@transaction.atomic
+def place_server(server: Server, priority: int | None) -> None:
+    """Save `server` at this place of its group (None: last); the others make room.
+
+    Priorities stay 1, 2, 3, ... without gaps, so that a group always has a primary.
+    Raises NoSuchPlace.
+    """
+    ServerGroup.objects.select_for_update().get(pk=server.group_id)
+    others = list(_servers(server.group_id).exclude(pk=server.pk))
+    if len(others) >= MAX_SERVERS:
+        raise NoSuchPlace(f"A group has at most {MAX_SERVERS} servers.")
+    place = len(others) + 1 if priority is None else priority
+    if not 1 <= place <= len(others) + 1:
+        raise NoSuchPlace(f"Give a priority from 1 to {len(others) + 1}: there are no gaps.")
+    server.priority = MAX_SERVERS + 1 + len(others)
+    server.save()
+    _renumber([*others[: place - 1], server, *others[place - 1 :]])
+
+
+@transaction.atomic
+def delete(thing: Thing) -> None:
+    """Delete `thing` and announce it. Raises InUse where something depends on it."""
+    if isinstance(thing, Site | ServerGroup) and (handsets := thing.handsets.count()):
+        kind = "Site" if isinstance(thing, Site) else "Group"
+        raise InUse(f"{kind} {thing} cannot be deleted: it has {_handsets(handsets)}.")
+    if isinstance(thing, Server):
+        _delete_server(thing)
+    else:
+        thing.delete()
+
+
+def _delete_server(server: Server) -> None:
+    others = list(_servers(server.group_id).exclude(pk=server.pk))
+    handsets = server.group.handsets.count()
+    if handsets and not others:
+        raise InUse(
+            f"Server {server} cannot be deleted: it is the last one of group {server.group}, "
+            f"which has {_handsets(handsets)}."
+        )
+    server.delete()
+    _renumber(others)
+    announce(lines_of(server))
+
+
+def _servers(group_id: int) -> QuerySet[Server]:
+    return Server.objects.filter(group=group_id).order_by("priority")
+
+
+def _renumber(servers: list[Server]) -> None:
+    if not servers:
+        return
+    # Out of the way first: no two have the same priority at any moment.
+    beyond = 4 * MAX_SERVERS
+    _servers(servers[0].group_id).update(priority=F("priority") + beyond)
+    for priority, server in enumerate(servers, 1):
+        server.priority = priority
+        Server.objects.filter(pk=server.pk).update(priority=priority)
+
+
+def _facts(thing: Thing) -> dict[str, object]:
+    return {name: getattr(thing, name) for name in _MATTERS[type(thing)]}
+
+
+def _handsets(count: int) -> str:
+    return "1 handset" if count == 1 else f"{count} handsets"
