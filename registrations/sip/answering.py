@@ -3,6 +3,7 @@
 Registrars and callers reach a Contact; it must answer, and it must never take a call.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from registrations.sip.errors import SipParseError
@@ -27,21 +28,31 @@ def answer(request: Request, source: tuple[str, int], *, secret: bytes) -> bytes
     """
     if request.method == "ACK":
         return None
-    headers = _answerable(request)
-    if headers is None:
+    status = _ANSWERS.get(request.method, "405 Method Not Allowed")
+    headers = [f"Allow: {ALLOW}"] if status[:3] in ("200", "405") else []
+    return respond(request, source, status, headers, secret=secret)
+
+
+def respond(
+    request: Request, source: tuple[str, int], status: str, headers: Iterable[str], *, secret: bytes
+) -> bytes | None:
+    """A response with that status line and those header lines besides the ones it must repeat.
+
+    None for a request too broken to answer; `secret` as in `answer`.
+    """
+    repeated = _answerable(request)
+    if repeated is None:
         return None
-    vias, sender, to, call_id, cseq = headers
+    vias, sender, to, call_id, cseq = repeated
     try:
         to = _tagged(to, call_id, secret)
         vias = [_with_source(vias[0], source), *vias[1:]]
     except SipParseError:
         return None
-    status = _ANSWERS.get(request.method, "405 Method Not Allowed")
     lines = [f"SIP/2.0 {status}"]
     lines += [f"Via: {via}" for via in vias]
     lines += [f"From: {sender}", f"To: {to}", f"Call-ID: {call_id}", f"CSeq: {cseq}"]
-    if status[:3] in ("200", "405"):
-        lines.append(f"Allow: {ALLOW}")
+    lines += headers
     lines.append("Server: Rollcall\r\nContent-Length: 0\r\n\r\n")
     return "\r\n".join(lines).encode()
 
