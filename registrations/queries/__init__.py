@@ -1,0 +1,44 @@
+"""What is shown: registrations with their derived state, sums, history. Constant query counts.
+
+`unknown` is never stored. `shown(now)` derives it in SQL, and pages, API, filters, summary and the
+live socket all read that one expression. Times in rows are ISO 8601 in UTC; times in words are in
+the site's zone.
+"""
+
+from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
+from registrations.queries.rows import (
+    BOUND,
+    GRACE,
+    RegistrationFilter,
+    registrations,
+    role_of,
+    row,
+    rows,
+    shown,
+    state_word,
+)
+from registrations.queries.summary import headline, no_counts, server_condition, summary
+from registrations.queries.words import clock, moment, plain_mac
+
+__all__ = [
+    "BOUND",
+    "CAUSES",
+    "GRACE",
+    "RegistrationFilter",
+    "TransitionFilter",
+    "clock",
+    "headline",
+    "moment",
+    "no_counts",
+    "plain_mac",
+    "registrations",
+    "role_of",
+    "row",
+    "rows",
+    "server_condition",
+    "shown",
+    "state_word",
+    "summary",
+    "transition_row",
+    "transitions",
+]

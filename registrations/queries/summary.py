@@ -1,0 +1,156 @@
+"""The fleet in numbers: by state, by group, by server, and in one sentence."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count
+
+from fleet.models import ServerGroup
+from registrations.models import Registration, ServerHealth, State
+from registrations.queries.rows import BOUND, GRACE, role_of, shown
+from registrations.queries.words import clock, moment
+
+
+def no_counts() -> dict[str, int]:
+    """Return zero for every key a count by shown state has; silent servers are counted apart."""
+    counts = {state.value: 0 for state in State}
+    return counts | {f"{state.value}_silent": 0 for state in BOUND}
+
+
+def _counts(now: datetime) -> list[Any]:
+    shown_state = shown(now)["shown_state"]
+    by = Registration.objects.annotate(shown_state=shown_state).values(
+        "group_id", "server_id", "site_id", "shown_state"
+    )
+    return list(by.annotate(n=Count("id")).order_by())
+
+
+def server_condition(health: Iterable[ServerHealth], now: datetime) -> dict[str, Any]:
+    """Return what all sites together know of one server; old news is `unknown`, not `up`.
+
+    `condition` is silent when any site hears nothing, up when all sites with recent news do.
+    """
+    seen = [(h, h.condition if h.due_at >= now - GRACE else "unknown") for h in health]
+    sites = [
+        {
+            "site": h.site_id,
+            "site_name": h.site.name,
+            "condition": condition,
+            "since": moment(h.since if condition == h.condition else h.due_at),
+            "heard_at": moment(h.heard_at),
+            "last_answer": h.last_answer,
+        }
+        for h, condition in seen
+    ]
+    silent = [h for h, condition in seen if condition == ServerHealth.Condition.SILENT]
+    if silent:
+        since = min(h.since for h in silent)
+        names = ", ".join(h.site.name for h in silent)
+        where = "" if len(silent) == len(seen) else f" from {names}"
+        word = f"Silent{where} since {clock(since, silent[0].site.time_zone, now)}"
+        return {"condition": "silent", "word": word, "since": moment(since), "sites": sites}
+    if seen and all(condition == ServerHealth.Condition.UP for _, condition in seen):
+        since = max(h.since for h, _ in seen)
+        return {"condition": "up", "word": "Answers", "since": moment(since), "sites": sites}
+    return {"condition": "unknown", "word": "Not heard of", "since": None, "sites": sites}
+
+
+def _health() -> tuple[dict[int, list[ServerHealth]], set[tuple[int, int]]]:
+    """Return what is known by server, and the (server, site) pairs that are silent."""
+    health: dict[int, list[ServerHealth]] = defaultdict(list)
+    for known in ServerHealth.objects.select_related("site").order_by("site__name"):
+        health[known.server_id].append(known)
+    everything = (h for known in health.values() for h in known)
+    return health, {(h.server_id, h.site_id) for h in everything if h.condition == "silent"}
+
+
+def summary(now: datetime) -> dict[str, Any]:
+    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Four queries.
+
+    `states` counts each registration once: a binding on a silent server under `primary_silent`
+    (`secondary_silent`, `fallback_silent`), never under `primary`.
+    """
+    health, silent_at = _health()
+    total = no_counts()
+    by_group: dict[int, dict[str, int]] = defaultdict(no_counts)
+    by_server: dict[int, dict[str, int]] = defaultdict(no_counts)
+    for counted in _counts(now):
+        key = counted["shown_state"]
+        if key in BOUND and (counted["server_id"], counted["site_id"]) in silent_at:
+            key = f"{key}_silent"
+        for counts in (total, by_group[counted["group_id"]]):
+            counts[key] += counted["n"]
+        if counted["server_id"] is not None:
+            by_server[counted["server_id"]][key] += counted["n"]
+    groups = ServerGroup.objects.prefetch_related("servers")
+    result = {
+        "as_of": moment(now),
+        "total": sum(total.values()),
+        "states": total,
+        "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
+    }
+    return result | {"headline": headline(result)}
+
+
+def _group(
+    group: ServerGroup,
+    counts: dict[str, int],
+    by_server: Mapping[int, dict[str, int]],
+    health: Mapping[int, list[ServerHealth]],
+    now: datetime,
+) -> dict[str, Any]:
+    servers = []
+    for server in group.servers.all():
+        here = by_server.get(server.pk) or no_counts()
+        servers.append(
+            {
+                "id": server.pk,
+                "name": str(server),
+                "address": server.address,
+                "port": server.port,
+                "priority": server.priority,
+                "role": role_of(server, group.mode),
+                "held": sum(here[s] + here[f"{s}_silent"] for s in BOUND),
+                "states": here,
+                **server_condition(health.get(server.pk, ()), now),
+            }
+        )
+    return {
+        "id": group.pk,
+        "name": group.name,
+        "mode": group.mode,
+        "total": sum(counts.values()),
+        "states": counts,
+        "servers": servers,
+    }
+
+
+ELSEWHERE = (
+    ("primary_silent", "on a primary that is silent"),
+    ("secondary", "on secondary"),
+    ("secondary_silent", "on a secondary that is silent"),
+    ("fallback", "on fallback"),
+    ("fallback_silent", "on a fallback server that is silent"),
+    ("registering", "registering"),
+    ("unregistered", "unregistered"),
+    ("rejected", "rejected"),
+    ("held", "held back"),
+    ("unknown", "unknown"),
+)
+"""How the headline says who is not well on primary."""
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """Return the fleet in one sentence: who is well, then everybody else."""
+    counts = summary["states"]
+    supervised = summary["total"] - counts[State.DISABLED]
+    if not summary["total"]:
+        return "No handsets yet."
+    if not supervised:
+        return f"No registration is supervised; {counts[State.DISABLED]} switched off."
+    parts = [f"{counts[key]} {words}" for key, words in ELSEWHERE if counts[key]]
+    if not parts:
+        return f"All {supervised} on primary." if supervised > 1 else "The one is on primary."
+    return f"{counts[State.PRIMARY]} of {supervised} on primary, {', '.join(parts)}."

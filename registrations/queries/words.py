@@ -1,0 +1,33 @@
+"""How times and MACs are written: for machines in UTC, for people in the site's zone."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+def plain_mac(text: str) -> str:
+    """Return a MAC or a piece of one as stored: twelve lower-case hex digits, no separators."""
+    return text.lower().translate(str.maketrans("", "", ":-."))
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return `at` as ISO 8601 in UTC with milliseconds, None as None."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def clock(at: datetime, time_zone: str, now: datetime | None = None) -> str:
+    """Return `at` for a sentence: hh:mm in that zone, with the day when that is not today."""
+    zone = _zone(time_zone)
+    local = at.astimezone(zone)
+    today = (now or datetime.now(UTC)).astimezone(zone).date()
+    return local.strftime("%H:%M" if local.date() == today else "%-d %b %H:%M")
