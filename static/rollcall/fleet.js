@@ -225,6 +225,7 @@ if (document.querySelector("#live-state")) {
       row: showRow,
       summary: showSummary,
       transitions: showChanges,
+      heartbeat: ({ read_at: at }) => at && put(document.querySelector("[data-summary=as_of]"), "age", at, "UTC"),
       status: (status) => showTitle(troubled, status === "stale" || status === "worker-silent"),
     },
   );
