@@ -20,7 +20,7 @@ class Answerer:
         self._secret = hashlib.sha256(b"sip to tag\0" + settings.SECRET_KEY.encode()).digest()
 
     def answer(self, data: bytes, source: tuple[str, int]) -> bytes | None:
-        """Return the answer to a datagram from `source`; None where it is no request or wants none."""
+        """Return the answer to a datagram from `source`; None where none is due."""
         try:
             request = message.parse(data)
         except SipParseError:
