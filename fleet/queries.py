@@ -5,6 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import Q, QuerySet
 
+from fleet.filters import IdsFilter
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
 
@@ -52,7 +53,7 @@ class GroupFilter(_SearchFilter):
 
 class ServerFilter(_SearchFilter):
     searched = ("name", "address")
-    group = django_filters.ModelMultipleChoiceFilter(queryset=ServerGroup.objects.all())
+    group = IdsFilter(queryset=ServerGroup.objects.all())
 
     class Meta:
         model = Server
@@ -62,8 +63,8 @@ class ServerFilter(_SearchFilter):
 class HandsetFilter(_SearchFilter):
     searched = ("name", "model", "lines__extension")
     mac_field = "mac"
-    group = django_filters.ModelMultipleChoiceFilter(queryset=ServerGroup.objects.all())
-    site = django_filters.ModelMultipleChoiceFilter(queryset=Site.objects.all())
+    group = IdsFilter(queryset=ServerGroup.objects.all())
+    site = IdsFilter(queryset=Site.objects.all())
     mac = django_filters.CharFilter(method="by_mac", label="MAC")
 
     class Meta:
@@ -78,12 +79,8 @@ class HandsetFilter(_SearchFilter):
 class LineFilter(_SearchFilter):
     searched = ("handset__name", "extension", "domain", "auth_user")
     mac_field = "handset__mac"
-    group = django_filters.ModelMultipleChoiceFilter(
-        field_name="handset__group", queryset=ServerGroup.objects.all()
-    )
-    site = django_filters.ModelMultipleChoiceFilter(
-        field_name="handset__site", queryset=Site.objects.all()
-    )
+    group = IdsFilter(field_name="handset__group", queryset=ServerGroup.objects.all())
+    site = IdsFilter(field_name="handset__site", queryset=Site.objects.all())
     mac = django_filters.CharFilter(method="by_mac", label="MAC")
 
     class Meta:

@@ -171,6 +171,7 @@ class RegistrationViewSet(
     serializer_class = RegistrationRow
     filterset_class = queries.RegistrationFilter
     pagination_class = Pages
+    lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Registration]:
         return queries.registrations(timezone.now()).order_by("pk")
@@ -196,6 +197,7 @@ class TransitionViewSet(
     serializer_class = TransitionRow
     filterset_class = queries.TransitionFilter
     pagination_class = Pages
+    lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Transition]:
         return queries.transitions()

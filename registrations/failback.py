@@ -34,6 +34,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
+from fleet.filters import LARGEST_ID
 from fleet.models import Line, Server, ServerGroup, Site
 from registrations import queries, store
 from registrations.models import Failback, FailbackResult, Registration, State
@@ -227,14 +228,14 @@ def _registrations(scope: Mapping[str, Any]) -> QuerySet[Registration]:
             raise ScopeError("all", "Give true, or leave it out.")
         return rows
     model = ServerGroup if kind == "group" else Site
-    if type(value) is not int or not model.objects.filter(pk=value).exists():
+    if not _is_id(value) or not model.objects.filter(pk=value).exists():
         raise ScopeError(kind, f"There is no {kind} {value!r}.")
     return rows.filter(**{kind: value})
 
 
 def _listed(value: Any) -> set[int]:
     field = "registrations"
-    if not isinstance(value, list) or not value or any(type(v) is not int for v in value):
+    if not isinstance(value, list) or not value or not all(map(_is_id, value)):
         raise ScopeError(field, "Give a list of registration ids.")
     ids = set(value)
     if len(ids) > MAX_LISTED:
@@ -245,6 +246,10 @@ def _listed(value: Any) -> set[int]:
         shown = ", ".join(map(str, missing[:20])) + (", ..." if len(missing) > 20 else "")
         raise ScopeError(field, f"There is no registration {shown}.")
     return ids
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 < value <= LARGEST_ID
 
 
 def judged(rows: QuerySet[Registration]) -> QuerySet[Registration]:

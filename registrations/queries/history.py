@@ -5,6 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import Q, QuerySet
 
+from fleet.filters import IdFilter, MomentFilter
 from registrations.models import State, Transition
 from registrations.queries.words import moment, plain_mac
 
@@ -32,12 +33,12 @@ def transitions() -> QuerySet[Transition]:
 class TransitionFilter(django_filters.FilterSet):
     """The filter of history page, API and export over `transitions()`; by names, as copied."""
 
-    since = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
-    until = django_filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
+    since = MomentFilter(field_name="at", lookup_expr="gte")
+    until = MomentFilter(field_name="at", lookup_expr="lt")
     group = django_filters.CharFilter(field_name="group_name")
     site = django_filters.CharFilter(field_name="site_name")
     mac = django_filters.CharFilter(method="by_mac", label="MAC")
-    registration = django_filters.NumberFilter(field_name="registration_id")
+    registration = IdFilter(field_name="registration_id")
     state = django_filters.MultipleChoiceFilter(field_name="to_state", choices=State.choices)
     cause = django_filters.MultipleChoiceFilter(choices=tuple(CAUSES.items()))
     q = django_filters.CharFilter(method="by_text", label="Search")

@@ -9,6 +9,7 @@ from django.db.models import Case, CharField, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Least
 
+from fleet.filters import IdsFilter
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
 from registrations.queries.words import clock, moment, plain_mac
@@ -61,9 +62,9 @@ class RegistrationFilter(django_filters.FilterSet):
     """The filter of pages and API over `registrations(now)`."""
 
     state = django_filters.MultipleChoiceFilter(field_name="shown_state", choices=State.choices)
-    group = django_filters.ModelMultipleChoiceFilter(queryset=ServerGroup.objects.all())
-    site = django_filters.ModelMultipleChoiceFilter(queryset=Site.objects.all())
-    server = django_filters.ModelMultipleChoiceFilter(queryset=Server.objects.all())
+    group = IdsFilter(queryset=ServerGroup.objects.all())
+    site = IdsFilter(queryset=Site.objects.all())
+    server = IdsFilter(queryset=Server.objects.all())
     silent = django_filters.BooleanFilter(method="by_silence", label="Server silent")
     q = django_filters.CharFilter(method="by_text", label="Search")
 

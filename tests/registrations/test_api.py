@@ -313,3 +313,39 @@ def test_queries_of_the_summary_are_those_of_the_page() -> None:
     make_registration(make_group(), State.PRIMARY)
     shown = client().get("/api/v1/summary/").json()
     assert shown["headline"] == queries.summary(timezone.now())["headline"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"registrations/?group={10**30}",
+        f"registrations/?server={10**30}&site=-1",
+        "registrations/?state=%00&q=%00",
+        f"registrations/?page={10**30}",
+        "registrations/?page=0&page_size=-1",
+        f"registrations/{10**30}/",
+        f"transitions/?registration={10**30}",
+        "transitions/?registration=NaN",
+        "transitions/?since=0001-01-01T00:00:00%2B14:00",
+        "transitions/?mac=%00&q=%00%ff",
+        "transitions/export/?since=9999-12-31T23:59:59-14:00",
+        f"handsets/?group={10**30}&q=%00",
+        f"lines/?handset={10**30}",
+        f"servers/?port={10**30}",
+        f"failbacks/{10**30}/",
+    ],
+)
+def test_odd_questions_get_an_answer_and_no_server_error(path: str) -> None:
+    make_registration(make_group())
+    asked = client()
+    asked.raise_request_exception = False
+    assert asked.get(f"/api/v1/{path}").status_code in {200, 400, 404}
+
+
+@pytest.mark.parametrize(
+    "body", [{"registrations": [10**30]}, {"group": 10**30}, {"site": -1}, {"all": [True]}]
+)
+def test_odd_orders_are_refused_and_no_server_error(body: Any) -> None:
+    asked = client()
+    asked.raise_request_exception = False
+    assert asked.post("/api/v1/failbacks/", body, format="json").status_code == 400

@@ -1,0 +1,51 @@
+"""Filters that refuse, as any other wrong value, numbers and times no database column holds."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import django_filters
+from django.core.exceptions import ValidationError
+from django_filters.fields import IsoDateTimeField, ModelMultipleChoiceField
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+LARGEST_ID = 2**63 - 1
+
+
+class _Ids(ModelMultipleChoiceField):
+    def clean(self, value: Any) -> Any:
+        try:
+            return super().clean(value)
+        except OverflowError as beyond:
+            raise ValidationError("There is no such choice.") from beyond
+
+
+class _Moment(IsoDateTimeField):
+    def clean(self, value: Any) -> datetime | None:
+        try:
+            moment: datetime | None = super().clean(value)
+            sane = moment is None or EARLIEST <= moment <= LATEST
+        except OverflowError:
+            sane = False
+        if not sane:
+            raise ValidationError(f"Give a time from {EARLIEST.year} to {LATEST.year}.")
+        return moment
+
+
+class IdsFilter(django_filters.ModelMultipleChoiceFilter):
+    """Any of these rows, by id; an id that does not exist is a wrong value."""
+
+    field_class = _Ids
+
+
+class IdFilter(django_filters.NumberFilter):
+    """One row by its id, whether it exists or not."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(min_value=0, max_value=LARGEST_ID, decimal_places=0, **more)
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    """A point in time as ISO 8601."""
+
+    field_class = _Moment

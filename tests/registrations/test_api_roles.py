@@ -1,0 +1,164 @@
+"""Who may do what through the API: every URL and method, asked by everybody.
+
+A new API URL or method that is missing from MAY fails the test until somebody decides who may.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
+
+from fleet.roles import Role
+from tests.support.rows import make_group, make_registration, make_transition, make_user
+
+pytestmark = pytest.mark.django_db
+
+READ = {"get": Role.VIEWER}
+LIST = READ | {"post": Role.CONFIGURER}
+DETAIL = READ | {method: Role.CONFIGURER for method in ("put", "patch", "delete")}
+
+MAY: dict[str, dict[str, Role]] = {
+    "sites/": LIST,
+    "sites/ID/": DETAIL,
+    "groups/": LIST,
+    "groups/ID/": DETAIL,
+    "servers/": LIST,
+    "servers/ID/": DETAIL,
+    "handsets/": LIST,
+    "handsets/ID/": DETAIL,
+    "lines/": LIST,
+    "lines/ID/": DETAIL,
+    "registrations/": READ,
+    "registrations/ID/": READ,
+    "summary/": READ,
+    "transitions/": READ,
+    "transitions/ID/": READ,
+    "transitions/export/": READ,
+    "failbacks/": READ | {"post": Role.OPERATOR},
+    "failbacks/ID/": READ,
+    "failbacks/ID/cancel/": {"post": Role.OPERATOR},
+    "schema/": READ,
+}
+"""The least role for each URL and method."""
+
+ASKERS: dict[str, Role | None] = {
+    "anonymous": None,
+    "no role": None,
+    **{role.word: role for role in Role},
+}
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def api_views(patterns: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every URL under /api/v1/ (ids written as ID) and the view behind it."""
+    for pattern in patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from api_views(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern) and path.startswith("api/v1/"):
+            yield normal(path), pattern.callback
+
+
+def normal(path: str) -> str:
+    for group in (r"(?P<pk>\d+)", "<pk>", "<int:pk>"):
+        path = path.replace(group, "ID")
+    return path.removeprefix("api/v1/").replace("^", "").replace("$", "")
+
+
+def methods_of(view: Any) -> set[str]:
+    actions = getattr(view, "actions", None)
+    if actions is not None:
+        return set(actions) & set(METHODS)
+    return {method for method in METHODS if hasattr(view.cls, method)}
+
+
+def test_every_api_url_and_method_has_its_role_decided() -> None:
+    found = {path: methods_of(view) for path, view in api_views(get_resolver().url_patterns)}
+    assert found, "the API's URLs were not found at all"
+    assert found == {path: set(methods) for path, methods in MAY.items()}
+
+
+def url_of(path: str, ids: dict[str, int]) -> str:
+    return f"/api/v1/{path.replace('ID', str(ids.get(path.split('/')[0], 0)))}"
+
+
+@pytest.fixture
+def ids() -> dict[str, int]:
+    """A thing of each kind, so that what is allowed finds something."""
+    group = make_group()
+    registration = make_registration(group)
+    server = group.servers.get(priority=2)
+    admin = APIClient()
+    admin.force_authenticate(make_user("setup", Role.ADMIN))
+    job = admin.post("/api/v1/failbacks/", {"all": True}, format="json").json()
+    return {
+        "sites": registration.site_id,
+        "groups": group.pk,
+        "servers": server.pk,
+        "handsets": registration.line.handset_id,
+        "lines": registration.line_id,
+        "registrations": registration.pk,
+        "transitions": make_transition(registration).pk,
+        "failbacks": job["id"],
+    }
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+def test_everybody_gets_as_far_as_their_role(asker: str, ids: dict[str, int]) -> None:
+    role = ASKERS[asker]
+    client = APIClient()
+    if asker != "anonymous":
+        token = Token.objects.create(user=make_user(asker, role))
+        client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    calls = [(path, method, least) for path, may in MAY.items() for method, least in may.items()]
+    # Deleting comes last, and what depends on others first: each method finds something.
+    deletes = [call for call in reversed(calls) if call[1] == "delete"]
+    for path, method, least in [c for c in calls if c[1] != "delete"] + deletes:
+        url = url_of(path, ids)
+        status = getattr(client, method)(url, {}, format="json").status_code
+        if asker == "anonymous":
+            assert status == 401, f"{asker} {method} {url}"
+        elif role is None or role < least:
+            assert status == 403, f"{asker} {method} {url}"
+        else:
+            assert status in {200, 201, 204, 400, 409}, f"{asker} {method} {url}"
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+def test_a_session_has_the_same_rights_as_a_token(asker: str, ids: dict[str, int]) -> None:
+    role = ASKERS[asker]
+    client = APIClient()
+    if asker != "anonymous":
+        client.force_login(make_user(asker, role))
+    for path, methods in MAY.items():
+        if "get" not in methods:
+            continue
+        url = url_of(path, ids)
+        status = client.get(url).status_code
+        if asker == "anonymous":
+            assert status == 401, url
+        else:
+            assert status == (200 if role is not None else 403), url
+
+
+def test_what_a_role_may_not_do_does_not_happen(ids: dict[str, int]) -> None:
+    client = APIClient()
+    client.force_authenticate(make_user("vera", Role.VIEWER))
+    before = client.get("/api/v1/failbacks/").json()["count"]
+    client.post("/api/v1/failbacks/", {"all": True}, format="json")
+    client.delete(f"/api/v1/handsets/{ids['handsets']}/")
+    assert client.get("/api/v1/failbacks/").json()["count"] == before
+    assert client.get("/api/v1/handsets/").json()["count"] == 1
+
+
+def test_an_inactive_user_gets_nowhere() -> None:
+    user = make_user("gone", Role.ADMIN)
+    token = Token.objects.create(user=user)
+    user.is_active = False
+    user.save()
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    assert client.get("/api/v1/registrations/").status_code == 401
