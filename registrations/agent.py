@@ -162,8 +162,12 @@ class Agent:
             for key, targets in courses
         }
 
-    def start(self, now: float, wish: str = "") -> None:
-        """Do whatever is due. `wish` is the operator's: 'failback', 'resume' or ''."""
+    def start(self, now: float, wish: str = "", silent: frozenset[int] = frozenset()) -> None:
+        """Do whatever is due. `wish` is the operator's: 'failback', 'resume' or ''.
+
+        `silent` are the servers known not to answer: a group with `fast_failover` asks its own
+        at once instead of at the next renewal, and so moves.
+        """
         if not self._standing.since:
             self._standing.since = now
         lapsed = [at for at in (course.lapse(now) for course in self._courses.values()) if at]
@@ -175,6 +179,7 @@ class Agent:
         for course in self._courses.values():
             if wish == "resume":
                 course.resume()
+            course.doubt(silent, now)
             self._settle(course, now)
 
     def permits_wanted(self) -> list[Want]:

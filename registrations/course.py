@@ -4,7 +4,7 @@ Turns the machine's tries into attempts of the client, the client's outcomes int
 events, and keeps the story of the round in words.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,17 +111,33 @@ class Course:
         if self.binding.phase in (Phase.WAITING, Phase.REFUSED):
             self.binding = Binding()
 
+    def doubt(self, silent: Container[int], now: float) -> None:
+        """Renew now if the server that holds the binding is known to be silent and others are not.
+
+        Only in a group with `fast_failover`; the others emulate the handset, which finds out at
+        its own renewal.
+        """
+        binding = self.binding
+        if not self._policy.fast_failover or binding.phase is not Phase.BOUND:
+            return
+        if self.current_target().server_id not in silent:
+            return
+        if any(target.server_id not in silent for target in self._targets):
+            self.binding = replace(binding, renew_at=min(binding.renew_at, now))
+
     def come_home(self, now: float) -> None:
         """Try the primary now, whatever its health."""
         self.not_before = 0.0
         self._take(Event(EventKind.HOME), now)
 
     def take_outcome(self, now: float) -> Outcome | None:
-        """Begin what is due, then return the outcome of an attempt that is over, if any."""
-        if self.is_idle:
-            self._begin_what_is_due(now)
+        """Return the outcome of the attempt that is over; if none is, begin what is due."""
         mishap, self._mishap = self._mishap, None
-        return mishap or self.client.outcome()
+        outcome = mishap or self.client.outcome()
+        if outcome is None and self.is_idle:
+            self._begin_what_is_due(now)
+            outcome, self._mishap = self._mishap, None
+        return outcome
 
     def conclude(self, outcome: Outcome, now: float) -> None:
         """Tell the machine what became of its try."""
