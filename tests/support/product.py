@@ -27,6 +27,10 @@ RUNNING: list["Product"] = []
 """Products now running; a failing test shows the ends of their logs."""
 
 
+class UnexpectedAnswer(Exception):
+    """The API refused what it should do. Not a "not yet": whoever polls must not go on."""
+
+
 class Product:
     """One installation with its own folder, port, database and Redis."""
 
@@ -144,15 +148,17 @@ class Product:
             return error.code, error.read()
 
     def get(self, path: str, **query: object) -> Any:
-        """The decoded JSON of a 200."""
+        """The decoded JSON of a 200; raises UnexpectedAnswer."""
         status, body = self.request("GET", path, **query)
-        assert status == 200, f"GET {path} {query}: {status} {body[:500]!r}"
+        if status != 200:
+            raise UnexpectedAnswer(f"GET {path} {query}: {status} {body[:500]!r}")
         return json.loads(body)
 
     def post(self, path: str, body: object) -> Any:
-        """The decoded JSON of a 201 (or 200)."""
+        """The decoded JSON of a 201 (or 200); raises UnexpectedAnswer."""
         status, answer = self.request("POST", path, body)
-        assert status in (200, 201), f"POST {path} {body}: {status} {answer[:500]!r}"
+        if status not in (200, 201):
+            raise UnexpectedAnswer(f"POST {path} {body}: {status} {answer[:500]!r}")
         return json.loads(answer)
 
     def every(self, resource: str, **query: object) -> list[dict[str, Any]]:
