@@ -136,14 +136,16 @@ def _parse_headers(lines: list[str]) -> dict[str, list[str]]:
     values: list[str] | None = None
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if line[:1] in (" ", "\t"):
-            if values is None:
-                raise SipParseError("a folded line with nothing to fold to")
-            values[-1] = f"{values[-1]} {line.strip()}"
-            continue
-        if not colon:
-            raise SipParseError("a header line without a colon")
-        key = _NAMES.get(name) or _long_name(name)
+        key = _NAMES.get(name)
+        if key is None or not colon:
+            if line[:1] in (" ", "\t"):
+                if values is None:
+                    raise SipParseError("a folded line with nothing to fold to")
+                values[-1] = f"{values[-1]} {line.strip()}"
+                continue
+            if not colon:
+                raise SipParseError("a header line without a colon")
+            key = _long_name(name)
         values = headers.get(key)
         if values is None:
             values = headers[key] = [value.strip()]

@@ -121,6 +121,8 @@ def _not_listed(answer: str, contact: str | None, requested: int) -> str:
 
 def _own(listed: list[ListedContact], contact: str | None, instance: str) -> list[ListedContact]:
     """The entries that are ours, the surest first: same URI, same instance, lone rewritten."""
+    if len(listed) == 1 and listed[0].uri == contact:
+        return listed
     same = [entry for entry in listed if contact is not None and _same(entry.uri, contact)]
     instance = instance.lower()
     by_instance = [
