@@ -35,7 +35,7 @@ def spec(run_dir: Path) -> Spec:
     command = [binary(), "--port", "0", "--unixsocket", str(run_dir / "redis.sock")]
     command += ["--unixsocketperm", "700", "--dir", str(run_dir), "--save", ""]
     command += ["--appendonly", "no", "--loglevel", "warning"]
-    return Spec("redis", command, grace=3.0)
+    return Spec("redis", command, grace=3.0, quiet=True)
 
 
 async def wait_ready(url: str) -> None:

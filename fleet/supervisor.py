@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -28,6 +29,8 @@ LOG_BYTES = 10_000_000
 LONGEST_LINE = 100_000
 
 _PR_SET_PDEATHSIG = 1
+_TIMESTAMP = re.compile(r"^timestamp=\S+ ")
+"""Left to the log files: on the console it would push the text off the screen."""
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93)
 
 
@@ -45,6 +48,8 @@ class Spec:
     """Added to the supervisor's own environment."""
     grace: float = 5.0
     """Seconds between SIGTERM and SIGKILL."""
+    quiet: bool = False
+    """Its lines go to its log only."""
 
 
 @dataclass(slots=True)
@@ -67,15 +72,16 @@ class Output:
         self._coloured = self._console.isatty() and "NO_COLOR" not in os.environ
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def line(self, name: str, text: str) -> None:
-        """Show and keep one line. A full disk or a closed terminal must not end the product."""
+    def line(self, name: str, text: str, *, quiet: bool = False) -> None:
+        """Keep a line and show it unless quiet. A full disk or a closed terminal ends nothing."""
         handler = self._files.get(name)
         if handler is None:
             path = self._logs / f"{name}.log"
             handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=2)
             self._files[name] = handler
         handler.emit(logging.LogRecord(name, logging.INFO, "", 0, text, None, None))
-        self.say(text, name)
+        if not quiet:
+            self.say(_TIMESTAMP.sub("", text), name)
 
     def say(self, text: str, name: str = "rollcall") -> None:
         """Show a line on the console only."""
@@ -172,14 +178,16 @@ class Supervisor:
 
     async def _pass_on(self, child: _Child) -> None:
         reader = child.process.stdout
+        name, quiet = child.spec.name, child.spec.quiet
         rest = b""
         while reader is not None and (data := await reader.read(65536)):
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                self._output.line(child.spec.name, line.decode("utf-8", "replace").rstrip("\r"))
+                text = line.decode("utf-8", "replace").rstrip("\r")
+                self._output.line(name, text, quiet=quiet)
             rest = rest[:LONGEST_LINE]
         if rest:
-            self._output.line(child.spec.name, rest.decode("utf-8", "replace"))
+            self._output.line(name, rest.decode("utf-8", "replace"), quiet=quiet)
 
     def _asked_to_stop(self) -> None:
         if self._stopping.is_set():

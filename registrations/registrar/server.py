@@ -5,6 +5,7 @@ import logging
 import secrets
 import socket
 import time
+from typing import cast
 
 from registrations.registrar.authentication import PasswordOf
 from registrations.registrar.registrar import Registrar
@@ -21,8 +22,8 @@ class _Protocol(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - asyncio's promise
-        self._transport = transport
+        # Not isinstance: asyncio's own UDP transport does not derive from it.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
         answer = self._registrar.answer(data, source, time.time())

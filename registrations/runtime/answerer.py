@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import socket
+from typing import cast
 
 from django.conf import settings
 
@@ -38,8 +39,8 @@ class AnswererProtocol(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - asyncio's promise
-        self._transport = transport
+        # Not isinstance: asyncio's own UDP transport does not derive from it.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
         answer = self._answerer.answer(data, source[:2])

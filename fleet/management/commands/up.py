@@ -131,7 +131,17 @@ def children(has_demo: bool) -> list[Spec]:
     """What runs, in the order of starting: registrars before those who ask them."""
     python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
     env = {"PYTHONPATH": str(settings.BASE_DIR), "DEMO": "1" if has_demo else "0"}
-    celery = [python, "-m", "celery", "--quiet", "-A", "fleet.config.celery"]
+    # Rollcall's worker takes JSON only, so that Celery's warning to root does not apply.
+    celery = [
+        python,
+        "-W",
+        "ignore:You're running the worker",
+        "-m",
+        "celery",
+        "--quiet",
+        "-A",
+        "fleet.config.celery",
+    ]
     queues = ",".join(f"site.{name}" for name in settings.WORKER_SITES) or "rollcall"
     web = [python, "-m", "uvicorn", "fleet.config.asgi:application", "--loop", "uvloop"]
     web += ["--host", settings.BIND, "--port", str(settings.PORT), "--no-server-header"]
