@@ -202,11 +202,8 @@ def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
 
 
 def _wait(binding: Binding, rules: Rules, now: float) -> Binding:
-    policy = rules.policy
     failures = binding.failures + 1
-    delay = back_off(
-        policy.register_retry_base, policy.register_retry_max, failures, rules.jitter()
-    )
+    delay = _retry_delay(rules, failures)
     if len(binding.blocked) >= rules.targets:
         delay = max(delay, min(binding.blocked.values()) - now)
     return replace(
@@ -218,6 +215,11 @@ def _wait(binding: Binding, rules: Rules, now: float) -> Binding:
         failures=failures,
         retry_at=now + delay,
     )
+
+
+def _retry_delay(rules: Rules, failures: int) -> float:
+    policy = rules.policy
+    return back_off(policy.register_retry_base, policy.register_retry_max, failures, rules.jitter())
 
 
 def _tried(binding: Binding) -> Binding:
@@ -235,6 +237,12 @@ def _block(binding: Binding, seconds: float | None, now: float) -> Binding:
     if seconds is None:
         return binding
     return replace(binding, blocked={**binding.blocked, _asked(binding): now + seconds})
+
+
+def _shun(binding: Binding, rules: Rules, now: float) -> Binding:
+    refusals = binding.refusals + 1
+    delay = back_off(REFUSAL_RETRY_BASE_S, REFUSAL_RETRY_MAX_S, refusals, rules.jitter())
+    return _block(replace(binding, refusals=refusals), delay, now)
 
 
 def _without_past_blocks(binding: Binding, now: float) -> Binding:
@@ -312,15 +320,12 @@ def _go_on(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
 
 def _refuse(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """A refusal moves nothing by itself (D3); after dead servers it is one more of them."""
-    refusals = binding.refusals + 1
-    delay = back_off(REFUSAL_RETRY_BASE_S, REFUSAL_RETRY_MAX_S, refusals, rules.jitter())
-    binding = _block(replace(binding, refusals=refusals), delay, now)
+    index = _asked(binding)
+    binding = _shun(binding, rules, now)
     if binding.tried:
         return _go_on(binding, Event(EventKind.REFUSED), rules, now)
-    return (
-        replace(binding, phase=Phase.REFUSED, current=None, trying=None, retry_at=now + delay),
-        None,
-    )
+    retry_at = binding.blocked[index]
+    return replace(binding, phase=Phase.REFUSED, current=None, trying=None, retry_at=retry_at), None
 
 
 def _stay_unbound(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
@@ -342,11 +347,7 @@ def _stay_bound(binding: Binding, event: Event, rules: Rules, now: float) -> Ste
     if left <= 0:
         return _stay_unbound(binding, event, rules, now)
     failures = binding.failures + 1
-    policy = rules.policy
-    delay = back_off(
-        policy.register_retry_base, policy.register_retry_max, failures, rules.jitter()
-    )
-    delay = max(min(delay, left / 2), min(left, 1.0))
+    delay = max(min(_retry_delay(rules, failures), left / 2), min(left, 1.0))
     if event.retry_after is not None:
         delay = max(delay, float(event.retry_after))
     return (
@@ -358,9 +359,7 @@ def _stay_bound(binding: Binding, event: Event, rules: Rules, now: float) -> Ste
 def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """The primary did not take it back: stay, and rearm the same rule (1.5)."""
     if event.kind is EventKind.REFUSED:
-        refusals = binding.refusals + 1
-        delay = back_off(REFUSAL_RETRY_BASE_S, REFUSAL_RETRY_MAX_S, refusals, rules.jitter())
-        binding = _block(replace(binding, refusals=refusals), delay, now)
+        binding = _shun(binding, rules, now)
     else:
         binding = _block(binding, event.retry_after, now)
     binding = replace(_tried(binding), failback_at=_armed_failback(rules, now))

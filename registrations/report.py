@@ -1,0 +1,72 @@
+"""What an agent says to whoever drives it: permits it wants, what happened, what to save."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from registrations.values import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A REGISTER that may leave only when the server's pace allows it."""
+
+    server_id: int
+    target: Target
+    is_retry: bool
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One change of (state, server), as it goes into the history."""
+
+    at: float
+    from_state: str
+    from_server_id: int | None
+    to_state: str
+    to_server_id: int | None
+    cause: str
+    code: int | None
+    reason: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WishResult:
+    """What became of an operator's failback for this line."""
+
+    result: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one attempt taught about a server: did it answer at all."""
+
+    server_id: int
+    answered: bool
+    at: float
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """What is saved when the agent is idle."""
+
+    state: str
+    server_id: int | None
+    since: float
+    reason: str
+    cause: str
+    expires_at: float | None
+    due_at: float
+    attempt: int
+    code: int | None
+    answer: str
+    heard_at: float | None
+    renewals: int
+    snapshot: dict[str, Any]
+    transitions: tuple[Moved, ...]
+    wish_result: WishResult | None
+    heard: tuple[Heard, ...]
