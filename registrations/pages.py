@@ -120,7 +120,8 @@ def common_zone(by_site: Mapping[str, str]) -> str:
 def matching(query: str, now: datetime) -> QuerySet[Registration]:
     """The registrations of a page's filter, given as its query string; none for a wrong filter."""
     filtered = queries.RegistrationFilter(QueryDict(query), queries.registrations(now))
-    return filtered.qs if filtered.is_valid() else filtered.queryset.none()
+    rows: QuerySet[Registration] = filtered.qs
+    return rows if filtered.is_valid() else rows.none()
 
 
 def scope_of(params: QueryDict, now: datetime) -> dict[str, Any]:
@@ -130,10 +131,10 @@ def scope_of(params: QueryDict, now: datetime) -> dict[str, Any]:
     group or by one site becomes that scope, so that it says what was meant.
     """
     if "match" in params:
-        return _matched_scope(params["match"], now)
+        return _matched_scope(params.get("match", ""), now)
     for field in ("group", "site"):
-        if params.get(field, "").isdecimal():
-            return {field: int(params[field])}
+        if (given := params.get(field, "")).isdecimal():
+            return {field: int(given)}
     return {"registrations": [int(i) for i in params.getlist("registrations") if i.isdecimal()]}
 
 
@@ -147,7 +148,7 @@ def _matched_scope(query: str, now: datetime) -> dict[str, Any]:
     return {"registrations": list(matching(query, now).order_by("pk").values_list("pk", flat=True))}
 
 
-def in_scope(scope: Mapping[str, Any], now: datetime) -> QuerySet[Registration]:
+def in_scope(scope: Mapping[str, Any], now: datetime) -> QuerySet[Any]:
     rows = queries.registrations(now)
     if "registrations" in scope:
         return rows.filter(pk__in=scope["registrations"])

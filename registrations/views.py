@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fleet.models import Handset, Server, ServerGroup, Site
 from fleet.roles import Role, require_role
-from registrations import failback, pages, queries, wording
+from registrations import demo, failback, pages, queries, wording
 from registrations.models import Failback, FailbackResult, State
 
 RECENT = 12
@@ -29,11 +29,7 @@ def recent(**filters: Any) -> list[dict[str, Any]]:
 
 def demo_servers() -> list[Any] | None:
     """The demo's registrars for its panel; None where there is no demo."""
-    if not settings.DEMO:
-        return None
-    from registrations import demo
-
-    return list(demo.servers())
+    return list(demo.servers()) if settings.DEMO else None
 
 
 @require_safe
@@ -255,7 +251,7 @@ def job_new(request: HttpRequest) -> HttpResponse:
     scope = pages.scope_of(request.POST if request.method == "POST" else request.GET, now)
     if request.method == "POST":
         try:
-            made = failback.order(scope, request.user)
+            made = failback.order(scope, request.user.get_username())
         except failback.ScopeError as fault:
             messages.error(request, fault.sentence)
             return redirect("handsets")
@@ -275,7 +271,7 @@ def job_new(request: HttpRequest) -> HttpResponse:
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what nobody has begun yet."""
     try:
-        failback.cancel(get_object_or_404(Failback, pk=pk), request.user)
+        failback.cancel(get_object_or_404(Failback, pk=pk), request.user.get_username())
     except failback.FailbackIsOver as over:
         messages.info(request, str(over))
     return redirect("job", pk)
@@ -287,8 +283,6 @@ def demo_server(request: HttpRequest, server_id: str, action: str) -> HttpRespon
     """Stop or start one registrar of the demo; there is no such page outside a demo."""
     if not settings.DEMO or action not in ("stop", "start"):
         raise Http404
-    from registrations import demo
-
     (demo.stop if action == "stop" else demo.start)(server_id)
     if "HX-Request" in request.headers:
         return render(request, "_demo_panel.html", {"demo_servers": demo_servers()})

@@ -89,14 +89,15 @@ def policy(group: ServerGroup) -> list[Parameter]:
     """The group's policy, one sentence per parameter, in the order of the fleet file."""
     sentences = _sentences(group)
     choices = dict(ServerGroup.FailBackMode.choices)
+    defaults = ServerGroup()
     shown = []
     for name, guide_name in GUIDE_NAMES.items():
         value = getattr(group, name)
         words = choices.get(value, str(value))
         if isinstance(value, bool):
             words = str(int(value)) if guide_name else ("on" if value else "off")
-        default = ServerGroup._meta.get_field(name).default
-        shown.append(Parameter(name, guide_name, words, value == default, sentences[name]))
+        is_default = value == getattr(defaults, name)
+        shown.append(Parameter(name, guide_name, words, is_default, sentences[name]))
     return shown
 
 

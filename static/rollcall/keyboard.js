@@ -53,6 +53,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (typing(event.target)) {
     if (event.key === "Escape") event.target.blur();
+    if (event.key === "ArrowDown" && event.target.type === "search" && move(1)) event.preventDefault();
     return;
   }
   if (event.key === "Escape") {
