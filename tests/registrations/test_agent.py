@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from registrations.redundancy import RENEWAL_MARGIN_S
+from registrations.intervals import RENEWAL_MARGIN_S
 from registrations.values import FailBackMode, GroupMode, Policy
 from tests.support.virtual import START, World, header
 

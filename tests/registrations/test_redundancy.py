@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from registrations.intervals import back_off, renewal_delay
 from registrations.redundancy import (
     HOLDING,
     RESTING,
@@ -16,10 +17,8 @@ from registrations.redundancy import (
     Phase,
     Rules,
     Try,
-    back_off,
     due_at,
     is_last,
-    renewal_delay,
     step,
 )
 from registrations.values import FailBackMode, Policy
