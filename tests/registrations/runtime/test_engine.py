@@ -1,0 +1,229 @@
+"""The whole runtime of a process, against real sockets and a real database."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+
+from registrations import store
+from registrations.models import Registration, ServerHealth, Transition
+from registrations.runtime.clock import Lease
+from registrations.runtime.engine import Engine, Name
+from registrations.runtime.loop import LoopThread
+from registrations.sip import message
+from tests.support.claims import at, make_due, make_group, make_lines
+from tests.support.peer import Peer, accept, peer
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def place(of: Peer) -> str:
+    return f"{of.address[0]}:{of.address[1]}"
+
+
+@contextmanager
+def runtime(hint: Callable[[int], None] = lambda site_id: None) -> Iterator[LoopThread]:
+    thread = LoopThread(hint, Name("worker@test", ""))
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.stop()
+
+
+def states() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for state in Registration.objects.values_list("state", flat=True):
+        found[state] = found.get(state, 0) + 1
+    return found
+
+
+def fleet(n: int, *registrars: Peer, **policy: object) -> list[Registration]:
+    policy.setdefault("max_registrations_per_second", 0)
+    return make_due(make_lines(n, make_group(addresses=tuple(map(place, registrars)), **policy)))
+
+
+def test_a_fleet_is_registered_saved_and_written_into_history() -> None:
+    with peer() as registrar, runtime() as worker:
+        rows = fleet(700, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"primary": 700}, 20, "all on primary", seen=states)
+        assert len(registrar.registers()) == 700
+    assert Transition.objects.filter(cause="first", to_server=place(registrar)).count() == 700
+    assert not Registration.objects.exclude(lease_token=None).exists()
+    assert not Registration.objects.filter(due_at__lte=at(time.time() + 10)).exists()
+
+
+def test_the_contact_is_the_answerers_and_the_user_the_extension() -> None:
+    with peer() as registrar, runtime() as worker:
+        rows = fleet(1, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(registrar.registers, 10, "a REGISTER")
+    [(_, request)] = registrar.registers()
+    assert request.headers["contact"][0].startswith("<sip:4000@127.0.0.1:9000>")
+
+
+def test_a_refused_connection_moves_the_handset_at_once() -> None:
+    with peer() as gone:
+        pass
+    with peer("127.0.0.65") as second, runtime() as worker:
+        rows = fleet(50, gone, second)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"secondary": 50}, 5, "all on secondary", seen=states)
+    assert "refused" in Transition.objects.first().reason
+
+
+def test_hints_that_get_lost_do_no_harm_and_are_given_only_for_a_backlog() -> None:
+    hints: list[int] = []
+
+    def lose(site_id: int) -> None:
+        hints.append(site_id)
+        raise OSError("the broker is away")
+
+    with peer() as registrar, runtime(lose) as worker:
+        rows = fleet(1200, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"primary": 1200}, 30, "all on primary", seen=states)
+        assert hints
+        given = len(hints)
+        worker.kick(rows[0].site_id)
+        time.sleep(0.3)
+        assert len(hints) == given
+
+
+def test_the_cap_holds_through_the_whole_runtime() -> None:
+    cap = 30
+    with peer() as registrar, runtime() as worker:
+        rows = fleet(75, registrar, max_registrations_per_second=cap)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"primary": 75}, 20, "all on primary", seen=states)
+    times = [when for when, _ in registrar.registers()]
+    assert max(sum(1 for t in times if a <= t < a + 1) for a in times) <= cap
+
+
+def test_a_stopped_worker_gives_its_handsets_back_at_once() -> None:
+    with peer(answer=None) as registrar, runtime() as worker:
+        rows = fleet(20, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: len(registrar.registers()) >= 20, 10, "all asked")
+        worker.stop()
+        assert not Registration.objects.exclude(lease_token=None).exists()
+        assert Registration.objects.filter(due_at__lte=at(time.time())).count() == 20
+        assert states() == {"registering": 20}
+
+
+def test_an_agent_that_fails_is_put_off_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with peer() as registrar, runtime() as worker:
+        rows = fleet(3, registrar)
+        broken = rows[1].pk
+        nonsense = {
+            "aor": "sip:4001@fleet.test",
+            "courses": {"group": {"binding": {"phase": "nonsense"}}},
+        }
+        Registration.objects.filter(pk=broken).update(snapshot=nonsense)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"primary": 2, "registering": 1}, 10, "two", seen=states)
+        wait_until(
+            lambda: not Registration.objects.exclude(lease_token=None).exists(), 5, "given back"
+        )
+    row = Registration.objects.get(pk=broken)
+    assert row.due_at.timestamp() == pytest.approx(time.time() + 30, abs=6)
+    assert row.snapshot == nonsense
+    assert f"the agent of registration {broken} failed" in caplog.text
+
+
+def test_requests_on_the_workers_own_socket_are_answered() -> None:
+    options = (
+        b"OPTIONS sip:4000@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.64;branch=z9hG4bKo\r\n"
+        b"From: <sip:x@y>;tag=1\r\nTo: <sip:4000@y>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    )
+    with peer() as registrar, runtime() as worker:
+        rows = fleet(1, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(registrar.registers, 10, "a REGISTER")
+        registrar.send(options)
+        wait_until(lambda: registrar.answers, 5, "an answer")
+    assert registrar.answers[0].code == 200
+
+
+def test_a_silent_server_is_found_out_by_probes_and_is_up_again_after_two_answers() -> None:
+    def condition() -> str:
+        worker.kick(site)
+        return ServerHealth.objects.get().condition
+
+    with peer() as registrar, runtime() as worker:
+        site = fleet(1, registrar)[0].site_id
+        store.ensure_health()
+        wait_until(lambda: condition() == "up", 10, "up")
+        registrar.answer = None
+        ServerHealth.objects.update(due_at=at(0))
+        wait_until(lambda: condition() == "silent", 15, "silent")
+        registrar.answer = accept
+        ServerHealth.objects.update(due_at=at(0), lease_token=None)
+        wait_until(lambda: condition() == "up", 15, "up again")
+
+
+def test_what_was_done_while_the_database_was_away_is_saved_when_it_is_back(
+    database: str,
+) -> None:
+    if database != "postgresql":
+        pytest.skip("SQLite has no connections to lose")
+    hold = threading.Event()
+
+    def answer_late(request: message.Request) -> bytes | None:
+        hold.wait(20)
+        return accept(request)
+
+    with peer(answer=answer_late) as registrar, runtime() as worker:
+        rows = fleet(30, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(registrar.registers, 10, "a REGISTER")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        hold.set()
+        wait_until(lambda: states() == {"primary": 30}, 15, "all saved", seen=states)
+
+
+async def _engine_with(leases: list[tuple[store.Claimed, Lease]], seconds: float) -> None:
+    engine = Engine(asyncio.get_running_loop(), lambda site_id: None, Name("worker@test", ""))
+    for claimed, lease in leases:
+        engine._runner.add(claimed, lease)
+    await asyncio.sleep(seconds)
+    await engine.stop()
+
+
+def test_a_worker_that_wakes_up_after_its_lease_sends_and_writes_nothing() -> None:
+    with peer() as registrar:
+        fleet(3, registrar)
+        now = time.time()
+        claimed = store.claim_due(None, 9, 30.0, now=now)
+        before = list(Registration.objects.order_by("pk").values("state", "snapshot"))
+        slept = Lease(now + 30, -1.0)
+        other_clock = Lease(now - 10, 1e18)
+        asyncio.run(_engine_with(list(zip(claimed, (slept, other_clock, slept), strict=True)), 0.5))
+        assert registrar.heard == []
+    assert list(Registration.objects.order_by("pk").values("state", "snapshot")) == before
+    assert not Transition.objects.exists()
+
+
+def test_nothing_is_sent_again_after_the_lease_has_ended_in_mid_transaction() -> None:
+    with peer(answer=None) as registrar:
+        fleet(1, registrar)
+        asked_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        [claimed] = store.claim_due(None, 9, 2.2)
+        lease = Lease.taken(claimed.lease_until, 2.2, asked_at)
+        asyncio.run(_engine_with([(claimed, lease)], 4.0))
+        sends = [when for when, _ in registrar.registers()]
+    assert len(sends) == 2, "at 0 and 0.5 s; not at 1.5 s, which is past the guard"
+    assert states() == {"registering": 1}
