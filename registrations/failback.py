@@ -75,6 +75,7 @@ def order(scope: Mapping[str, Any], user: AbstractBaseUser | str) -> Failback:
         # Two orders that share a group wait for each other, so that each sees the other's rows.
         groups = ServerGroup.objects.filter(pk__in=wanted.values("group_id")).order_by("pk")
         list(groups.select_for_update(no_key=True).values_list("pk"))
+        _lock(wanted)
         settle(now)
         job = Failback.objects.create(scope=dict(scope), asked_by=asked_by)
         _write_results(job, wanted, now)
@@ -100,6 +101,7 @@ def cancel(job: Failback, user: AbstractBaseUser | str) -> Failback:
             job.cancelled_by = user if isinstance(user, str) else user.get_username()
             job.save(update_fields=["cancelled_at", "cancelled_by"])
         wished = Registration.objects.filter(pk__in=pending.values("registration_id"), wish=WISH)
+        _lock(wished)
         wished.update(wish="", wish_by="", wish_version=F("wish_version") + 1)
         settle(now)
     return job
@@ -246,6 +248,11 @@ def _listed(value: Any) -> set[int]:
         shown = ", ".join(map(str, missing[:20])) + (", ..." if len(missing) > 20 else "")
         raise ScopeError(field, f"There is no registration {shown}.")
     return ids
+
+
+def _lock(rows: QuerySet[Registration]) -> None:
+    """Lock the rows by id, the order of all who write many of them (`store.sql`)."""
+    list(rows.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk"))
 
 
 def _is_id(value: Any) -> bool:

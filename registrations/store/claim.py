@@ -12,7 +12,15 @@ from django.db import transaction
 from fleet.models import Line, ServerGroup
 from registrations.agent import Entry
 from registrations.models import ServerHealth
-from registrations.store.sql import changed, is_postgresql, listed, stamp, token_text, within
+from registrations.store.sql import (
+    changed,
+    is_postgresql,
+    listed,
+    lock_in_order,
+    stamp,
+    token_text,
+    within,
+)
 from registrations.values import Account, FailBackMode, GroupMode, Policy, Target
 
 CSEQ_BLOCK = 100
@@ -199,14 +207,14 @@ def extend(leases: Mapping[str, Sequence[int]], until: float) -> set[int]:
     """Move the lease of these rows (token -> ids) to `until`; return the ids still ours."""
     kept: set[int] = set()
     for token, ids in leases.items():
-        kept.update(
-            pk
-            for (pk,) in changed(
+        with transaction.atomic():
+            lock_in_order(ids)
+            extended = changed(
                 "UPDATE registrations_registration SET due_at = %s "
                 f"WHERE {within('id')} AND lease_token = %s RETURNING id",
                 [stamp(until), listed(ids), token_text(token)],
             )
-        )
+        kept.update(pk for (pk,) in extended)
     return kept
 
 
@@ -215,13 +223,14 @@ def release(leases: Mapping[str, Sequence[int]], due_at: float) -> int:
 
     What their agents may have sent stays covered: the reserved CSeq numbers are not given back.
     """
-    return sum(
-        len(
-            changed(
+    released = 0
+    for token, ids in leases.items():
+        with transaction.atomic():
+            lock_in_order(ids)
+            returned = changed(
                 "UPDATE registrations_registration SET due_at = %s, lease_token = NULL "
                 f"WHERE {within('id')} AND lease_token = %s RETURNING id",
                 [stamp(due_at), listed(ids), token_text(token)],
             )
-        )
-        for token, ids in leases.items()
-    )
+        released += len(returned)
+    return released

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from registrations.models import ServerPace
-from registrations.store.sql import BATCH, changed, is_postgresql, packed, rows, stamp
+from registrations.store.sql import (
+    BATCH,
+    changed,
+    is_postgresql,
+    lock_in_order,
+    packed,
+    rows,
+    stamp,
+)
 
 
 def next_slot(server_id: int, now: float | None = None) -> float:
@@ -57,6 +65,7 @@ def spread(registration_ids: Sequence[int], rate: float, now: float | None = Non
     places = list(enumerate(registration_ids))
     for start in range(0, len(places), BATCH):
         with transaction.atomic():
+            lock_in_order(registration_ids[start : start + BATCH])
             _spread([(pk, now + place * gap) for place, pk in places[start : start + BATCH]])
 
 

@@ -12,6 +12,7 @@ from registrations.store.sql import (
     changed,
     document,
     is_postgresql,
+    lock_in_order,
     packed,
     rows,
     stamp,
@@ -61,6 +62,7 @@ def save(finished: Sequence[Finished]) -> list[Saved]:
     wished = {done.claimed.registration_id: done.claimed.wish_version for done in finished}
     now = stamp(max(done.at for done in finished))
     with transaction.atomic():
+        lock_in_order(wished)
         written = changed(_save_sql(), [now, packed([_row(done) for done in finished])])
         saved = [Saved(pk, version != wished[pk]) for pk, version in written]
         ours = {each.registration_id for each in saved}

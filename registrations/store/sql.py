@@ -87,3 +87,18 @@ def changed(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def lock_in_order(ids: Iterable[int]) -> None:
+    """Lock these registrations by id. Call it first in the transaction that writes them.
+
+    Whoever writes many rows locks them in this order, so that no two wait for each other.
+    SQLite has one writer at a time and nothing to order.
+    """
+    if is_postgresql():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM registrations_registration WHERE id = ANY(%s) "
+                "ORDER BY id FOR NO KEY UPDATE",
+                [list(ids)],
+            )

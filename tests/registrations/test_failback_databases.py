@@ -1,0 +1,147 @@
+"""Orders and exports on both databases, with workers writing at the same time."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+from django.http import QueryDict
+
+from registrations import failback, history, store
+from registrations.models import Failback, FailbackResult, Registration, State, Transition
+from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
+from tests.support.rows import make_group, make_registration, make_transition
+
+Result = FailbackResult.Result
+
+
+def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[BaseException]]:
+    """Run `work` on a connection of its own; its failure is put into the list."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as failure:
+            failures.append(failure)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, failures
+
+
+def test_an_order_and_its_end_are_the_same_on_both_databases(database: str) -> None:  # noqa: F811
+    group = make_group()
+    away, home = make_registration(group), make_registration(group, State.PRIMARY)
+    off = make_registration(group, State.DISABLED, supervision="off")
+    first = failback.order({"group": group.pk}, "olga")
+    second = failback.order({"all": True}, "omar")
+    results = dict(first.results.values_list("registration_id", "result"))
+    assert results == {
+        away.pk: Result.PENDING,
+        home.pk: Result.ALREADY_THERE,
+        off.pk: Result.LEFT_OUT,
+    }
+    reason = second.results.get(registration=away).reason
+    assert reason == f"Already asked home by job {first.pk}."
+    assert failback.progress(second)["state"] == "done"
+    failback.cancel(first, "olga")
+    assert failback.progress(first)["state"] == "cancelled"
+    assert Registration.objects.get(pk=away.pk).wish == ""
+
+
+def test_two_orders_at_once_ask_each_handset_once(database: str) -> None:  # noqa: F811
+    group = make_group()
+    rows = [make_registration(group) for _ in range(50)]
+    started = threading.Barrier(4)
+
+    def order() -> None:
+        started.wait(10)
+        failback.order({"group": group.pk}, "olga")
+
+    work = [in_thread(order) for _ in range(4)]
+    for thread, _ in work:
+        thread.join(30)
+    assert [failures for _, failures in work] == [[], [], [], []]
+    pending = FailbackResult.objects.filter(result=Result.PENDING)
+    assert pending.count() == len(rows)
+    assert pending.values("failback").distinct().count() == 1
+    assert Failback.objects.count() == 4
+
+
+def test_an_order_in_the_midst_of_the_workers_writing_ends_well(database: str) -> None:  # noqa: F811
+    group = make_group(max_registrations_per_second=0)
+    for _ in range(400):
+        make_registration(group, due_at=datetime.now(UTC))
+    stop = threading.Event()
+
+    def claim_and_give_back() -> None:
+        """What workers do all the time: batches of rows, in an order of their own."""
+        while not stop.is_set():
+            claimed = store.claim_due(None, 200, 30.0)
+            leases: dict[str, list[int]] = {}
+            for row in reversed(claimed):
+                leases.setdefault(row.token, []).append(row.registration_id)
+            store.release(leases, time.time())
+
+    workers = [in_thread(claim_and_give_back) for _ in range(2)]
+    try:
+        for _ in range(30):
+            job = failback.order({"all": True}, "olga")
+            # Who is left out of this job because the last one's agent is at it is not asked.
+            with suppress(failback.FailbackIsOver):
+                failback.cancel(job, "olga")
+    finally:
+        stop.set()
+        for thread, _ in workers:
+            thread.join(30)
+    assert [failures for _, failures in workers] == [[], []]
+    Registration.objects.update(lease_token=None)
+    failback.settle()
+    assert not FailbackResult.objects.filter(result=Result.PENDING).exists()
+
+
+def test_what_is_being_written_while_an_export_begins_is_wholly_in_or_wholly_out(
+    database: str,  # noqa: F811
+) -> None:
+    """Ids are handed out before commit: a lower one may become visible after a higher one."""
+    if database == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    make_transition()
+    written, let_go = threading.Event(), threading.Event()
+
+    def slow_flush() -> None:
+        with transaction.atomic():
+            make_transition()
+            written.set()
+            let_go.wait(10)
+
+    flush, failures = in_thread(slow_flush)
+    assert written.wait(10)
+    exports: list[history.Export] = []
+    export, failed = in_thread(lambda: exports.append(history.prepare(QueryDict(""))))
+    # It waits for the flush rather than count without it.
+    deadline = time.monotonic() + 10
+    while not _somebody_waits_for_a_lock() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert exports == []
+    let_go.set()
+    flush.join(10)
+    export.join(10)
+    assert failures == failed == []
+    make_transition()
+    assert exports[0].rows == 2
+    assert len(b"".join(exports[0]).splitlines()) == 3
+    assert Transition.objects.count() == 3
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
