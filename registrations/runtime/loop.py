@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from typing import Any
 
 from registrations.runtime.engine import Engine, Name
 
@@ -68,6 +69,6 @@ class LoopThread:
         self._engine = Engine(asyncio.get_running_loop(), self._hint, self._name)
         self._engine.start()
 
-    def _ask(self, work: "asyncio._CoroutineLike[None]") -> "Future[None]":
+    def _ask(self, work: Coroutine[Any, Any, None]) -> "Future[None]":
         assert self._loop is not None  # noqa: S101 - callers hold the lock and have made it
         return asyncio.run_coroutine_threadsafe(work, self._loop)
