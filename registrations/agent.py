@@ -157,10 +157,12 @@ class Agent:
                 self._settle(course, now)
 
     def transport_failed(self, target: Target, branch: str | None, why: str, now: float) -> None:
-        """The transport could not deliver the request of `branch`, or any to `target`."""
+        """The request of `branch`, or any to the place of `target`, could not be delivered."""
         for course in self._courses.values():
             client = course.client
-            if client.target == target and client.branch and branch in (None, client.branch):
+            if client.target is None or client.target.place != target.place:
+                continue
+            if client.branch and branch in (None, client.branch):
                 client.transport_failed(why, now)
                 self._settle(course, now)
 

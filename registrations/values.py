@@ -16,6 +16,11 @@ class Target:
     port: int
     transport: str = "udp"
 
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """Where it listens. Servers of several groups may be one machine: that fails for all."""
+        return self.transport, self.address, self.port
+
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{host}:{self.port}"

@@ -53,7 +53,7 @@ class Probe(Flight):
             self.prober.go_on(self)
 
     def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
-        if target == self.claimed.target or branch is not None:
+        if target.place == self.claimed.target.place or branch is not None:
             self.prober.failed(self, why)
 
     def ring(self) -> None:
