@@ -116,6 +116,8 @@ def settle(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     pending = FailbackResult.objects.filter(result=Result.PENDING)
+    if not pending.exists():
+        return 0
     unwished = ~Q(registration__wish=WISH) & Q(registration__lease_token__isnull=True)
     gone = Q(registration__isnull=True)
     switched = ~Q(registration__line__supervision=Line.Supervision.REGISTER)

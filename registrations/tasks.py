@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
+from registrations import failback
 from registrations.models import Registration, ServerHealth
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
@@ -28,6 +29,12 @@ def tick() -> None:
     """Hint at every site that has due registrations or probes."""
     for site_id, queue in _sites_with_due_work():
         run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
+
+
+@shared_task(name="registrations.tasks.settle_failbacks", expires=HINT_EXPIRES_S)
+def settle_failbacks() -> None:
+    """End what waits in a failback although no agent will answer it any more."""
+    failback.settle()
 
 
 @shared_task(name="registrations.tasks.run_due", expires=HINT_EXPIRES_S)

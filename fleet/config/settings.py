@@ -148,6 +148,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Which server holds each handset's registration, why, and since when.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RegistrationState": "registrations.models.State.choices",
+        "FailbackState": ["running", "done", "cancelled"],
+    },
 }
 
 # --- Channels and Celery ----------------------------------------------------------------------
@@ -181,7 +185,12 @@ CELERY_BEAT_SCHEDULE = {
         "task": "registrations.tasks.tick",
         "schedule": timedelta(seconds=1),
         "options": {"expires": 2},
-    }
+    },
+    "settle_failbacks": {
+        "task": "registrations.tasks.settle_failbacks",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 2},
+    },
 }
 
 LOGGING = logs.config(env.text("LOG_LEVEL", "INFO"))

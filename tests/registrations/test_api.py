@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 from django.utils import timezone
+from drf_spectacular.validation import validate_schema
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -349,3 +350,14 @@ def test_odd_orders_are_refused_and_no_server_error(body: Any) -> None:
     asked = client()
     asked.raise_request_exception = False
     assert asked.post("/api/v1/failbacks/", body, format="json").status_code == 400
+
+
+def test_the_schema_describes_every_path_and_is_valid() -> None:
+    answer = client(Role.VIEWER).get("/api/v1/schema/?format=json")
+    assert answer.status_code == 200
+    schema = json.loads(answer.content)
+    validate_schema(schema)
+    paths = {path.removeprefix("/api/v1/") for path in schema["paths"]}
+    assert {"registrations/{id}/", "transitions/export/", "failbacks/{id}/cancel/"} <= paths
+    written = schema["components"]["schemas"]["Line"]["properties"]["auth_password"]
+    assert written["writeOnly"] is True

@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from fleet.models import Line, Server
-from registrations import failback
+from registrations import failback, queries, tasks
 from registrations.models import Failback, FailbackResult, Registration, State
 from tests.support.rows import make_group, make_registration, make_site, make_user
 
@@ -364,3 +365,25 @@ def test_jobs_and_their_sums_come_in_one_query(django_assert_num_queries: Any) -
         shown = [failback.overview(job) for job in failback.jobs()]
     assert [job["total"] for job in shown] == [5, 5, 5]
     assert [job["state"] for job in shown] == ["done", "done", "running"]
+
+
+def test_beat_ends_what_nobody_will_answer() -> None:
+    registration = make_registration(make_group())
+    job = failback.order({"all": True}, "olga")
+    registration.line.handset.delete()
+    due = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert tasks.settle_failbacks.name in due
+    tasks.settle_failbacks()
+    assert failback.progress(job)["state"] == "done"
+
+
+def test_the_rules_of_an_order_can_be_looked_at_before() -> None:
+    group = make_group()
+    away, home = make_registration(group), make_registration(group, State.PRIMARY)
+    held = make_registration(group, State.HELD)
+    rows = failback.judged(queries.registrations(timezone.now()))
+    assert {r.pk: r.verdict for r in rows} == {
+        away.pk: Result.PENDING,
+        home.pk: Result.ALREADY_THERE,
+        held.pk: Result.LEFT_OUT,
+    }
