@@ -13,10 +13,12 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Case, Count, F, QuerySet, When
 from django.http import QueryDict
 
-from fleet.models import Line, Site
-from registrations import queries
+from fleet.models import Site
+from registrations import failback, queries
 from registrations.models import FailbackResult, Registration, State
 from registrations.templatetags.rollcall import mac, state_label, zone_of
+
+Result = FailbackResult.Result
 
 PAGE_SIZES = (50, 100, 200)
 
@@ -172,24 +174,16 @@ class Preview:
 
 def preview(scope: Mapping[str, Any], now: datetime) -> Preview:
     """Count whom bringing `scope` home would touch, in two queries."""
-    rows = in_scope(scope, now)
-    supervised = Line.Supervision.REGISTER
+    rows = failback.judged(in_scope(scope, now))
     fields = ("group__name", "shown_state", "server__name", "server__address", "server__port")
-    counted = rows.order_by().values(*fields, "line__supervision").annotate(n=Count("pk"))
+    counted = rows.order_by().values(*fields, "verdict").annotate(n=Count("pk"))
     sums: Counter[str] = Counter()
     lanes: Counter[tuple[str, str]] = Counter()
     for found in counted:
-        state = found["shown_state"]
-        if found["line__supervision"] != supervised or state == State.HELD:
-            sums["left_out"] += found["n"]
-        elif state == State.PRIMARY:
-            sums["already"] += found["n"]
-        else:
-            sums["asked"] += found["n"]
+        sums[found["verdict"]] += found["n"]
+        if found["verdict"] == Result.PENDING:
             lanes[found["group__name"], _where(found)] += found["n"]
-    asked = rows.filter(line__supervision=supervised).exclude(
-        shown_state__in=(State.PRIMARY, State.HELD)
-    )
+    asked = rows.filter(verdict=Result.PENDING)
     examples = [
         f"{r.line.handset.name or mac(r.line.handset.mac)} ({r.line.extension})"
         for r in asked.order_by("line__handset__name", "pk")[:8]
@@ -197,12 +191,12 @@ def preview(scope: Mapping[str, Any], now: datetime) -> Preview:
     ordered = [(group, where, n) for (group, where), n in sorted(lanes.items())]
     return Preview(
         total=sum(sums.values()),
-        asked=sums["asked"],
-        already=sums["already"],
-        left_out=sums["left_out"],
+        asked=sums[Result.PENDING],
+        already=sums[Result.ALREADY_THERE],
+        left_out=sums[Result.LEFT_OUT],
         lanes=ordered,
         examples=examples,
-        more=sums["asked"] - len(examples),
+        more=sums[Result.PENDING] - len(examples),
     )
 
 

@@ -353,7 +353,7 @@ def test_odd_orders_are_refused_and_no_server_error(body: Any) -> None:
 
 
 def test_the_schema_describes_every_path_and_is_valid() -> None:
-    answer = client(Role.VIEWER).get("/api/v1/schema/?format=json")
+    answer = client(Role.VIEWER).get("/api/v1/schema/", HTTP_ACCEPT="application/json")
     assert answer.status_code == 200
     schema = json.loads(answer.content)
     validate_schema(schema)
