@@ -1,0 +1,27 @@
+# One image for every process of Rollcall; docker-compose.yml says which runs what.
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE}
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PATH=/opt/rollcall/bin:$PATH DATA_DIR=/data BIND=0.0.0.0
+
+RUN useradd --system --uid 10001 --home-dir /data --create-home rollcall \
+    && python3 -m venv /opt/rollcall
+
+WORKDIR /srv/rollcall
+COPY requirements.txt ./
+RUN pip install -r requirements.txt
+
+COPY manage.py ./
+COPY fleet fleet
+COPY registrations registrations
+COPY static static
+COPY templates templates
+
+# Nothing is written outside /data and /tmp: the container may run with a read-only root.
+USER rollcall
+VOLUME /data
+EXPOSE 8000
+CMD ["uvicorn", "fleet.config.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
+     "--loop", "uvloop", "--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3", \
+     "--no-server-header"]
