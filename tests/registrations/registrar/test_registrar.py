@@ -42,7 +42,7 @@ def test_nobody_binds_another_users_address_of_record() -> None:
     registrar = make_registrar()
     owner = Phone(registrar, user="4102", password="secret-2").challenged()
     assert code(owner.send(CONTACT)) == 200
-    thief = Phone(registrar, auth_user="4102", password="secret-2").challenged()
+    thief = Phone(registrar, auth_user="4102", password="secret-2", call_id="call-2").challenged()
     assert code(thief.send(CONTACT)) == 403
 
 
