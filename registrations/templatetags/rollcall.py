@@ -167,19 +167,23 @@ def countdown(value: datetime | str | None, zone: str = "UTC") -> SafeString | s
     return _time("countdown", at, zone, words if left < 3600 else f"in {span(left)}")
 
 
+@register.filter
+def are_mixed(zones: dict[str, str]) -> bool:
+    """Whether times of several zones stand side by side, and so must carry their zone's name."""
+    return len(set(zones.values())) > 1
+
+
 @register.simple_tag
-def clock(value: datetime | str | None, zone: str = "UTC") -> SafeString | str:
-    """When, in the site's zone: `14:02:11`, with the day where that is not today."""
+def clock(value: datetime | str | None, zone: str = "UTC", named: bool = False) -> SafeString | str:
+    """When, in the site's zone: `14:02:11`, with the day where that is not today, or `… MST`."""
     at = parsed(value)
     if at is None:
         return "–"
     local, today = at.astimezone(zone_of(zone)), datetime.now(zone_of(zone)).date()
-    return _time(
-        "clock",
-        at,
-        zone,
-        local.strftime("%H:%M:%S" if local.date() == today else "%-d %b %H:%M:%S"),
-    )
+    words = local.strftime("%H:%M:%S" if local.date() == today else "%-d %b %H:%M:%S")
+    if named:
+        return _time("named-clock", at, zone, f"{words} {local.strftime('%Z')}")
+    return _time("clock", at, zone, words)
 
 
 BAR_ORDER = (

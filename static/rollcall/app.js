@@ -7,7 +7,7 @@ import "./fleet.js";
 
 function markTheme() {
   const chosen = document.documentElement.dataset.themeChoice;
-  for (const button of document.querySelectorAll("[data-theme-choice]")) {
+  for (const button of document.querySelectorAll("button[data-theme-choice]")) {
     button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
   }
 }
@@ -21,11 +21,25 @@ document.addEventListener("click", (event) => {
   }
   const opener = event.target.closest("[data-open]");
   if (opener) document.querySelector(opener.dataset.open).showModal();
-  if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
+  const closer = event.target.closest("dialog [data-close]");
+  if (closer) {
+    event.preventDefault();
+    closer.closest("dialog").close();
+  }
   if (event.target instanceof HTMLDialogElement) event.target.close();
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target) || theme) menu.open = false;
   }
+});
+
+// A filter's button says how many of its choices are on; the form itself is never swapped.
+document.addEventListener("change", (event) => {
+  const menu = event.target.closest("#filters details.menu");
+  if (!menu) return;
+  const on = [...menu.querySelectorAll("input")].filter((i) => (i.type === "checkbox" ? i.checked : i.value)).length;
+  const count = menu.querySelector(".filter-count");
+  count.hidden = !on;
+  count.textContent = on;
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {

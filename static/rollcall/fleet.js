@@ -57,7 +57,7 @@ function chip(key, words, className = "chip") {
 // ---- Rows ------------------------------------------------------------------------------------
 
 // Plain fields (data-field) are live.js's; here are those that need an icon, a time or a sentence.
-function showRow(row, { moved, element: place }) {
+function showRow(row, { before, moved, element: place }) {
   const zone = place.dataset.zone || "UTC";
   const key = row.silent ? `${row.state}_silent` : row.state;
   const part = (name) => place.querySelector(`[data-part="${name}"]`);
@@ -65,10 +65,13 @@ function showRow(row, { moved, element: place }) {
   if (state && state.firstElementChild?.dataset.state !== key) state.replaceChildren(chip(key, word(key)));
   const situation = place.querySelector(".situation");
   if (situation) {
-    const before = situation.dataset.state;
+    const other = moved || situation.dataset.state !== key;
     situation.dataset.state = key;
     setIcon(situation.firstElementChild, key);
-    if (moved || before !== key) reload();
+    if (other) reload("#main");
+    else if (before && before.heard_at !== row.heard_at) {
+      reload(`[data-registration-id="${row.id}"] .facts`);
+    }
   }
   put(part("since"), "lasting", row.since, zone);
   put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
@@ -77,13 +80,14 @@ function showRow(row, { moved, element: place }) {
   put(part("heard"), "age", row.heard_at, zone, "never");
 }
 
-// A move changes sentences that only the server words: take the page's middle anew.
+// A move changes sentences that only the server words, a renewal changes counts that no row
+// carries: take that part of the page anew, the smallest that has it, so that focus stays.
 let reloading = false;
-async function reload() {
+async function reload(part) {
   if (reloading || document.querySelector("dialog[open]")) return;
   reloading = true;
   try {
-    await window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+    await window.htmx.ajax("GET", location.href, { target: part, select: part, swap: "outerHTML" });
   } finally {
     reloading = false;
   }
@@ -183,6 +187,9 @@ function sentence(change) {
   return parts.join("");
 }
 
+// Times of several zones side by side carry their zone's name.
+const mixed = (zones) => new Set(Object.values(zones)).size > 1;
+
 function changeItem(change, zones, nameless) {
   const where = change.to.server ? `, ${change.to.server}` : "";
   const what = element("span", nameless ? "strong" : "soft", `${word(change.to.state)}${where}`);
@@ -191,7 +198,7 @@ function changeItem(change, zones, nameless) {
   const state = element("span", "", icon(iconOf(change.to.state)));
   state.dataset.state = change.to.state;
   const body = element("div", "change-what", element("div", "", ...(nameless ? [] : [link, " "]), what), element("div", "sub", sentence(change)));
-  const item = element("li", "change", state, body, time("clock", change.at, zones[change.site] || "UTC"));
+  const item = element("li", "change", state, body, time(mixed(zones) ? "named-clock" : "clock", change.at, zones[change.site] || "UTC"));
   item.dataset.transitionId = change.id;
   return item;
 }

@@ -6,10 +6,12 @@ let last = null;
 const form = () => document.querySelector("#selection");
 const boxes = () => [...document.querySelectorAll("#selection [name=registrations]")];
 
-function show(all = false) {
+// `all` lives on the form, which a new filter replaces: "all that match" never outlives its filter.
+function show() {
   const own = form();
   const bar = own?.querySelector("[data-selected-bar]");
   if (!bar) return;
+  const all = own.dataset.all === "true";
   const rows = boxes();
   const ticked = rows.filter((box) => box.checked);
   const whole = document.querySelector("[data-match-count]")?.textContent || "0";
@@ -29,6 +31,9 @@ function show(all = false) {
 
 document.addEventListener("click", (event) => {
   const box = event.target.closest("#selection [name=registrations]");
+  if (box || event.target.matches("[data-select-page]") || event.target.closest("[data-select-none]")) {
+    form().dataset.all = "false";
+  }
   if (box) {
     const rows = boxes();
     if (event.shiftKey && last && rows.includes(last)) {
@@ -41,7 +46,8 @@ document.addEventListener("click", (event) => {
     for (const other of boxes()) other.checked = event.target.checked;
     show();
   } else if (event.target.closest("[data-select-match]")) {
-    show(true);
+    form().dataset.all = "true";
+    show();
   } else if (event.target.closest("[data-select-none]")) {
     for (const other of boxes()) other.checked = false;
     show();

@@ -21,6 +21,14 @@ function format(zone, withDay) {
   return formats.get(key);
 }
 
+const abbreviations = new Map();
+function abbreviation(at, zone) {
+  if (!abbreviations.has(zone)) {
+    abbreviations.set(zone, new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }));
+  }
+  return abbreviations.get(zone).formatToParts(at).find((part) => part.type === "timeZoneName").value;
+}
+
 function clock(at, zone) {
   const day = (date) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(date);
   return format(zone, day(at) !== day(new Date())).format(at).replace(",", "");
@@ -39,8 +47,11 @@ function words(element, now) {
       if (left <= 0) return "now";
       return left < 3600 ? `in ${Math.floor(left / 60)}:${pad(left % 60)}` : `in ${span(left)}`;
     }
-    default:
-      return clock(at, element.dataset.zone || "UTC");
+    default: {
+      const zone = element.dataset.zone || "UTC";
+      const name = element.dataset.time === "named-clock" ? ` ${abbreviation(at, zone)}` : "";
+      return clock(at, zone) + name;
+    }
   }
 }
 
