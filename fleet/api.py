@@ -3,16 +3,20 @@
 Every change goes through `fleet.inventory`, which announces it, so that registrations follow.
 """
 
-import re
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import available_timezones
 
 from django.db.models import Prefetch
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException
 from rest_framework.pagination import PageNumberPagination
+from rest_framework.parsers import JSONParser
 
 from fleet import inventory, queries
+from fleet.formats import values
+from fleet.formats.policy import PARAMETERS, contradictions
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
 
@@ -48,7 +52,27 @@ class Words(serializers.ListField):
     child = serializers.CharField(max_length=40)
 
 
-class SiteSerializer(serializers.ModelSerializer[Site]):
+class Checked(serializers.ModelSerializer[T], Generic[T]):
+    """Reads values by the rules of the files: what an import refuses, the API refuses too."""
+
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+
+    def to_internal_value(self, data: Any) -> Any:
+        read = super().to_internal_value(data)
+        wrong: dict[str, list[str]] = {}
+        for name in self.readers.keys() & read.keys():
+            try:
+                read[name] = self.readers[name](read[name])
+            except ValueError as error:
+                wrong[name] = [str(error)]
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return read
+
+
+class SiteSerializer(Checked[Site]):
+    readers = {"name": values.slug}
+
     class Meta:
         model = Site
         fields = ("id", "name", "time_zone", "has_own_workers")
@@ -59,11 +83,16 @@ class SiteSerializer(serializers.ModelSerializer[Site]):
         return value
 
 
-class ServerSerializer(serializers.ModelSerializer[Server]):
+class ServerSerializer(Checked[Server]):
     priority = serializers.IntegerField(
         required=False, help_text="1 is the primary; the others make room. Left out: the last."
     )
     lost_features = Words(required=False)
+    readers = {
+        "address": values.address,
+        "name": partial(values.text, longest=80),
+        "lost_features": lambda given: list(values.words(given)),
+    }
 
     class Meta:
         model = Server
@@ -85,48 +114,69 @@ class ServerSerializer(serializers.ModelSerializer[Server]):
     def update(self, instance: Server, validated_data: dict[str, Any]) -> Server:
         return self._place(instance, validated_data, instance.priority)
 
-    def _place(self, server: Server, values: dict[str, Any], priority: int | None) -> Server:
-        priority = values.pop("priority", priority)
-        for name, value in values.items():
+    def _place(self, server: Server, given: dict[str, Any], priority: int | None) -> Server:
+        priority = given.pop("priority", priority)
+        for name, value in given.items():
             setattr(server, name, value)
         try:
             inventory.place_server(server, priority)
-        except inventory.NoSuchPlace as wrong:
-            raise serializers.ValidationError({"priority": [str(wrong)]}) from wrong
+        except inventory.Refused as wrong:
+            raise serializers.ValidationError({wrong.field: [str(wrong)]}) from wrong
         return server
 
 
-class GroupSerializer(serializers.ModelSerializer[ServerGroup]):
+class GroupSerializer(Checked[ServerGroup]):
     servers = ServerSerializer(many=True, read_only=True)
+    readers = {"name": partial(values.needed, longest=80)} | {
+        name: parameter.read for name, parameter in PARAMETERS.items()
+    }
 
     class Meta:
         model = ServerGroup
-        fields = "__all__"
+        fields = ("id", "name", "mode", "servers", *PARAMETERS)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        group = self.instance or ServerGroup()
+        policy = {name: attrs.get(name, getattr(group, name)) for name in PARAMETERS}
+        if wrong := contradictions(attrs.get("mode", group.mode), policy):
+            raise serializers.ValidationError({name: [said] for name, said in wrong.items()})
+        return attrs
 
 
-class HandsetSerializer(serializers.ModelSerializer[Handset]):
+class HandsetSerializer(Checked[Handset]):
     tags = Words(required=False)
+    readers = {
+        "mac": values.mac,
+        "name": partial(values.text, longest=120),
+        "model": partial(values.text, longest=40),
+        "tags": lambda given: list(values.words(given)),
+    }
 
     class Meta:
         model = Handset
         fields = ("id", "mac", "name", "model", "group", "site", "tags", "lines")
         read_only_fields = ("lines",)
         # Its own validator would compare what was typed, not what is stored.
-        extra_kwargs = {"mac": {"validators": [], "max_length": 17}}
+        extra_kwargs = {"mac": {"validators": [], "max_length": None}}
 
-    def validate_mac(self, value: str) -> str:
-        mac = queries.plain_mac(value)
-        if not re.fullmatch(r"[0-9a-f]{12}", mac):
-            raise serializers.ValidationError("A MAC has twelve hexadecimal digits.")
-        others = Handset.objects.filter(mac=mac)
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        others = Handset.objects.filter(mac=attrs.get("mac"))
         if self.instance is not None:
             others = others.exclude(pk=self.instance.pk)
         if others.exists():
-            raise serializers.ValidationError("There is a handset with this MAC already.")
-        return mac
+            raise serializers.ValidationError({"mac": ["There is such a handset already."]})
+        return attrs
 
 
-class LineSerializer(serializers.ModelSerializer[Line]):
+class LineSerializer(Checked[Line]):
+    readers = {
+        "number": lambda given: values.line(str(given)),
+        "extension": values.extension,
+        "domain": values.domain,
+        "auth_user": partial(values.needed, longest=128),
+        "auth_password": values.password,
+    }
+
     class Meta:
         model = Line
         fields = (
@@ -134,12 +184,12 @@ class LineSerializer(serializers.ModelSerializer[Line]):
             "supervision",
         )
         extra_kwargs = {
-            "auth_password": {
-                "write_only": True,
-                "trim_whitespace": False,
-                "style": {"input_type": "password"},
-            }
+            "auth_user": {"required": False, "help_text": "Left out: the extension."},
+            "auth_password": {"write_only": True, "trim_whitespace": False},
         }
+
+    def create(self, validated_data: dict[str, Any]) -> Line:
+        return super().create({"auth_user": validated_data["extension"]} | validated_data)
 
 
 class FleetViewSet(viewsets.ModelViewSet[T], Generic[T]):
@@ -147,6 +197,8 @@ class FleetViewSet(viewsets.ModelViewSet[T], Generic[T]):
 
     required_roles = CONFIGURER_WRITES
     pagination_class = Pages
+    # A form cannot leave a switch unsaid: what it does not name would be switched off.
+    parser_classes = (JSONParser,)
     lookup_value_regex = r"\d+"
 
     def perform_create(self, serializer: serializers.BaseSerializer[T]) -> None:

@@ -6,14 +6,12 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+from fleet.formats.values import MAX_SERVERS
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.signals import fleet_changed
 
 T = TypeVar("T", Site, ServerGroup, Server, Handset, Line)
 Thing = Site | ServerGroup | Server | Handset | Line
-
-MAX_SERVERS = 8
-"""How many servers a group has at most (its priorities are 1 to 8)."""
 
 _MATTERS: dict[type, frozenset[str]] = {
     Site: frozenset({"has_own_workers"}),
@@ -29,8 +27,12 @@ class InUse(Exception):
     """It cannot be deleted; the text is a sentence that says what depends on it."""
 
 
-class NoSuchPlace(ValueError):
-    """A server cannot stand at that priority; the text says which there are."""
+class Refused(ValueError):
+    """A server cannot be so; the text says why, `field` names what is wrong."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 def lines_of(thing: Thing) -> QuerySet[Line]:
@@ -70,18 +72,27 @@ def place_server(server: Server, priority: int | None) -> None:
     """Save `server` at this place of its group (None: last); the others make room.
 
     Priorities stay 1, 2, 3, ... without gaps, so that a group always has a primary.
-    Raises NoSuchPlace.
+    Raises Refused.
     """
     ServerGroup.objects.select_for_update().get(pk=server.group_id)
     others = list(_servers(server.group_id).exclude(pk=server.pk))
-    if len(others) >= MAX_SERVERS:
-        raise NoSuchPlace(f"A group has at most {MAX_SERVERS} servers.")
     place = len(others) + 1 if priority is None else priority
-    if not 1 <= place <= len(others) + 1:
-        raise NoSuchPlace(f"Give a priority from 1 to {len(others) + 1}: there are no gaps.")
+    _check(server, others, place)
     server.priority = MAX_SERVERS + 1 + len(others)
     server.save()
     _renumber([*others[: place - 1], server, *others[place - 1 :]])
+
+
+def _check(server: Server, others: list[Server], place: int) -> None:
+    if len(others) >= MAX_SERVERS:
+        raise Refused("group", f"A group has at most {MAX_SERVERS} servers.")
+    if not 1 <= place <= len(others) + 1:
+        raise Refused("priority", f"Give a priority from 1 to {len(others) + 1}, without gaps.")
+    if any((o.address, o.port) == (server.address, server.port) for o in others):
+        sentence = f"{server.address}:{server.port} stands in this group already."
+        raise Refused("address", sentence)
+    if not server.register and not any(other.register for other in others):
+        raise Refused("register", "At least one server of a group must take registrations.")
 
 
 @transaction.atomic
@@ -99,10 +110,10 @@ def delete(thing: Thing) -> None:
 def _delete_server(server: Server) -> None:
     others = list(_servers(server.group_id).exclude(pk=server.pk))
     handsets = server.group.handsets.count()
-    if handsets and not others:
+    if handsets and not any(other.register for other in others):
         raise InUse(
-            f"Server {server} cannot be deleted: it is the last one of group {server.group}, "
-            f"which has {_handsets(handsets)}."
+            f"Server {server} cannot be deleted: it is the last one of group {server.group} that "
+            f"takes registrations, and the group has {_handsets(handsets)}."
         )
     server.delete()
     _renumber(others)

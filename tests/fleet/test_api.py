@@ -54,11 +54,12 @@ def line_body(handset: Handset, **more: Any) -> dict[str, Any]:
 
 
 def test_a_fleet_is_made_from_nothing_and_registers(asked: APIClient) -> None:
-    site = asked.post("/api/v1/sites/", {"name": "north", "time_zone": "America/Denver"}).json()
-    group = asked.post("/api/v1/groups/", {"name": "ward", "mode": "failover"}).json()
+    site_body = {"name": "north", "time_zone": "America/Denver"}
+    site = asked.post("/api/v1/sites/", site_body, format="json").json()
+    group = asked.post("/api/v1/groups/", {"name": "ward", "expires": 60}, format="json").json()
     for address in ("127.0.0.2", "127.0.0.3"):
         body = {"group": group["id"], "address": address}
-        assert asked.post("/api/v1/servers/", body).status_code == 201
+        assert asked.post("/api/v1/servers/", body, format="json").status_code == 201
     handset = asked.post(
         "/api/v1/handsets/",
         {"mac": "00:90:7A:00:00:01", "group": group["id"], "site": site["id"], "tags": ["icu"]},
@@ -123,6 +124,13 @@ def test_a_password_keeps_its_spaces(asked: APIClient) -> None:
         ("sites", {"time_zone": "Mars/Olympus"}, "time_zone"),
         ("groups", {"mode": "hope"}, "mode"),
         ("groups", {"name": ""}, "name"),
+        ("groups", {"expires": 9}, "expires"),
+        ("groups", {"fail_back_timeout": 30}, "fail_back_timeout"),
+        ("groups", {"fail_back_mode": "dns_ttl"}, "fail_back_mode"),
+        ("groups", {"mode": "fallback", "re_register_on": True}, "re_register_on"),
+        ("servers", {"address": "pbx.example"}, "address"),
+        ("servers", {"address": "127.0.0.3"}, "address"),
+        ("servers", {"transport": "tcp"}, "transport"),
         ("servers", {"port": 70_000}, "port"),
         ("servers", {"priority": 5}, "priority"),
         ("servers", {"priority": 0}, "priority"),
@@ -135,6 +143,9 @@ def test_a_password_keeps_its_spaces(asked: APIClient) -> None:
         ("lines", {"supervision": "maybe"}, "supervision"),
         ("lines", {"number": 0}, "number"),
         ("lines", {"extension": ""}, "extension"),
+        ("lines", {"extension": "4101@evil"}, "extension"),
+        ("lines", {"domain": "not a host"}, "domain"),
+        ("lines", {"number": 100}, "number"),
     ],
 )
 def test_a_wrong_value_is_refused_by_field(
@@ -161,6 +172,29 @@ def test_supervision_is_never_a_default(asked: APIClient) -> None:
     answer = asked.post("/api/v1/lines/", body, format="json")
     assert answer.status_code == 400
     assert set(answer.json()) == {"supervision"}
+
+
+def test_the_sentence_for_a_wrong_mode_is_the_files(asked: APIClient) -> None:
+    group = make_group(re_register_on=True)
+    answer = asked.patch(f"/api/v1/groups/{group.pk}/", {"mode": "fallback"}, format="json")
+    assert "applies only to failover groups" in answer.json()["re_register_on"][0]
+
+
+def test_a_group_needs_one_server_that_takes_registrations(asked: APIClient) -> None:
+    group = make_group(servers=2)
+    first, second = group.servers.order_by("priority")
+    off = {"register": False}
+    assert asked.patch(f"/api/v1/servers/{second.pk}/", off, format="json").status_code == 200
+    refused = asked.patch(f"/api/v1/servers/{first.pk}/", off, format="json")
+    assert set(refused.json()) == {"register"}
+    make_line(group)
+    assert asked.delete(f"/api/v1/servers/{first.pk}/").status_code == 409
+
+
+def test_who_authenticates_as_the_extension_need_not_say_so(asked: APIClient) -> None:
+    body = line_body(make_line(make_group()).handset, number=2)
+    del body["auth_user"]
+    assert asked.post("/api/v1/lines/", body, format="json").json()["auth_user"] == "4101"
 
 
 def test_a_mac_is_one_handsets_however_it_is_typed(asked: APIClient) -> None:
@@ -205,7 +239,12 @@ def test_a_group_has_at_most_eight_servers(asked: APIClient) -> None:
     body = {"group": group.pk, "address": "127.0.0.99"}
     answer = asked.post("/api/v1/servers/", body, format="json")
     assert answer.status_code == 400
-    assert "at most 8" in answer.json()["priority"][0]
+    assert "at most 8" in answer.json()["group"][0]
+
+
+def test_a_form_which_cannot_leave_a_switch_unsaid_is_not_read(asked: APIClient) -> None:
+    body = {"group": make_group().pk, "address": "127.0.0.9"}
+    assert asked.post("/api/v1/servers/", body, format="multipart").status_code == 415
 
 
 def test_a_server_stays_in_its_group(asked: APIClient) -> None:
