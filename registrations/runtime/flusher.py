@@ -53,16 +53,6 @@ class Flusher:
 
     def add(self, finished: Finished) -> None:
         self._finished[finished.claimed.registration_id] = finished
-        for heard in finished.result.heard:
-            self._notice(
-                Noticed(
-                    heard.server_id,
-                    finished.claimed.site_id,
-                    heard.answered,
-                    heard.at,
-                    heard.answer,
-                )
-            )
         self._schedule(0.0 if len(self._finished) >= BATCH else FLUSH_S)
 
     def give_back(self, claimed: Claimed, due_at: float) -> None:
@@ -81,16 +71,18 @@ class Flusher:
         if self._task is not None:
             self._task.cancel()
 
-    def _notice(self, noticed: Noticed) -> None:
-        pair = (noticed.server_id, noticed.site_id)
-        now = steady()
-        if noticed.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S:
-            return
-        if noticed.answered:
-            self._good_news[pair] = now
-        else:
-            self._good_news.pop(pair, None)
-        self._noticed.append(noticed)
+    def _notice(self, done: Finished) -> None:
+        """Take up what a saved result says about servers; a lost lease says nothing."""
+        for heard in done.result.heard:
+            pair = (heard.server_id, done.claimed.site_id)
+            now = steady()
+            if heard.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S:
+                continue
+            if heard.answered:
+                self._good_news[pair] = now
+            else:
+                self._good_news.pop(pair, None)
+            self._noticed.append(Noticed(*pair, heard.answered, heard.at, heard.answer))
 
     def _schedule(self, delay: float) -> None:
         if self._task is not None:
@@ -134,11 +126,13 @@ class Flusher:
         batch = list(self._finished.values())[:BATCH]
         if not batch:
             return
-        refused = await self._database.run(write, batch)
+        saved, refused = await self._database.run(write, batch)
         for done in batch:
             pk = done.claimed.registration_id
             if self._finished.get(pk) is done:
                 del self._finished[pk]
+            if pk in saved:
+                self._notice(done)
         for done in refused:
             self.give_back(done.claimed, time.time() + REFUSED_RETRY_S)
 
@@ -168,23 +162,27 @@ class Flusher:
             logger.error("%d results dropped: their lease ended before they were saved", len(late))
 
 
-def write(batch: Sequence[Finished]) -> list[Finished]:
-    """Save and publish; return those the database refuses. Raises Outage."""
+def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
+    """Save and publish; return the ids saved and the results the database refuses.
+
+    Raises Outage.
+    """
     try:
-        saved = store.save(batch)
+        saved = {each.registration_id for each in store.save(batch)}
     except Outage:
         raise
     except Exception:
         if len(batch) == 1:
             pk = batch[0].claimed.registration_id
             logger.exception("the result of registration %s cannot be saved", pk)
-            return list(batch)
+            return set(), list(batch)
         half = len(batch) // 2
-        return write(batch[:half]) + write(batch[half:])
+        (one, bad), (two, worse) = write(batch[:half]), write(batch[half:])
+        return one | two, bad + worse
     if len(saved) < len(batch):
         logger.warning("%d results dropped: lease lost", len(batch) - len(saved))
-    live.publish({"id": each.registration_id} for each in saved)
-    return []
+    live.publish({"id": pk} for pk in saved)
+    return saved, []
 
 
 def hear(noticed: Sequence[Noticed]) -> None:

@@ -85,6 +85,7 @@ class Runner:
         self._runs: dict[int, Run] = {}
         self.per_server: Counter[int | None] = Counter()
         """Runs per server they were claimed for, for the bound per server."""
+        self._dropped: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -119,6 +120,7 @@ class Runner:
 
     def leases_ending(self, within_s: float) -> list[Run]:
         """Return the runs whose lease must be extended; forget those whose lease is over."""
+        self._tell_of_drops()
         ending = [run for run in self._runs.values() if run.lease.ends_within(within_s)]
         for run in ending:
             if not run.lease.is_ours():
@@ -135,6 +137,7 @@ class Runner:
 
     def abandon(self) -> list[Claimed]:
         """Forget all agents, for the end of the process; return what they had claimed."""
+        self._tell_of_drops()
         runs = list(self._runs.values())
         for run in runs:
             self._end(run)
@@ -235,8 +238,15 @@ class Runner:
         self._results.add(Finished(run.claimed, result, run.now()))
 
     def _drop(self, run: Run, why: str) -> None:
-        logger.warning("registration %s dropped: %s", run.claimed.registration_id, why)
+        # A worker that was stopped drops all it had: told by numbers, not line by line.
+        logger.debug("registration %s dropped: %s", run.claimed.registration_id, why)
+        self._dropped[why] += 1
         self._end(run)
+
+    def _tell_of_drops(self) -> None:
+        for why, times in self._dropped.items():
+            logger.warning("%d handsets dropped: %s", times, why)
+        self._dropped.clear()
 
     def _end(self, run: Run) -> None:
         run.is_over = True
