@@ -31,15 +31,15 @@ class Command(BaseCommand):
         try:
             asyncio.run(run(output))
         except AlreadyRunning:
-            raise CommandError(
-                f"Rollcall already runs on {settings.DATA_DIR}: stop it first, or choose another "
-                "folder with DATA_DIR=..."
-            ) from None
+            sys.exit(
+                f"Rollcall: it already runs on {settings.DATA_DIR}; stop it first, or choose "
+                "another folder with DATA_DIR=..."
+            )
         except DatabaseError as error:
             reason = str(error).strip().splitlines()[0]
-            raise CommandError(f"The database cannot be used: {reason}") from error
-        except OSError as error:
-            raise CommandError(f"Rollcall cannot start: {error}") from error
+            sys.exit(f"Rollcall: the database cannot be used: {reason}")
+        except (CommandError, OSError) as error:
+            sys.exit(f"Rollcall: {error}")
         except asyncio.CancelledError:
             output.say("stopped")
 
@@ -104,14 +104,15 @@ def _check_free(kind: socket.SocketKind, host: str, port: int, otherwise: str) -
         try:
             probe.bind((host, port))
         except PermissionError:
-            raise CommandError(f"Port {port} is reserved for root; {otherwise}.") from None
+            raise CommandError(f"port {port} is reserved for root; {otherwise}.") from None
         except OSError as error:
             if kind is socket.SOCK_DGRAM and error.errno != errno.EADDRINUSE:
                 # SIP_CONTACT may be an address that only the outside has for us.
                 return
+            taken = error.errno == errno.EADDRINUSE
+            why = "is already taken" if taken else f"cannot be used ({error.strerror})"
             raise CommandError(
-                f"Port {port} on {host or 'this machine'} cannot be used "
-                f"({error.strerror}); {otherwise}."
+                f"port {port} on {host or 'this machine'} {why}; {otherwise}."
             ) from None
 
 
