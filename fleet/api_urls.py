@@ -12,4 +12,7 @@ router.register("servers", api.ServerViewSet, basename="api-server")
 router.register("handsets", api.HandsetViewSet, basename="api-handset")
 router.register("lines", api.LineViewSet, basename="api-line")
 
-urlpatterns = [path("", include(router.urls))]
+urlpatterns = [
+    path("imports/", api.ImportView.as_view(), name="api-import"),
+    path("", include(router.urls)),
+]

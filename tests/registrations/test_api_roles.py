@@ -31,6 +31,7 @@ MAY: dict[str, dict[str, Role]] = {
     "handsets/ID/": DETAIL,
     "lines/": LIST,
     "lines/ID/": DETAIL,
+    "imports/": {"post": Role.CONFIGURER},
     "registrations/": READ,
     "registrations/ID/": READ,
     "summary/": READ,
