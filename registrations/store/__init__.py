@@ -16,7 +16,7 @@ from registrations.store.health import (
     release_probes,
     save_probes,
 )
-from registrations.store.pace import next_slot, pause, reserve_slots, spread
+from registrations.store.pace import next_slot, reserve_slots, spread
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH
 
@@ -37,7 +37,6 @@ __all__ = [
     "extend",
     "hear",
     "next_slot",
-    "pause",
     "record",
     "release",
     "release_probes",

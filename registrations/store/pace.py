@@ -42,17 +42,6 @@ def reserve_slots(server_id: int, n: int, rate: float, now: float | None = None)
     return float(end) - length
 
 
-def pause(server_id: int, until: float) -> None:
-    """Let no slot of the server be before `until`: it asked for it (503 with Retry-After)."""
-    later = "GREATEST" if is_postgresql() else "MAX"
-    changed(
-        "INSERT INTO registrations_serverpace (server_id, next_at) VALUES (%s, %s) "
-        "ON CONFLICT (server_id) DO UPDATE SET "
-        f"next_at = {later}(registrations_serverpace.next_at, excluded.next_at)",
-        [server_id, until],
-    )
-
-
 def spread(registration_ids: Sequence[int], rate: float, now: float | None = None) -> None:
     """Make these rows due from `now` on, `rate` per second in the order given (0: all at once).
 

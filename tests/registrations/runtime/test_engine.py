@@ -217,6 +217,29 @@ def test_a_worker_that_wakes_up_after_its_lease_sends_and_writes_nothing() -> No
     assert not Transition.objects.exists()
 
 
+def test_a_lost_lease_says_nothing_about_servers_either(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def take_the_lease_away(request: message.Request) -> bytes | None:
+        if request.method == "REGISTER":
+            stolen.wait(10)
+        return accept(request)
+
+    stolen = threading.Event()
+    with peer(answer=take_the_lease_away) as registrar, runtime() as worker:
+        rows = fleet(1, registrar)
+        store.ensure_health()
+        ServerHealth.objects.update(due_at=at(time.time() + 900))
+        worker.kick(rows[0].site_id)
+        wait_until(registrar.registers, 10, "a REGISTER")
+        Registration.objects.update(lease_token=None, due_at=None)
+        stolen.set()
+        wait_until(lambda: "lease lost" in caplog.text, 10, "the result is dropped")
+        worker.stop()
+    assert states() == {"registering": 1}
+    assert ServerHealth.objects.get().condition == "unknown"
+
+
 def test_nothing_is_sent_again_after_the_lease_has_ended_in_mid_transaction() -> None:
     with peer(answer=None) as registrar:
         fleet(1, registrar)

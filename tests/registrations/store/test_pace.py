@@ -30,13 +30,6 @@ def test_time_that_passed_unused_is_not_made_up_for() -> None:
     assert store.reserve_slots(server, 1, 100, 1060.0) == pytest.approx(1060.0)
 
 
-def test_a_paused_server_has_no_slot_before_the_pause_ends() -> None:
-    server = a_server()
-    store.pause(server, 1120.0)
-    store.pause(server, 1050.0)
-    assert store.reserve_slots(server, 1, 100, 1000.0) == pytest.approx(1120.0)
-
-
 def test_processes_that_reserve_at_once_get_different_slots(database: str) -> None:
     server = a_server()
     got: list[float] = []
