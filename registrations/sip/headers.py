@@ -80,17 +80,16 @@ def _parse_contact(text: str) -> ListedContact:
     text = text.strip()
     if not text.isprintable():
         raise SipParseError("a Contact with control characters")
-    if "<" in text:
-        if text[0] != "<":
-            text = _after_display_name(text)
-        uri, bracket, params_text = text[1:].partition(">")
+    bracketed = text if text[:1] == "<" else _after_display_name(text)
+    if bracketed:
+        uri, bracket, params_text = bracketed[1:].partition(">")
         if not bracket:
             raise SipParseError("a Contact without its closing bracket")
     else:
         uri, semicolon, params_text = text.partition(";")
         params_text = semicolon + params_text
     uri = uri.strip()
-    if not uri:
+    if not uri or '"' in uri:
         raise SipParseError("a Contact without a URI")
     params = parse_params(params_text) if params_text else {}
     expires = params.get("expires")
@@ -102,9 +101,11 @@ def _parse_contact(text: str) -> ListedContact:
 
 
 def _after_display_name(text: str) -> str:
-    """From the opening bracket on; a bracket inside a quoted display name is not one."""
-    parts = split_quoted(text, "<")
-    return "<" + "<".join(parts[1:])
+    """From the opening bracket on, '' if there is none: one inside quotes does not count."""
+    if "<" not in text:
+        return ""
+    _, *rest = split_quoted(text, "<")
+    return "<" + "<".join(rest) if rest else ""
 
 
 def expires_seconds(text: str) -> int:

@@ -153,6 +153,7 @@ class RegisterClient:
         if flight.transaction.receive(response, now) is None:
             return
         flight.transaction = None
+        self._out = []
         code = response.code
         if code < 300:
             self._on_success(flight, response, now)
@@ -301,6 +302,7 @@ class RegisterClient:
         self, flight: _Flight, reading: Reading, now: float, response: Response | None = None
     ) -> None:
         self._flight = None
+        self._out = []
         self._outcome = Outcome(
             verdict=reading.verdict,
             started_at=flight.started_at,
