@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import connection, transaction
 from django.db.models import (
     Case,
@@ -39,6 +39,9 @@ from fleet.models import Line, Server, ServerGroup, Site
 from registrations import queries, store
 from registrations.models import Failback, FailbackResult, Registration, State
 
+User = AbstractBaseUser | AnonymousUser | str
+"""Who asks: an account, or the name of one who has none."""
+
 WISH = "failback"
 """What `Registration.wish` says while a handset is asked home."""
 
@@ -62,11 +65,11 @@ class FailbackIsOver(Exception):
     """There is nothing left to cancel; the text is a sentence for the one who asked."""
 
 
-def order(scope: Mapping[str, Any], user: AbstractBaseUser | str) -> Failback:
+def order(scope: Mapping[str, Any], user: User) -> Failback:
     """Ask the registrations of `scope` home and return the job.
 
     `scope` is `{"registrations": [ids]}`, `{"group": id}`, `{"site": id}` or `{"all": True}`.
-    `user` is who asked, or a name for one who has no account. Raises ScopeError.
+    Raises ScopeError.
     """
     asked_by = user if isinstance(user, str) else user.get_username()
     now = timezone.now()
@@ -83,7 +86,7 @@ def order(scope: Mapping[str, Any], user: AbstractBaseUser | str) -> Failback:
     return job
 
 
-def cancel(job: Failback, user: AbstractBaseUser | str) -> Failback:
+def cancel(job: Failback, user: User) -> Failback:
     """Take back every wish of `job` that no agent has taken up yet, and return the job.
 
     A handset whose agent is at it right now is not interrupted: it keeps its pending result until

@@ -15,6 +15,7 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
+from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
 from registrations import api, history, queries
@@ -91,8 +92,8 @@ def test_lists_come_in_pages_with_absolute_links() -> None:
 
 
 def test_a_page_holds_a_thousand_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert api.Pages.max_page_size == 1000
-    monkeypatch.setattr(api.Pages, "max_page_size", 3)
+    assert Pages.max_page_size == 1000
+    monkeypatch.setattr(Pages, "max_page_size", 3)
     group = make_group()
     for _ in range(5):
         make_registration(group)
