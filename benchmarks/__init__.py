@@ -1,0 +1,1 @@
+"""What this machine does per second on the hot paths: `make bench`."""
