@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 from django.db.models.signals import post_migrate
 
 
@@ -18,7 +19,19 @@ def make_role_groups(using: str, **_: Any) -> None:
 
 class FleetConfig(AppConfig):
     name = "fleet"
+    default = True
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from fleet import audit
+
+        audit.register()
         post_migrate.connect(make_role_groups, sender=self, dispatch_uid="fleet.roles")
+
+
+class RoleAdminConfig(admin_apps.AdminConfig):
+    """Django's admin app with our door."""
+
+    default = False
+
+    default_site = "fleet.admin_site.RoleAdminSite"

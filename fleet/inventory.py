@@ -1,6 +1,6 @@
 """Changing what exists one thing at a time, and announcing it, so that registrations follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from django.db import transaction
@@ -12,6 +12,9 @@ from fleet.signals import fleet_changed
 
 T = TypeVar("T", Site, ServerGroup, Server, Handset, Line)
 Thing = Site | ServerGroup | Server | Handset | Line
+
+AT_ONCE = 10_000
+"""Ids per announcement: SQLite takes 32,766 parameters in a statement."""
 
 _MATTERS: dict[type, frozenset[str]] = {
     Site: frozenset({"has_own_workers"}),
@@ -52,9 +55,14 @@ def lines_of(thing: Thing) -> QuerySet[Line]:
 
 def announce(lines: QuerySet[Line]) -> None:
     """Tell everyone that these lines, or what they depend on, changed; in this transaction."""
-    ids = list(lines.order_by("pk").values_list("pk", flat=True))
-    if ids:
-        fleet_changed.send(sender=Line, line_ids=ids)
+    announce_ids(lines.order_by("pk").values_list("pk", flat=True))
+
+
+def announce_ids(line_ids: Iterable[int]) -> None:
+    """As `announce`. Receivers put the ids into a statement, so no more than it takes at once."""
+    ids = sorted(set(line_ids))
+    for start in range(0, len(ids), AT_ONCE):
+        fleet_changed.send(sender=Line, line_ids=ids[start : start + AT_ONCE])
 
 
 @transaction.atomic

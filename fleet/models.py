@@ -1,10 +1,27 @@
 """What exists: sites, server groups with their servers, handsets with their lines."""
 
+from collections.abc import Callable, Mapping
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 
 from fleet.fields import EncryptedTextField
+from fleet.formats import policy, values
+
+
+def _clean(thing: models.Model, readers: Mapping[str, Callable[[str], object]]) -> None:
+    """Read these fields as a fleet file's are read. Raises ValidationError by field."""
+    wrong = {}
+    for name, reader in readers.items():
+        try:
+            setattr(thing, name, reader(str(getattr(thing, name))))
+        except ValueError as error:
+            wrong[name] = str(error)
+    if wrong:
+        raise ValidationError(wrong)
 
 
 class Site(models.Model):
@@ -23,6 +40,10 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if self.time_zone not in available_timezones():
+            raise ValidationError({"time_zone": f"There is no time zone {self.time_zone!r}."})
 
 
 class ServerGroup(models.Model):
@@ -64,6 +85,13 @@ class ServerGroup(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        given = {name: getattr(self, name) for name in policy.PARAMETERS}
+        _, wrong = policy.read_policy(given)
+        wrong = policy.contradictions(self.mode, given) | wrong
+        if wrong:
+            raise ValidationError(wrong)
+
 
 class Server(models.Model):
     """A registrar. Priority 1 is the group's primary."""
@@ -93,6 +121,9 @@ class Server(models.Model):
     def __str__(self) -> str:
         return self.name or f"{self.address}:{self.port}"
 
+    def clean(self) -> None:
+        _clean(self, {"address": values.address, "transport": values.transport})
+
 
 class Handset(models.Model):
     """A device, known by its MAC."""
@@ -109,6 +140,9 @@ class Handset(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.mac
+
+    def clean(self) -> None:
+        _clean(self, {"mac": values.mac})
 
 
 class Line(models.Model):
@@ -136,3 +170,7 @@ class Line(models.Model):
 
     def __str__(self) -> str:
         return f"{self.extension}@{self.domain}"
+
+    def clean(self) -> None:
+        readers = {"extension": values.extension, "domain": values.domain}
+        _clean(self, {**readers, "auth_password": values.password})

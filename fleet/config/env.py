@@ -91,7 +91,7 @@ def database(data_dir: Path) -> tuple[dict[str, Any], bool]:
         url = f"sqlite:///{data_dir / 'rollcall.sqlite3'}"
     try:
         config = dict(environ.Env.db_url_config(url))
-    except Exception:  # noqa: BLE001 - the library raises many kinds; the URL may hold a password
+    except Exception:
         refuse("DATABASE_URL cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME.")
     if str(config.get("ENGINE", "")).endswith("sqlite3"):
         config |= sqlite_options(data_dir)

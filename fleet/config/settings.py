@@ -50,7 +50,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "auditlog",
     "axes",
-    "django.contrib.admin",
+    "fleet.apps.RoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -98,6 +98,7 @@ SERVESTATIC_USE_FINDERS = True
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
+    "fleet.admin_site.AdminRoleBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

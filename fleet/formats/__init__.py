@@ -1,0 +1,1 @@
+"""Pure readers of fleet files and tables: bytes in, rows and faults out; no database, no clock."""

@@ -1,0 +1,116 @@
+"""Django's admin: users, tokens, the inventory and who changed what, for the role admin alone.
+
+SIP passwords are never rendered here; a new one may be typed in.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from fleet import inventory
+from fleet.models import Handset, Line, Server, ServerGroup, Site
+
+
+class Inventory(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Saves and deletes by `fleet.inventory`, so that registrations follow."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        before = type(obj).objects.get(pk=obj.pk) if change else None
+
+        def save() -> Any:
+            obj.save()
+            return obj
+
+        inventory.change(before, save)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        try:
+            inventory.delete(obj)
+        except inventory.InUse as used:
+            raise PermissionDenied(str(used)) from used
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for obj in queryset:
+            self.delete_model(request, obj)
+
+
+class LineForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The stored password is no field of it, so that no page can show it."""
+
+    new_password = forms.CharField(
+        required=False,
+        strip=False,
+        max_length=256,
+        widget=forms.PasswordInput(render_value=False),
+        help_text="Left empty, the password stays as it is.",
+    )
+
+    class Meta:
+        model = Line
+        fields = ("handset", "number", "extension", "domain", "auth_user", "supervision")
+
+    def save(self, commit: bool = True) -> Any:
+        if given := self.cleaned_data["new_password"]:
+            self.instance.auth_password = given
+        return super().save(commit)
+
+
+class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Server
+        fields = (*("group", "name", "address", "port", "transport", "register", "lost_features"),)
+
+    def clean_group(self) -> ServerGroup:
+        group: ServerGroup = self.cleaned_data["group"]
+        moved = self.instance.pk is not None and self.instance.group_id != group.pk
+        if moved:
+            raise ValidationError("A server stays in its group; make a new one there.")
+        others = group.servers.exclude(pk=self.instance.pk)
+        if others.count() >= inventory.MAX_SERVERS:
+            raise ValidationError(f"A group has at most {inventory.MAX_SERVERS} servers.")
+        return group
+
+
+@admin.register(Site)
+class SiteAdmin(Inventory):
+    list_display = ("name", "time_zone", "has_own_workers")
+
+
+@admin.register(ServerGroup)
+class ServerGroupAdmin(Inventory):
+    list_display = ("name", "mode", "fail_back_mode", "re_register_on")
+
+
+@admin.register(Server)
+class ServerAdmin(Inventory):
+    """A new server takes the last place; its order is changed by API or fleet file."""
+
+    form = ServerForm
+    list_display = ("__str__", "group", "priority", "address", "port")
+    list_filter = ("group",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        inventory.place_server(obj, obj.priority if change else None)
+        inventory.announce(inventory.lines_of(obj))
+
+
+@admin.register(Handset)
+class HandsetAdmin(Inventory):
+    list_display = ("mac", "name", "group", "site", "model")
+    list_filter = ("group", "site")
+    search_fields = ("mac", "name", "lines__extension")
+    list_select_related = ("group", "site")
+
+
+@admin.register(Line)
+class LineAdmin(Inventory):
+    form = LineForm
+    list_display = ("__str__", "handset", "number", "supervision")
+    list_filter = ("supervision",)
+    search_fields = ("extension", "handset__mac", "handset__name")
+    list_select_related = ("handset",)
+    autocomplete_fields = ("handset",)

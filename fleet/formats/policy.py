@@ -1,0 +1,199 @@
+"""The policy's parameters: names, permitted values, defaults and what they mean.
+
+Names and ranges are those of the handset's administration guide (84-Series rev P, its server and
+failOver tables; ranges its pages leave out are those of the Polycom UCS guides it descends from).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Value = bool | int | str
+
+LARGEST = 2_147_483_647
+"""The largest number a policy column holds."""
+
+NEXT_RELEASE = (
+    "this release registers over UDP to literal IP addresses; names, DNS and other transports "
+    "come next"
+)
+
+
+class Kind(StrEnum):
+    SWITCH = "switch"
+    NUMBER = "number"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a group's policy."""
+
+    name: str
+    kind: Kind
+    default: Value
+    guide: str
+    """The guide's name after `voIpProt.server.x.` or `reg.x.server.y.`; '' for one of ours."""
+    meaning: str
+    ranges: tuple[tuple[int, int], ...] = ()
+    """Of a number: lowest and highest, both permitted."""
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+
+    @property
+    def permitted(self) -> str:
+        """The permitted values in words."""
+        if self.kind is Kind.SWITCH:
+            return "true or false"
+        if self.kind is Kind.CHOICE:
+            return ", ".join(self.choices[:-1]) + f" or {self.choices[-1]}"
+        return " or ".join(_range_in_words(*ends) for ends in self.ranges) + (
+            f" {self.unit}" if self.unit else ""
+        )
+
+    def read(self, given: Value) -> Value:
+        """Return `given` (typed, or as text) as this parameter's value.
+
+        Raises ValueError with a sentence that names the parameter and its permitted values.
+        """
+        value: Value | None = None
+        word = str(given).strip().lower()
+        if self.kind is Kind.SWITCH:
+            value = _SWITCHES.get(word)
+        elif self.kind is Kind.CHOICE:
+            value = word if word in self.choices else None
+        elif not isinstance(given, bool) and word.isascii() and word.isdigit() and len(word) < 11:
+            number = int(word)
+            if any(low <= number <= high for low, high in self.ranges):
+                value = number
+        if value is None:
+            called = f"{self.name} ({self.guide})" if self.guide else self.name
+            raise ValueError(f"{called} must be {self.permitted}, not {str(given)[:40]!r}.")
+        return value
+
+
+_SWITCHES = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
+def _range_in_words(low: int, high: int) -> str:
+    if low == high:
+        return str(low)
+    if high == LARGEST:
+        return f"at least {low}"
+    return f"{low} to {high}"
+
+
+def _number(
+    name: str, default: int, guide: str, unit: str, meaning: str, *ranges: tuple[int, int]
+) -> Parameter:
+    return Parameter(name, Kind.NUMBER, default, guide, meaning, ranges=ranges, unit=unit)
+
+
+def _switch(name: str, default: bool, guide: str, meaning: str) -> Parameter:
+    return Parameter(name, Kind.SWITCH, default, guide, meaning)
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    parameter.name: parameter
+    for parameter in (
+        _number(
+            *("expires", 3600, "expires", "seconds"),
+            "The period each REGISTER asks for; the server's answer counts.",
+            (10, LARGEST),
+        ),
+        _number(
+            *("expires_overlap", 60, "expires.overlap", "seconds"),
+            "How long before the granted expiry a registration is renewed; half of a shorter one.",
+            (5, 65535),
+        ),
+        _number(
+            *("retry_max_count", 3, "retryMaxCount", "retries"),
+            "Retries of an unanswered request before the next server; 0 means 3.",
+            (0, 20),
+        ),
+        _number(
+            *("retry_timeout", 0, "retryTimeOut", "ms"),
+            "The wait between those retries; 0 spaces them as RFC 3261 does.",
+            (0, 65535),
+        ),
+        _number(
+            *("register_retry_base", 60, "registerRetry.baseTimeOut", "seconds"),
+            "Base of the back-off between failed registrations (RFC 5626 section 4.5).",
+            (10, 120),
+        ),
+        _number(
+            *("register_retry_max", 60, "registerRetry.maxTimeOut", "seconds"),
+            "The longest such back-off.",
+            (60, 1800),
+        ),
+        _switch(
+            *("re_register_on", False, "failOver.reRegisterOn"),
+            "Register with the next server before it is used.",
+        ),
+        _switch(
+            *("fail_registration_on", False, "failOver.failRegistrationOn"),
+            "Count the old registration as gone at the moment of failover.",
+        ),
+        _switch(
+            *("only_signal_with_registered", True, "failOver.onlySignalWithRegistered"),
+            "Signal nothing to a server that failed until the way back or another failover.",
+        ),
+        Parameter(
+            *("fail_back_mode", Kind.CHOICE, "registration", "failOver.failBack.mode"),
+            "When the primary is tried again.",
+            choices=("new_requests", "dns_ttl", "registration", "duration"),
+        ),
+        _number(
+            *("fail_back_timeout", 3600, "failOver.failBack.timeout", "seconds"),
+            "For duration: how long after connecting to the current server the primary is tried; "
+            "0: only when the current server fails too.",
+            (0, 0),
+            (60, 65535),
+        ),
+        _switch(
+            *("fast_failover", False, ""),
+            "Move all handsets at once when the workers find the server silent.",
+        ),
+        _switch(
+            *("shares_registrations", False, ""),
+            "The servers share one set of registrations.",
+        ),
+        _number(
+            *("max_registrations_per_second", 200, "", "registrations a second"),
+            "New REGISTER transactions per server; 0: no cap and no spreading.",
+            (0, 100_000),
+        ),
+    )
+}
+
+
+def read_policy(given: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, str]]:
+    """Return the values that are right, and a sentence for each name that is not."""
+    values: dict[str, Value] = {}
+    wrong: dict[str, str] = {}
+    for name, value in given.items():
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
+            wrong[name] = f"There is no policy parameter {name[:60]!r}."
+            continue
+        try:
+            values[name] = parameter.read(value)
+        except ValueError as error:
+            wrong[name] = str(error)
+    return values, wrong
+
+
+def contradictions(mode: str, policy: Mapping[str, Value]) -> dict[str, str]:
+    """Return a sentence for each parameter that this mode of group, or this release, refuses."""
+    wrong: dict[str, str] = {}
+    if mode == "fallback" and policy.get("re_register_on"):
+        wrong["re_register_on"] = (
+            "re_register_on (failOver.reRegisterOn) applies only to failover groups: in a fallback "
+            "group each server has a registration of its own already."
+        )
+    if policy.get("fail_back_mode") == "dns_ttl":
+        wrong["fail_back_mode"] = f"fail_back_mode cannot be dns_ttl yet: {NEXT_RELEASE}."
+    return wrong

@@ -1,0 +1,85 @@
+"""What a file says: sites, groups, handsets. None means: the file does not say.
+
+What a file leaves out stays as it is; something new gets its default.
+"""
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from fleet.formats.faults import Place
+from fleet.formats.policy import Value
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    place: Place
+    name: str
+    time_zone: str | None = None
+    has_own_workers: bool | None = None
+    wrong: Set[str] = frozenset()
+    """Fields that were given and could not be read: faults are known, nothing is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    address: str
+    port: int = 5060
+    transport: str = "udp"
+    name: str | None = None
+    register: bool | None = None
+    lost_features: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    place: Place
+    name: str
+    mode: str | None = None
+    servers: tuple[ServerRow, ...] | None = None
+    """In order, the primary first; a list replaces the group's servers."""
+    policy: Mapping[str, Value] = field(default_factory=dict)
+    supervision: str | None = None
+    """For the handsets of the same import that do not name theirs."""
+    wrong: Set[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class HandsetRow:
+    """One line of one handset."""
+
+    place: Place
+    mac: str
+    line: int = 1
+    name: str | None = None
+    model: str | None = None
+    group: str | None = None
+    site: str | None = None
+    tags: tuple[str, ...] | None = None
+    extension: str | None = None
+    domain: str | None = None
+    auth_user: str | None = None
+    auth_password: str | None = field(default=None, repr=False)
+    supervision: str | None = None
+    wrong: Set[str] = frozenset()
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.mac, self.line
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRows:
+    """Everything that one or several files say."""
+
+    sites: tuple[SiteRow, ...] = ()
+    groups: tuple[GroupRow, ...] = ()
+    handsets: tuple[HandsetRow, ...] = ()
+
+    @classmethod
+    def joined(cls, parts: Iterable["FleetRows"]) -> "FleetRows":
+        given = list(parts)
+        return cls(
+            tuple(row for part in given for row in part.sites),
+            tuple(row for part in given for row in part.groups),
+            tuple(row for part in given for row in part.handsets),
+        )

@@ -1,0 +1,216 @@
+"""Writes an import's rows, kind by kind; each keeps count and says what it touched.
+
+The rows are free of faults and the caller holds the transaction. Handsets and lines are written
+set by set: one by one, 10,000 of them would take minutes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db.models import F, Model
+
+from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, ServerRow, SiteRow
+from fleet.models import Handset, Line, Server, ServerGroup, Site
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+
+BATCH = 500
+"""Rows per statement."""
+
+HANDSET_FIELDS = ("name", "model", "group_id", "site_id", "tags")
+LINE_FIELDS = ("extension", "domain", "auth_user", "auth_password", "supervision")
+AWAY = 1000
+"""Added to priorities while a group's servers change places: no two are ever the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of each kind were made, changed, or were so already."""
+
+    created: Counter[str]
+    changed: Counter[str]
+    unchanged: Counter[str]
+
+    def count(self, kind: str, *, is_new: bool, is_changed: bool) -> None:
+        chosen = self.created if is_new else self.changed if is_changed else self.unchanged
+        chosen[kind] += 1
+
+
+def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def put(thing: Model, given: Mapping[str, Any]) -> bool:
+    """Set the fields that are given (not None); return whether one of them differed."""
+    new = {name: value for name, value in given.items() if value is not None}
+    differs = any(getattr(thing, name) != value for name, value in new.items())
+    for name, value in new.items():
+        setattr(thing, name, value)
+    return differs
+
+
+def sites(rows: Iterable[SiteRow], tally: Tally) -> dict[str, int]:
+    """Return the ids of all sites by name."""
+    here = {site.name: site for site in Site.objects.all()}
+    for row in rows:
+        is_new = row.name not in here
+        site = here.setdefault(row.name, Site(name=row.name))
+        given = {"time_zone": row.time_zone, "has_own_workers": row.has_own_workers}
+        is_changed = put(site, given)
+        if is_new or is_changed:
+            site.save()
+        tally.count("sites", is_new=is_new, is_changed=is_changed)
+    return {name: site.pk for name, site in here.items()}
+
+
+def groups(rows: Iterable[GroupRow], tally: Tally) -> tuple[dict[str, int], list[int]]:
+    """Return the ids of all groups by name, and of those that changed."""
+    here = {group.name: group for group in ServerGroup.objects.prefetch_related("servers")}
+    moved: list[int] = []
+    for row in rows:
+        is_new = row.name not in here
+        group = here.setdefault(row.name, ServerGroup(name=row.name))
+        is_changed = put(group, {"mode": row.mode, **row.policy})
+        if is_new or is_changed:
+            group.save()
+        if row.servers is not None:
+            before = [] if is_new else list(group.servers.all())
+            is_changed |= _servers(group, before, row.servers)
+        if is_changed and not is_new:
+            moved.append(group.pk)
+        tally.count("groups", is_new=is_new, is_changed=is_changed)
+    return {name: group.pk for name, group in here.items()}, moved
+
+
+def _servers(group: ServerGroup, before: list[Server], rows: Sequence[ServerRow]) -> bool:
+    """Make the group's servers these, in this order; True when anything differed.
+
+    A server is known by its address, not by its place: whoever swaps two keeps both rows, so
+    that a registration goes on pointing at the server that holds it.
+    """
+    by_address = {(server.address, server.port): server for server in before}
+    kept: list[Server] = []
+    is_changed = len(before) != len(rows)
+    for priority, row in enumerate(rows, 1):
+        server = by_address.pop((row.address, row.port), None) or Server(
+            group=group, address=row.address, port=row.port
+        )
+        lost = None if row.lost_features is None else list(row.lost_features)
+        given = {
+            "priority": priority,
+            "transport": row.transport,
+            "name": row.name,
+            "register": row.register,
+            "lost_features": lost,
+        }
+        is_changed |= put(server, given) or server.pk is None
+        kept.append(server)
+    if is_changed:
+        Server.objects.filter(pk__in=[server.pk for server in by_address.values()]).delete()
+        Server.objects.filter(group=group).update(priority=F("priority") + AWAY)
+        for server in kept:
+            server.save()
+    return is_changed
+
+
+def handsets(
+    rows: FleetRows, sites: Mapping[str, int], groups: Mapping[str, int], tally: Tally
+) -> list[int]:
+    """Return the ids of the lines that agents must look at again."""
+    supervision = {row.name: row.supervision for row in rows.groups if row.supervision}
+    names = {pk: name for name, pk in groups.items()}
+    by_mac: dict[str, list[HandsetRow]] = {}
+    for row in rows.handsets:
+        by_mac.setdefault(row.mac, []).append(row)
+    touched: list[int] = []
+    for macs in batches(list(by_mac)):
+        some = {mac: by_mac[mac] for mac in macs}
+        here, moved = _put_handsets(some, sites, groups, tally)
+        known = Line.objects.filter(handset__in=here.values())
+        before = {(line.handset_id, line.number): line for line in known}
+        touched += [line.pk for line in before.values() if line.handset_id in moved]
+        changed: list[Line] = []
+        for row in (row for of_one in some.values() for row in of_one):
+            handset = here[row.mac]
+            wanted = row.supervision or supervision.get(names[handset.group_id])
+            _put_line(before.get((handset.pk, row.line)), handset, row, wanted, changed, tally)
+        touched += [line.pk for line in _upsert(changed, ("handset", "number"), LINE_FIELDS)]
+    return touched
+
+
+def _put_handsets(
+    rows: Mapping[str, list[HandsetRow]],
+    sites: Mapping[str, int],
+    groups: Mapping[str, int],
+    tally: Tally,
+) -> tuple[dict[str, Handset], set[int]]:
+    """Return the handsets by MAC, and the ids of those that changed group or site."""
+    here = {handset.mac: handset for handset in Handset.objects.filter(mac__in=list(rows))}
+    moved: set[int] = set()
+    changed: list[Handset] = []
+    for mac, of_one in rows.items():
+        is_new = mac not in here
+        handset = here.setdefault(mac, Handset(mac=mac))
+        place = (handset.group_id, handset.site_id)
+        is_changed = False
+        for row in of_one:
+            given = {
+                "name": row.name,
+                "model": row.model,
+                "group_id": None if row.group is None else groups[row.group],
+                "site_id": None if row.site is None else sites[row.site],
+                "tags": None if row.tags is None else list(row.tags),
+            }
+            is_changed |= put(handset, given)
+        if not is_new and place != (handset.group_id, handset.site_id):
+            moved.add(handset.pk)
+        if is_new or is_changed:
+            changed.append(handset)
+        tally.count("handsets", is_new=is_new, is_changed=is_changed)
+    here |= {handset.mac: handset for handset in _upsert(changed, ("mac",), HANDSET_FIELDS)}
+    return here, moved
+
+
+def _put_line(
+    before: Line | None,
+    handset: Handset,
+    row: HandsetRow,
+    supervision: str | None,
+    changed: list[Line],
+    tally: Tally,
+) -> None:
+    line = before or Line(handset=handset, number=row.line)
+    given = {name: getattr(row, name) for name in LINE_FIELDS}
+    if before is None:
+        # The handset's own rule: without a user of its own the address's user authenticates.
+        given["auth_user"] = row.auth_user or row.extension
+        given["supervision"] = supervision
+    elif row.supervision is None:
+        given["supervision"] = supervision
+    is_changed = put(line, given)
+    if before is None or is_changed:
+        changed.append(line)
+    tally.count("lines", is_new=before is None, is_changed=is_changed)
+
+
+def _upsert(things: list[M], unique: tuple[str, ...], names: tuple[str, ...]) -> list[M]:
+    """Insert or update in one statement per BATCH; returns them with their ids.
+
+    Copies without an id go in, so that `unique` alone decides which row is meant.
+    """
+    if not things:
+        return []
+    model = type(things[0])
+    keep = (*unique, *names)
+    fields = [f.attname for f in model._meta.concrete_fields if {f.name, f.attname} & set(keep)]
+    copies = [model(**{name: getattr(thing, name) for name in fields}) for thing in things]
+    return model._default_manager.bulk_create(
+        copies,
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=unique,
+        update_fields=[name.removesuffix("_id") for name in names],
+    )

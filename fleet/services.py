@@ -1,0 +1,135 @@
+"""Imports a fleet: files to rows, rows to the database in one transaction, then the announcement.
+
+What a file leaves out stays as it is; something new gets its default.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from zoneinfo import available_timezones
+
+import structlog
+from django.db import transaction
+
+from fleet import importing
+from fleet.formats import consistency, fleet_file, handset_csv
+from fleet.formats.faults import Fault, Place, in_order
+from fleet.formats.policy import PARAMETERS
+from fleet.formats.rows import FleetRows
+from fleet.inventory import announce_ids
+from fleet.models import Handset, Line, ServerGroup, Site
+
+log = structlog.get_logger(__name__)
+
+KINDS = ("sites", "groups", "handsets", "lines")
+
+
+class ImportRefused(Exception):
+    """The files have faults; nothing was changed."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many of each kind (KINDS) were made, changed, and found as the files say."""
+
+    created: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    unchanged: Counter[str] = field(default_factory=Counter)
+    dry_run: bool = False
+
+    def as_dict(self) -> dict[str, dict[str, int]]:
+        return {
+            kind: {
+                "created": self.created[kind],
+                "changed": self.changed[kind],
+                "unchanged": self.unchanged[kind],
+            }
+            for kind in KINDS
+        }
+
+
+def read_files(files: Iterable[tuple[str, bytes]]) -> tuple[FleetRows, list[Fault]]:
+    """Return what the files (name, content) say together, and every fault in any of them."""
+    parts: list[FleetRows] = []
+    faults: list[Fault] = []
+    for name, data in files:
+        rows, wrong = read_file(name, data)
+        parts.append(rows)
+        faults += wrong
+    return FleetRows.joined(parts), faults
+
+
+def read_file(name: str, data: bytes) -> tuple[FleetRows, list[Fault]]:
+    """Read one file by the ending of its name."""
+    ending = PurePath(name).suffix.lower()
+    if ending in {".yaml", ".yml"}:
+        return fleet_file.read(name, data)
+    if ending == ".csv":
+        return handset_csv.read(name, data)
+    if ending in {".cfg", ".xml"}:
+        message = "Handset configuration files are not imported yet; give a fleet file or a CSV."
+    else:
+        message = "A fleet file ends in .yaml or .yml, a table of handsets in .csv."
+    return FleetRows(), [Place(name).fault("", message)]
+
+
+def import_files(files: Iterable[tuple[str, bytes]], *, by: str, dry_run: bool = False) -> Imported:
+    """Make the fleet what the files say. Raises ImportRefused with every fault of every file."""
+    rows, faults = read_files(files)
+    return apply_import(rows, faults, by=by, dry_run=dry_run)
+
+
+def apply_import(
+    rows: FleetRows, faults: Iterable[Fault] = (), *, by: str, dry_run: bool = False
+) -> Imported:
+    """Create or update in one transaction and announce the lines that matter to agents.
+
+    `faults` are those of the reading; all are raised together as ImportRefused. A dry run does
+    everything, announces nothing and takes it all back.
+    """
+    report = Imported(dry_run=dry_run)
+    with transaction.atomic():
+        wrong = in_order([*faults, *consistency.check(rows, _known(rows))])
+        if wrong:
+            raise ImportRefused(wrong)
+        tally = importing.Tally(report.created, report.changed, report.unchanged)
+        sites = importing.sites(rows.sites, tally)
+        groups, moved = importing.groups(rows.groups, tally)
+        touched = importing.handsets(rows, sites, groups, tally)
+        if dry_run:
+            transaction.set_rollback(True)
+        else:
+            of_groups = Line.objects.filter(handset__group__in=moved).values_list("pk", flat=True)
+            announce_ids([*touched, *of_groups])
+    if not dry_run:
+        log.info(
+            "fleet imported", by=by, created=dict(report.created), changed=dict(report.changed)
+        )
+    return report
+
+
+def _known(rows: FleetRows) -> consistency.Known:
+    macs = sorted({row.mac for row in rows.handsets})
+    here: set[str] = set()
+    lines: set[tuple[str, int]] = set()
+    for some in importing.batches(macs):
+        here.update(Handset.objects.filter(mac__in=some).values_list("mac", flat=True))
+        of_them = Line.objects.filter(handset__mac__in=some).order_by()
+        lines.update(of_them.values_list("handset__mac", "number"))
+    return consistency.Known(
+        sites=frozenset(Site.objects.values_list("name", flat=True)),
+        groups={
+            group.name: consistency.KnownGroup(
+                group.mode, {name: getattr(group, name) for name in PARAMETERS}
+            )
+            for group in ServerGroup.objects.all()
+        },
+        macs=here,
+        lines=lines,
+        time_zones=available_timezones(),
+    )
