@@ -15,7 +15,7 @@ SCENARIO = Path(__file__).parents[1] / "support" / "register.xml"
 
 def sipp_registers(registrar: Kamailio, users: dict[str, str], folder: Path) -> int:
     """Register users (name -> password) once each; sipp's exit code: 0 when all were taken."""
-    lines = [f"{u};[authentication username={u} X for u, p in users.items()]
+    lines = [f"{u};[authentication username={u} password={p}];40" for u, p in users.items()]
     injection = folder / "users.csv"
     injection.write_text("\n".join(["SEQUENTIAL", *lines, ""]))
     command = [
