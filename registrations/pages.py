@@ -135,9 +135,14 @@ def scope_of(params: QueryDict, now: datetime) -> dict[str, Any]:
     if "match" in params:
         return _matched_scope(params.get("match", ""), now)
     for field in ("group", "site"):
-        if (given := params.get(field, "")).isdecimal():
-            return {field: int(given)}
-    return {"registrations": [int(i) for i in params.getlist("registrations") if i.isdecimal()]}
+        if field in params:
+            return {field: _id(params.get(field, ""))}
+    return {"registrations": [_id(given) for given in params.getlist("registrations")]}
+
+
+def _id(given: str) -> int:
+    """A primary key; 0, which is nobody's, for what no database can hold."""
+    return int(given) if given.isdecimal() and len(given) < 19 else 0
 
 
 def _matched_scope(query: str, now: datetime) -> dict[str, Any]:
@@ -145,8 +150,8 @@ def _matched_scope(query: str, now: datetime) -> dict[str, Any]:
     active = [(f, v) for f, vs in QueryDict(query).lists() if f in filters for v in vs if v]
     if not active:
         return {"all": True}
-    if len(active) == 1 and active[0][0] in ("group", "site") and active[0][1].isdecimal():
-        return {active[0][0]: int(active[0][1])}
+    if len(active) == 1 and active[0][0] in ("group", "site"):
+        return {active[0][0]: _id(active[0][1])}
     return {"registrations": list(matching(query, now).order_by("pk").values_list("pk", flat=True))}
 
 
@@ -174,7 +179,7 @@ class Preview:
 
 def preview(scope: Mapping[str, Any], now: datetime) -> Preview:
     """Count whom bringing `scope` home would touch, in two queries."""
-    rows = failback.judged(in_scope(scope, now))
+    rows: QuerySet[Any] = failback.judged(in_scope(scope, now))
     fields = ("group__name", "shown_state", "server__name", "server__address", "server__port")
     counted = rows.order_by().values(*fields, "verdict").annotate(n=Count("pk"))
     sums: Counter[str] = Counter()

@@ -97,7 +97,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
     """One handset: where each of its lines is registered, why, and what comes next."""
     now = timezone.now()
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
-    lines = []
+    lines: list[dict[str, Any]] = []
     for line in queries.registrations(now).filter(line__handset=pk).order_by("line__number"):
         row = queries.row(line)
         told = wording.explain(row, line.group, line.line.supervision)

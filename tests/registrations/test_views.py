@@ -296,7 +296,7 @@ def test_the_dialog_names_whom_it_touches_and_whom_it_leaves(
     words = text(signed_in(Role.OPERATOR).get(f"/jobs/new/?group={three['away'].group_id}"))
     assert "Bring 1 handset home?" in words
     assert "Already on primary, not touched 1" in words
-    assert "Off, observed or held back, left out 1" in words
+    assert "Left out: off, observed, held back or already asked 1" in words
     assert "Away (" in words
     assert "At home (" not in words
 
@@ -335,6 +335,28 @@ def test_all_that_match_is_never_more_than_the_filter_when_the_filter_is_wrong(
 ) -> None:
     signed_in(Role.OPERATOR).post("/jobs/new/", {"match": "group=999&state=secondary"})
     assert not Failback.objects.exists()
+
+
+@pytest.mark.parametrize("field", ["group", "site", "registrations"])
+def test_an_order_for_what_does_not_exist_is_refused_in_words(
+    ward: ServerGroup, field: str
+) -> None:
+    client = signed_in(Role.OPERATOR)
+    for number in ("999", "9" * 30):
+        assert "Nobody to bring home" in text(client.get(f"/jobs/new/?{field}={number}"))
+        refused = client.post("/jobs/new/", {field: number}, follow=True)
+        assert re.search("There is no|Give a list of registration ids", text(refused))
+    assert not Failback.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["page=0", "page=x", "size=-1", "sort=--", "state=nonsense", "server=x", "since=x", "q=%00"],
+)
+def test_no_query_string_breaks_a_list(ward: ServerGroup, query: str) -> None:
+    client = signed_in()
+    for page in ("/handsets/", "/history/", "/jobs/"):
+        assert client.get(f"{page}?{query}").status_code == 200, page
 
 
 def make_job(ward: ServerGroup, result: str = FailbackResult.Result.PENDING) -> Failback:
