@@ -59,7 +59,7 @@ class Registration(models.Model):
 
 
 class Transition(models.Model):
-    """One change of (state, server). Append-only; names are copied so that history outlives rows."""
+    """One change of (state, server). Append-only; names are copied: history outlives rows."""
 
     registration = models.ForeignKey(
         Registration, models.SET_NULL, null=True, related_name="transitions"
