@@ -166,10 +166,8 @@ def authorization(
     )
 
 
-def next_nonce(value: str | None) -> str | None:
+def next_nonce(value: str) -> str | None:
     """The nextnonce of an Authentication-Info value, if it has a usable one."""
-    if value is None:
-        return None
     try:
         nonce = parse_parameters(value).get("nextnonce")
     except SipParseError:
