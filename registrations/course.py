@@ -145,7 +145,7 @@ class Course:
         if outcome.verdict is Verdict.BOUND:
             self._told.append(f"{label} took the registration.")
         else:
-            self._told.append(f"{label}: {outcome.sentence}")
+            self._told.append(_naming(label, outcome.sentence, self.asked_target()))
         self._take(
             Event(_EVENT_OF[outcome.verdict], outcome.expires or 0, outcome.retry_after), now
         )
@@ -229,6 +229,14 @@ class Course:
             )
             return
         self.client.begin(attempt, now)
+
+
+def _naming(label: str, sentence: str, target: Target) -> str:
+    """Say a sentence about "the server" with the name the admin gave it."""
+    for subject in (f"The server {target} ", "The server "):
+        if sentence.startswith(subject):
+            return f"{label} {sentence.removeprefix(subject)}"
+    return f"{label}: {sentence}"
 
 
 def _restored(
