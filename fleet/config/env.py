@@ -18,6 +18,10 @@ IN_MEMORY = "memory://"
 """REDIS_URL of a test process: one process, no broker, no other web process to tell."""
 
 
+DATABASES = {"postgres", "postgresql", "psql", "pgsql", "sqlite"}
+"""Schemes of DATABASE_URL."""
+
+
 class Refusal(SystemExit):
     """Rollcall will not start: its one sentence goes to stderr and the exit code is 1."""
 
@@ -85,22 +89,23 @@ def run_dir(data_dir: Path) -> Path:
 def database(data_dir: Path) -> tuple[dict[str, Any], bool]:
     """Django's DATABASES['default'], and whether it is the embedded one (SQLite in DATA_DIR)."""
     url = text("DATABASE_URL")
-    embedded = not url
-    if embedded:
+    always = {"CONN_MAX_AGE": 0, "ATOMIC_REQUESTS": False}
+    if not url:
         writable_dir(data_dir, "DATA_DIR")
-        url = f"sqlite:///{data_dir / 'rollcall.sqlite3'}"
+        return {"NAME": str(data_dir / "rollcall.sqlite3")} | sqlite_options() | always, True
+    if url.partition("://")[0] not in DATABASES:
+        # The library would warn with the whole URL, password included.
+        refuse("DATABASE_URL must begin with postgres:// or sqlite:///.")
     try:
         config = dict(environ.Env.db_url_config(url))
     except Exception:
         refuse("DATABASE_URL cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME.")
-    if str(config.get("ENGINE", "")).endswith("sqlite3"):
-        config |= sqlite_options(data_dir)
-    elif not str(config.get("ENGINE", "")).endswith("postgresql"):
-        refuse("DATABASE_URL must be a postgres:// or sqlite:/// address.")
-    return config | {"CONN_MAX_AGE": 0, "ATOMIC_REQUESTS": False}, embedded
+    if str(config["ENGINE"]).endswith("sqlite3"):
+        config |= sqlite_options()
+    return config | always, False
 
 
-def sqlite_options(data_dir: Path) -> dict[str, Any]:
+def sqlite_options() -> dict[str, Any]:
     """WAL, short immediate transactions under one file lock: see fleet.config.sqlite."""
     return {
         "ENGINE": "fleet.config.sqlite",
