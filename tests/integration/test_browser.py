@@ -104,7 +104,8 @@ def test_a_row_moves_without_reload_and_is_brought_home_through_the_page(
     assert set(gallery.primary.locations()) == {extension}, "others were moved too"
 
     desk.goto(f"{gallery.product.url}/handsets/")
-    expect(state).to_have_text("On primary")
+    # "…, server silent" until the probes have believed in its return.
+    expect(state).to_have_text("On primary", timeout=30_000)
     moved = gallery.product.every("transitions", registration=number, cause="forced_failback")
     assert [row["asked_by"] for row in moved] == [ADMIN]
 
