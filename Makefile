@@ -44,4 +44,4 @@ bench: setup-dev
 	$(BIN)/python -m benchmarks
 
 vendor:
-	@$(PYTHON) scripts/vendor.py
+	@$(PYTHON) .ci/vendor.py
