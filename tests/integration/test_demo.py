@@ -9,14 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from tests.support.processes import Child, free_port, processes_with, wait_for_exit
-from tests.support.product import ROOT, Product
+from tests.support.product import ADMIN, PASSWORD, ROOT, Product
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
 HANDSETS = 200
+
+
+def log_in(page: Page, demo: "Demo") -> None:
+    page.goto(f"{demo.url}/accounts/login/")
+    page.get_by_label("User name").fill(ADMIN)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{demo.url}/")
 
 
 class Demo(Product):
@@ -103,3 +112,30 @@ def test_a_taken_port_is_one_sentence_and_a_failure(tmp_path: Path) -> None:
     assert "Traceback" not in said
     assert len(said.splitlines()) == 1, said
     wait_until(lambda: not demo.processes(), 5, "no process is left", seen=demo.processes)
+
+
+@pytest.mark.browser
+def test_a_newcomer_watches_a_failover_and_the_way_home(page: Page, demo: Demo) -> None:
+    demo.env["ADMIN_PASSWORD"] = PASSWORD
+    demo.up()
+    demo.token = demo.manage("create_token", ADMIN).strip()
+    log_in(page, demo)
+    headline = page.locator('[data-summary="headline"]')
+    expect(headline).to_have_text(f"All {HANDSETS} on primary.", timeout=60_000)
+
+    panel = page.locator(".demo-server")
+    panel.first.get_by_role("button", name="Stop").click()
+    expect(panel.first).to_contain_text("Stopped")
+    page.evaluate("window.notReloaded = true")
+    # First the probes: everybody's server is silent. Then, expires being 20, the renewals.
+    expect(headline).to_contain_text("on a primary that is silent", timeout=20_000)
+    expect(headline).to_have_text(
+        re.compile(rf"^0 of {HANDSETS} on primary, \d+ on secondary, \d+ on fallback\.$"),
+        timeout=40_000,
+    )
+    assert page.evaluate("window.notReloaded") is True
+    states = demo.states()
+    assert states["secondary"] + states["fallback"] == HANDSETS, states
+
+    panel.first.get_by_role("button", name="Start").click()
+    expect(headline).to_have_text(f"All {HANDSETS} on primary.", timeout=90_000)
