@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support import kamailio, parts, product
-from tests.support.fleet import HARNESS_PORT, PRIMARY, SECONDARY, WARD_POLICY, WARD_PORT
+from tests.support.fleet import PRIMARY, SECONDARY, WARD_POLICY
 from tests.support.hospital import Hospital, hospital
+from tests.support.processes import free_port
 from tests.support.stores import Postgres
 
 
@@ -27,7 +28,7 @@ def pytest_runtest_makereport(
 @pytest.fixture
 def registrar(run_dir: Path) -> Iterator[kamailio.Kamailio]:
     """A registrar for one test of the harness itself."""
-    with kamailio.running("127.0.0.4", HARNESS_PORT, run_dir) as one:
+    with kamailio.running("127.0.0.4", free_port("127.0.0.4"), run_dir) as one:
         yield one
 
 
@@ -37,7 +38,6 @@ def the_ward(run_dir: Path, postgres: Postgres) -> Iterator[Hospital]:
     with hospital(
         run_dir / "ward",
         addresses=(PRIMARY, SECONDARY),
-        port=WARD_PORT,
         group="ward",
         count=500,
         policy=WARD_POLICY,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.fleet import GALLERY_PORT, PRIMARY, SECONDARY, WARD_POLICY
+from tests.support.fleet import PRIMARY, SECONDARY, WARD_POLICY
 from tests.support.hospital import Hospital, hospital
 from tests.support.product import ADMIN, PASSWORD
 from tests.support.stores import Postgres
@@ -29,7 +29,6 @@ def the_gallery(run_dir: Path, postgres: Postgres) -> Iterator[Hospital]:
     with hospital(
         run_dir / "gallery",
         addresses=(PRIMARY, SECONDARY),
-        port=GALLERY_PORT,
         group="ward",
         count=20,
         policy={**WARD_POLICY, "expires": 20, "fail_back_timeout": 0, "fast_failover": True},

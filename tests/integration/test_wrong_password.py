@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import LOCKED_PORT, PRIMARY, SECONDARY, WARD_POLICY
+from tests.support.fleet import PRIMARY, SECONDARY, WARD_POLICY
 from tests.support.hospital import Hospital, hospital
 from tests.support.waiting import wait_until
 
@@ -24,7 +24,6 @@ def locked_ward(run_dir: Path) -> Iterator[Hospital]:
     with hospital(
         run_dir / "locked",
         addresses=(PRIMARY, SECONDARY),
-        port=LOCKED_PORT,
         group="ward",
         count=500,
         policy={**WARD_POLICY, "expires": 30},

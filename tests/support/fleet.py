@@ -10,10 +10,6 @@ from typing import Any, Self
 from tests.support.kamailio import REALM, Contact, Kamailio
 
 PRIMARY, SECONDARY = "127.0.0.2", "127.0.0.3"
-WARD_PORT = 5082
-HARNESS_PORT = 5083
-LOCKED_PORT = 5084
-GALLERY_PORT = 5085
 
 Policy = dict[str, Any]
 

@@ -14,6 +14,7 @@ import psycopg2
 from tests.support import kamailio, product, stores
 from tests.support.fleet import Policy, Watch, fleet_file, users
 from tests.support.kamailio import Kamailio
+from tests.support.processes import free_port
 from tests.support.product import Product
 from tests.support.waiting import wait_until
 
@@ -124,7 +125,6 @@ def hospital(
     home: Path,
     *,
     addresses: tuple[str, str],
-    port: int,
     group: str,
     count: int,
     policy: Policy,
@@ -137,6 +137,7 @@ def hospital(
     databases, not its channels). Without `database_url` it runs on the embedded database.
     """
     extensions = users(count)
+    port = free_port(*addresses)
     home.mkdir(parents=True, exist_ok=True)
     with (
         kamailio.running(addresses[0], port, home) as primary,

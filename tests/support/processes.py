@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,18 +21,27 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A port that neither a TCP nor a UDP socket holds on `address` at this moment."""
-    for _ in range(50):
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
-            stream.bind((address, 0))
-            port: int = stream.getsockname()[1]
-            try:
-                datagram.bind((address, port))
-            except OSError:
-                continue
+def free_port(*addresses: str) -> int:
+    """A port that nobody holds on any of `addresses` (127.0.0.1), for TCP or for UDP.
+
+    Drawn below the range from which the system gives ports to clients, and at random, so that two
+    runs on one machine stay apart.
+    """
+    for _ in range(200):
+        port = random.randrange(20_000, 32_000)
+        if all(_is_free(address, port) for address in addresses or ("127.0.0.1",)):
             return port
-    raise RuntimeError(f"no free port on {address}")
+    raise RuntimeError(f"no free port on {addresses}")
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+        try:
+            stream.bind((address, port))
+            datagram.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 class Child:
