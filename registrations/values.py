@@ -3,6 +3,7 @@
 Times are Unix seconds as float, durations seconds as float, unless a name ends in `_ms`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -54,6 +55,18 @@ class FailBackMode(StrEnum):
     DURATION = "duration"
 
 
+class ListScope(StrEnum):
+    """Which list says that a server is the last one (redundancy 1.4; not settled by the guide)."""
+
+    OWN_GROUP = "own_group"
+    ALL = "all"
+
+
+class OnMassRejection(StrEnum):
+    STAY = "stay"
+    FAILOVER = "failover"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A group's policy, field by field as in the fleet file. Defaults are the 84-Series guide's."""
@@ -72,6 +85,28 @@ class Policy:
     fast_failover: bool = False
     shares_registrations: bool = False
     max_registrations_per_second: int = 200
+    # What the handset's guide leaves open, or ours: settings, not constants.
+    failover_on_503: bool = True
+    failover_on_408: bool = True
+    retry_waits_after_last: bool = True
+    """Give up one wait after the last retry (True) or with the last retry (False)."""
+    register_list_scope: ListScope = ListScope.OWN_GROUP
+    tcp_fast_failover: bool = False
+    """Use retry_max_count and retry_timeout on TCP and TLS too, instead of 32 s."""
+    on_mass_rejection: OnMassRejection = OnMassRejection.STAY
+    refuse_md5: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the fleet knows of a line's servers when its agent starts."""
+
+    silent: frozenset[int] = frozenset()
+    """Servers that answer nobody at this site."""
+    sick: frozenset[int] = frozenset()
+    """Servers that refuse handsets they accepted before."""
+    paused: Mapping[int, float] = field(default_factory=dict)
+    """Servers that asked to be left alone (503 with Retry-After), and until when."""
 
 
 class Verdict(StrEnum):
