@@ -59,6 +59,14 @@ class ServerGroup(models.Model):
         REGISTRATION = "registration", "registration"
         DURATION = "duration", "duration"
 
+    class ListScope(models.TextChoices):
+        OWN_GROUP = "own_group", "own group"
+        ALL = "all", "all servers"
+
+    class OnMassRejection(models.TextChoices):
+        STAY = "stay", "stay"
+        FAILOVER = "failover", "failover"
+
     name = models.CharField(max_length=80, unique=True)
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.FAILOVER)
     # The policy. Names, ranges and defaults are those of fleet.formats.policy.PARAMETERS.
@@ -78,6 +86,17 @@ class ServerGroup(models.Model):
     fast_failover = models.BooleanField(default=False)
     shares_registrations = models.BooleanField(default=False)
     max_registrations_per_second = models.PositiveIntegerField(default=200)
+    failover_on_503 = models.BooleanField(default=True)
+    failover_on_408 = models.BooleanField(default=True)
+    retry_waits_after_last = models.BooleanField(default=True)
+    register_list_scope = models.CharField(
+        max_length=10, choices=ListScope.choices, default=ListScope.OWN_GROUP
+    )
+    tcp_fast_failover = models.BooleanField(default=False)
+    on_mass_rejection = models.CharField(
+        max_length=10, choices=OnMassRejection.choices, default=OnMassRejection.STAY
+    )
+    refuse_md5 = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["name"]

@@ -30,6 +30,14 @@ class Registration(models.Model):
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.REGISTERING)
     server = models.ForeignKey(Server, models.SET_NULL, null=True, related_name="registrations")
+    assumed_on = models.ForeignKey(
+        Server,
+        models.SET_NULL,
+        null=True,
+        related_name="assumed",
+        help_text="The working server while it is another than `server`: it shares the "
+        "registrations, by the group's word; no 200 of its own confirms it.",
+    )
     since = models.DateTimeField()
     reason = models.CharField(max_length=300, blank=True)
     expires_at = models.DateTimeField(null=True)

@@ -96,6 +96,12 @@ def _switch(name: str, default: bool, guide: str, meaning: str) -> Parameter:
     return Parameter(name, Kind.SWITCH, default, guide, meaning)
 
 
+def _choice(
+    name: str, default: str, guide: str, meaning: str, choices: tuple[str, ...]
+) -> Parameter:
+    return Parameter(name, Kind.CHOICE, default, guide, meaning, choices=choices)
+
+
 PARAMETERS: Mapping[str, Parameter] = {
     parameter.name: parameter
     for parameter in (
@@ -141,10 +147,10 @@ PARAMETERS: Mapping[str, Parameter] = {
             *("only_signal_with_registered", True, "failOver.onlySignalWithRegistered"),
             "Signal nothing to a server that failed until the way back or another failover.",
         ),
-        Parameter(
-            *("fail_back_mode", Kind.CHOICE, "registration", "failOver.failBack.mode"),
+        _choice(
+            *("fail_back_mode", "registration", "failOver.failBack.mode"),
             "When the primary is tried again.",
-            choices=("new_requests", "dns_ttl", "registration", "duration"),
+            ("new_requests", "dns_ttl", "registration", "duration"),
         ),
         _number(
             *("fail_back_timeout", 3600, "failOver.failBack.timeout", "seconds"),
@@ -165,6 +171,37 @@ PARAMETERS: Mapping[str, Parameter] = {
             *("max_registrations_per_second", 200, "", "registrations a second"),
             "New REGISTER transactions per server; 0: no cap and no spreading.",
             (0, 100_000),
+        ),
+        _switch(
+            *("failover_on_503", True, "failoverOn503Response"),
+            "A 503 moves the handset to the next server; else it waits on the same one.",
+        ),
+        _switch(
+            *("failover_on_408", True, ""),
+            "A received 408, or silence after 100 Trying, counts as no answer.",
+        ),
+        _switch(
+            *("retry_waits_after_last", True, ""),
+            "Give up one wait after the last retry, not with it.",
+        ),
+        _choice(
+            *("register_list_scope", "own_group", ""),
+            "In a fallback group: which list's last server gets the whole RFC 3261 time, that of "
+            "its own name (own_group) or that of all servers (all).",
+            ("own_group", "all"),
+        ),
+        _switch(
+            *("tcp_fast_failover", False, "tcpFastFailover"),
+            "retry_max_count and retry_timeout hold on TCP and TLS too, instead of 32 s.",
+        ),
+        _choice(
+            *("on_mass_rejection", "stay", ""),
+            "What handsets do when a server refuses those it accepted before.",
+            ("stay", "failover"),
+        ),
+        _switch(
+            *("refuse_md5", False, ""),
+            "Answer no MD5 challenge, only SHA-256 and SHA-512-256.",
         ),
     )
 }
@@ -187,13 +224,11 @@ def read_policy(given: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str,
 
 
 def contradictions(mode: str, policy: Mapping[str, Value]) -> dict[str, str]:
-    """Return a sentence for each parameter that this mode of group, or this release, refuses."""
+    """Return a sentence for each parameter that this mode of group refuses."""
     wrong: dict[str, str] = {}
     if mode == "fallback" and policy.get("re_register_on"):
         wrong["re_register_on"] = (
             "re_register_on (failOver.reRegisterOn) applies only to failover groups: in a fallback "
             "group each server has a registration of its own already."
         )
-    if policy.get("fail_back_mode") == "dns_ttl":
-        wrong["fail_back_mode"] = f"fail_back_mode cannot be dns_ttl yet: {NEXT_RELEASE}."
     return wrong

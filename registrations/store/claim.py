@@ -21,12 +21,25 @@ from registrations.store.sql import (
     token_text,
     within,
 )
-from registrations.values import Account, FailBackMode, GroupMode, Policy, Target
+from registrations.values import (
+    Account,
+    FailBackMode,
+    GroupMode,
+    ListScope,
+    OnMassRejection,
+    Policy,
+    Target,
+)
 
 CSEQ_BLOCK = 100
 """CSeq numbers a claim sets aside: the next claim after a lost lease is above them (R16)."""
 
 _POLICY = tuple(Policy.__dataclass_fields__)
+_WORDS = {
+    "fail_back_mode": FailBackMode,
+    "register_list_scope": ListScope,
+    "on_mass_rejection": OnMassRejection,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +192,8 @@ def _groups(group_ids: Collection[int]) -> dict[int, GroupFacts]:
 
 def _facts(group: ServerGroup) -> GroupFacts:
     policy = {name: getattr(group, name) for name in _POLICY}
-    policy["fail_back_mode"] = FailBackMode(policy["fail_back_mode"])
+    for name, enum in _WORDS.items():
+        policy[name] = enum(policy[name])
     entries = tuple(
         Entry(
             server_id=server.pk,
