@@ -18,8 +18,8 @@ class Target:
     transport: str = "udp"
     tls_name: str = ""
     """The name its certificate must bear: the configured one, never a name found in DNS."""
-    ttl: int = field(default=0, compare=False)
-    """Seconds DNS stands by it, the least of the records that led here; 0 for a literal address."""
+    ttl: int | None = field(default=None, compare=False)
+    """Seconds DNS stands by it: the least of the records that led here; None: no name led here."""
     rank: int = field(default=0, compare=False)
     """Its place among the records of one name; targets of one rank may stand in any order."""
 
