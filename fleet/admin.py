@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from fleet import inventory
+from fleet.formats.policy import PARAMETERS
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
 
@@ -82,7 +83,21 @@ class SiteAdmin(Inventory):
 
 @admin.register(ServerGroup)
 class ServerGroupAdmin(Inventory):
+    """Each parameter of the policy says what it means, what it takes and the guide's name."""
+
     list_display = ("name", "mode", "fail_back_mode", "re_register_on")
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **more)
+        parameter = PARAMETERS.get(db_field.name)
+        if parameter is not None and field is not None:
+            field.label = parameter.name
+            called = f" Guide: {parameter.guide_name}." if parameter.guide_name else ""
+            field.help_text = (
+                f"{parameter.meaning} {parameter.permitted.capitalize()}; default "
+                f"{parameter.written(parameter.default)}.{called}"
+            )
+        return field
 
 
 @admin.register(Server)

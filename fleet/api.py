@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import inventory, queries, services
+from fleet import inventory, policy_fields, queries, services
 from fleet.formats import values
 from fleet.formats.decoding import MAX_BYTES
 from fleet.formats.policy import PARAMETERS, contradictions
@@ -133,14 +133,20 @@ class ServerSerializer(Checked[Server]):
 
 
 class GroupSerializer(Checked[ServerGroup]):
+    """The policy may also be written with the names and words of the handset's guide."""
+
     servers = ServerSerializer(many=True, read_only=True)
-    readers = {"name": partial(values.needed, longest=80)} | {
-        name: parameter.read for name, parameter in PARAMETERS.items()
-    }
+    readers = {"name": partial(values.needed, longest=80)}
 
     class Meta:
         model = ServerGroup
         fields = ("id", "name", "mode", "servers", *PARAMETERS)
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {n: policy_fields.field(p) for n, p in PARAMETERS.items()}
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(policy_fields.in_our_names(data))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         group = self.instance or ServerGroup()
