@@ -1,6 +1,6 @@
 """What an agent says to whoever drives it: permits it wants, what happened, what to save."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from registrations.values import Target
@@ -48,6 +48,10 @@ class Heard:
     answered: bool
     at: float
     answer: str
+    code: int | None = None
+    verdict: str = ""
+    retry_after: int | None = None
+    """Seconds of a 503's Retry-After: the whole target asks to be left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +74,29 @@ class AgentResult:
     transitions: tuple[Moved, ...]
     wish_result: WishResult | None
     heard: tuple[Heard, ...]
+    assumed_server_id: int | None = None
+    """Where its calls go without a registration there (re_register_on off, server silent)."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the outside sees of the line."""
+
+    state: str = "registering"
+    server_id: int | None = None
+    since: float = 0.0
+    reason: str = ""
+    cause: str = "first"
+
+
+@dataclass(slots=True)
+class Learnt:
+    """What this claim has brought so far."""
+
+    code: int | None = None
+    answer: str = ""
+    heard_at: float | None = None
+    renewals: int = 0
+    moves: list[Moved] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    wish_result: WishResult | None = None

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
 
-from registrations.agent import Agent, Want
+from registrations.agent import Agent
+from registrations.report import Want
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.runtime.transport import branch_of_request
 from registrations.store import Claimed, Finished
-from registrations.values import Target
+from registrations.values import News, Target
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Runner:
         run = Run(self, claimed, lease, agent)
         self._runs[claimed.registration_id] = run
         self.per_server[claimed.server_id] += 1
-        self.turn(run, agent.start, run.now(), claimed.wish, claimed.silent)
+        self.turn(run, agent.start, run.now(), claimed.wish, News(silent=claimed.silent))
 
     def turn(self, run: Run, action: Callable[..., None], *given: Any) -> None:
         """Give the agent one input and do all that comes of it. An agent that raises is put off."""

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from fleet.models import Line, ServerGroup
-from registrations.agent import Entry
+from registrations.keeping import Entry
 from registrations.models import ServerHealth
 from registrations.store.sql import (
     changed,

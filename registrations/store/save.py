@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from registrations.agent import AgentResult, Moved
+from registrations.report import AgentResult, Moved
 from registrations.store.claim import Claimed
 from registrations.store.sql import (
     changed,
