@@ -79,7 +79,8 @@ def _failback_due_at(binding: Binding, rules: Rules) -> float | None:
     return max(binding.failback_at, binding.blocked.get(0, 0.0))
 
 
-def _tries_primary_at_renewal(rules: Rules) -> bool:
+def returns_at_renewal(rules: Rules) -> bool:
+    """Say whether a binding away from its primary offers it every renewal first (1.5)."""
     return rules.policy.fail_back_mode in (FailBackMode.REGISTRATION, FailBackMode.NEW_REQUESTS)
 
 
@@ -172,7 +173,7 @@ def _renew_or_return(binding: Binding, event: Event, rules: Rules, now: float) -
     failback_at = _failback_due_at(binding, rules)
     renewal_is_due = now >= binding.renew_at
     if renewal_is_due:
-        primary_first = _tries_primary_at_renewal(rules)
+        primary_first = returns_at_renewal(rules)
     else:
         primary_first = failback_at is not None and now >= failback_at
         time_for_ladder = min(rules.ladder_s + RENEWAL_MARGIN_S, binding.granted / 2)
@@ -225,7 +226,7 @@ def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     index = _asked(binding)
     stays = index == binding.current
     connected_at = binding.connected_at if stays else now
-    ladder = rules.ladder_s if index != 0 and _tries_primary_at_renewal(rules) else None
+    ladder = rules.ladder_s if index != 0 and returns_at_renewal(rules) else None
     delay = renewal_delay(event.expires, rules.policy.expires_overlap, ladder, rules.jitter())
     blocked = {other: until for other, until in binding.blocked.items() if other != index}
     return (
