@@ -18,6 +18,10 @@ class Target:
     transport: str = "udp"
     tls_name: str = ""
     """The name its certificate must bear: the configured one, never a name found in DNS."""
+    tls_ca: str = field(default="", repr=False, compare=False)
+    """PEM of the authority its group pins; '' trusts those the system knows."""
+    tls_certificate: str = field(default="", repr=False, compare=False)
+    """PEM of the one certificate its group accepts from it; '' accepts none unseen."""
     ttl: int | None = field(default=None, compare=False)
     """Seconds DNS stands by it: the least of the records that led here; None: no name led here."""
     rank: int = field(default=0, compare=False)

@@ -15,7 +15,8 @@ def accept(request: message.Request, status: str = "200 OK", expires: int = 60) 
     for name in ("via", "from", "to", "call-id", "cseq"):
         lines += [f"{name}: {value}" for value in request.headers[name]]
     if request.method == "REGISTER" and status.startswith("200"):
-        lines += [f"Contact: {value};expires={expires}" for value in request.headers["contact"]]
+        contacts = request.headers.get("contact", [])
+        lines += [f"Contact: {value};expires={expires}" for value in contacts]
     return ("\r\n".join(lines) + "\r\nContent-Length: 0\r\n\r\n").encode()
 
 
