@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet.models import Handset, Server, ServerGroup, Site
+from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role, require_role
-from registrations import demo, failback, pages, queries, wording
+from registrations import behaviour, demo, failback, pages, queries, wording
 from registrations.models import Failback, FailbackResult, State
 
 RECENT = 12
@@ -142,13 +142,17 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     """One group: its policy in sentences, its servers and who is on them."""
     found = get_object_or_404(ServerGroup, pk=pk)
     summary = queries.summary(timezone.now())
+    servers = list(found.servers.all())
+    lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
     context = {
         "nav": "groups",
         "group": found,
         "card": next(card for card in summary["groups"] if card["id"] == pk),
         "as_of": summary["as_of"],
-        "policy": wording.policy(found),
-        "homeward": wording.homeward(found),
+        "steps": behaviour.steps(found, servers, lines),
+        "warnings": wording.warnings(found, servers, lines, has_dns_cache=False),
+        "policy": wording.policy(found, servers),
+        "homeward": behaviour.homeward(found),
         "transitions": recent(group_name=found.name),
         "zones": pages.zones(),
     }

@@ -408,7 +408,7 @@ MOST_QUERIES = {
     "/handsets/": 10,
     "/handsets/?state=secondary&q=nurse": 10,
     "/groups/": 9,
-    "/groups/{group}/": 11,
+    "/groups/{group}/": 13,
     "/handsets/{handset}/": 10,
     "/history/": 8,
     "/jobs/": 8,
