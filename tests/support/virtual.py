@@ -82,6 +82,8 @@ class World:
     is_cleared: bool = True
     """Start as a line that was bound before: no question before the first binding."""
     news: News = field(default_factory=News)
+    entries: tuple[Entry, ...] | None = None
+    """The group's servers where they are not simply one for each registrar."""
 
     def __post_init__(self) -> None:
         self.registrars = [
@@ -101,22 +103,26 @@ class World:
             account=ACCOUNT,
             policy=self.policy,
             mode=self.mode,
-            entries=tuple(
-                Entry(
-                    r.target.server_id,
-                    r.target.server_id,
-                    self.registers.get(r.target.server_id, True),
-                    (r.target,),
-                    f"Server {r.target.server_id}",
-                )
-                for r in self.registrars
-            ),
+            entries=self.entries or self.one_each(),
             contact_for=lambda target: "sip:4101@127.0.0.1:9000",
             sent_by_for=lambda target: "127.0.0.1:40000",
             token=lambda: f"t{next(self._tokens):08d}",
             jitter=self.jitter,
             snapshot=self.snapshot,
             cseq_offset=self.lease_gap,
+        )
+
+    def one_each(self) -> tuple[Entry, ...]:
+        """Return one configured server for each registrar."""
+        return tuple(
+            Entry(
+                r.target.server_id,
+                r.target.server_id,
+                self.registers.get(r.target.server_id, True),
+                (r.target,),
+                f"Server {r.target.server_id}",
+            )
+            for r in self.registrars
         )
 
     def claim(self, wish: str = "") -> AgentResult:
@@ -143,7 +149,7 @@ class World:
             agent.handle_timer(self.now)
 
     def _deliver(self, agent: Agent, target: Target, data: bytes) -> None:
-        registrar = self.registrars[target.server_id - 1]
+        registrar = next(r for r in self.registrars if r.target.place == target.place)
         if registrar.mood == "dead":
             registrar.seen.append(data)
             agent.transport_failed(target, None, "port unreachable", self.now)
