@@ -31,6 +31,7 @@ REGISTERING, UNREGISTERED, REJECTED, UNKNOWN = "registering", "unregistered", "r
 HELD = "held"
 HOLDING_STATES = frozenset({PRIMARY, SECONDARY, FALLBACK})
 LONGEST_REASON = 300
+ALREADY_THERE = WishResult("already_there", "It was on the primary already.", 0.0)
 
 
 class Agent:
@@ -129,6 +130,18 @@ class Agent:
         course.asked = False
         course.client.abandon()
         course.not_before = until
+
+    def pause(self, key: str, until: float, now: float) -> None:
+        """The target of that binding's waiting request asked to be left alone until `until`."""
+        course = self._courses[key]
+        course.asked = False
+        course.pause(until, now)
+        self._settle(course, now)
+
+    def pauses(self) -> Mapping[int, float]:
+        """Return the servers that asked this line to leave them alone, and until when."""
+        heard = self._learnt.heard
+        return {each.server_id: each.at + each.retry_after for each in heard if each.retry_after}
 
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         """Take one datagram. What is not the answer to a request in flight changes nothing."""
@@ -230,6 +243,9 @@ class Agent:
         while True:
             outcome = course.take_outcome(now)
             if outcome is None:
+                if course.binding.phase is Phase.WAITING:
+                    # Nobody could be asked: no name resolved, or all are paused.
+                    self._stand(now, course)
                 return
             asked_home = course.binding.trying == 0 and self._wish_started_at is not None
             self._learn(course, outcome)
@@ -240,27 +256,15 @@ class Agent:
                 self._answer_wish(outcome, now)
 
     def _learn(self, course: Course, outcome: Outcome) -> None:
-        unheard = outcome.verdict in (Verdict.SILENT, Verdict.UNREACHABLE)
-        answered = outcome.code is not None or not unheard
         learnt = self._learnt
         learnt.code = outcome.code
         learnt.answer = outcome.answer or outcome.sentence
-        if answered:
+        if outcome.code is not None:
             learnt.heard_at = outcome.ended_at
         if outcome.verdict is Verdict.BOUND and course.binding.phase is Phase.RENEWING:
             learnt.renewals += 1
-        asked = course.asked_target()
-        learnt.heard.append(
-            Heard(
-                asked.server_id,
-                answered,
-                outcome.ended_at,
-                outcome.answer,
-                outcome.code,
-                outcome.verdict.value,
-                outcome.retry_after if outcome.verdict is Verdict.BUSY else None,
-            )
-        )
+        if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
+            learnt.heard.append(Heard.of(course.asked_target().server_id, outcome))
 
     def _first_course(self) -> Course:
         return next(iter(self._courses.values()))
@@ -268,9 +272,7 @@ class Agent:
     def _wish_home(self, now: float) -> None:
         course = self._first_course()
         if course.binding.phase in HOLDING and course.binding.current == 0:
-            self._learnt.wish_result = WishResult(
-                "already_there", "It was on the primary already.", 0.0
-            )
+            self._learnt.wish_result = ALREADY_THERE
             return
         if not course.targets:
             self._learnt.wish_result = WishResult("failed", course.story()[:LONGEST_REASON], 0.0)
@@ -309,9 +311,8 @@ class Agent:
             self._move(now, state, server_id, "changed", "Its server group was changed.", None)
             return
         seconds = now - course.round_started_at
-        cause = self._cause(state)
         code = outcome.code if outcome is not None else None
-        self._move(now, state, server_id, cause, course.story(), seconds, code)
+        self._move(now, state, server_id, self._cause(state), course.story(), seconds, code)
 
     def _where(self) -> tuple[str, int | None]:
         holder = self._holder()

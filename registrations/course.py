@@ -5,6 +5,7 @@ events, and keeps the story of the round in words. Before the very first binding
 bound (R14): a foreign Contact holds it back.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -79,7 +80,7 @@ class Course:
         self._ends_list = ends_list
         self._contact_for = contact_for
         self._sent_by_for = sent_by_for
-        self._ladder = _ladder(policy)
+        self._ladder = patience(policy)
         self._rules = Rules(
             policy, tuple(t.ttl for t in self.targets), self._ladder_of_primary(), jitter
         )
@@ -163,6 +164,13 @@ class Course:
         """Try the primary now, whatever its health."""
         self.not_before = 0.0
         self._take(Event(EventKind.HOME), now)
+
+    def pause(self, until: float, now: float) -> None:
+        """The target asked others to leave it alone: as if it had said so to this line."""
+        self.client.abandon()
+        left = max(1, math.ceil(until - now))
+        sentence = f"The server asked to be left alone for {left} s more."
+        self._mishap = Outcome(Verdict.BUSY, now, now, sentence=sentence, retry_after=left)
 
     def take_outcome(self, now: float) -> Outcome | None:
         """Return the outcome of the attempt that is over; if none is, begin what is due."""
@@ -252,6 +260,9 @@ class Course:
         policy = self._policy
         if outcome.code == 408 and not policy.failover_on_408:
             return EventKind.ERROR
+        if outcome.verdict is Verdict.ERROR and outcome.code is not None and outcome.code < 300:
+            # A 200 without our Contact or without time is no registration (T7): the next one.
+            return EventKind.LOST
         if outcome.verdict is Verdict.BUSY and not policy.failover_on_503:
             return EventKind.ERROR
         moves_on = policy.on_mass_rejection is OnMassRejection.FAILOVER
@@ -326,6 +337,7 @@ class Course:
                 contact=None if self._is_asking else self._contact_for(target),
                 expires=self._policy.expires,
                 schedule=self._schedule(target, last=wanted.last and is_last_of_all),
+                stream_schedule=None if self._policy.tcp_fast_failover else rfc3261_schedule(),
             )
         except OSError as error:
             self._mishap = Outcome(
@@ -335,7 +347,7 @@ class Course:
         self.client.begin(attempt, now)
 
 
-def _ladder(policy: Policy) -> Schedule:
+def patience(policy: Policy) -> Schedule:
     """Return the short schedule for a server that is not the last (redundancy 1.4)."""
     schedule = ladder(policy.retry_max_count, policy.retry_timeout)
     if policy.retry_waits_after_last:

@@ -109,7 +109,7 @@ def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
 def _wait(binding: Binding, rules: Rules, now: float) -> Binding:
     failures = binding.failures + 1
     delay = _retry_delay(rules, failures)
-    if len(binding.blocked) >= rules.targets:
+    if 0 < rules.targets <= len(binding.blocked):
         delay = max(delay, min(binding.blocked.values()) - now)
     return replace(
         binding,
