@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from fleet.fields import EncryptedTextField
-from fleet.formats import policy, values
+from fleet.formats import certificates, dns_cache, policy, values
 
 
 def _clean(thing: models.Model, readers: Mapping[str, Callable[[str], object]]) -> None:
@@ -98,6 +98,17 @@ class ServerGroup(models.Model):
     )
     refuse_md5 = models.BooleanField(default=False)
 
+    # PEM. What servers reached over TLS must prove; empty: what the system's store proves.
+    tls_ca = models.TextField(
+        blank=True,
+        help_text="Certificates in PEM of the authorities to trust instead of the system's.",
+    )
+    tls_certificate = models.TextField(
+        blank=True,
+        help_text="The one certificate in PEM its servers show: accepted as it is, whatever its "
+        "name, authority and dates.",
+    )
+
     class Meta:
         ordering = ["name"]
 
@@ -105,6 +116,8 @@ class ServerGroup(models.Model):
         return self.name
 
     def clean(self) -> None:
+        pem = {"tls_ca": certificates.authority, "tls_certificate": certificates.certificate}
+        _clean(self, pem)
         given = {name: getattr(self, name) for name in policy.PARAMETERS}
         _, wrong = policy.read_policy(given)
         wrong = policy.contradictions(self.mode, given) | wrong
@@ -117,6 +130,10 @@ class Server(models.Model):
 
     class Transport(models.TextChoices):
         UDP = "udp", "UDP"
+        TCP = "tcp", "TCP"
+        TLS = "tls", "TLS"
+        TCP_PREFERRED = "tcp_preferred", "TCP, else UDP"
+        DNS_NAPTR = "dns_naptr", "As DNS says (NAPTR)"
 
     group = models.ForeignKey(ServerGroup, models.CASCADE, related_name="servers")
     priority = models.PositiveSmallIntegerField(
@@ -125,9 +142,17 @@ class Server(models.Model):
     name = models.CharField(max_length=80, blank=True)
     address = models.CharField(max_length=253)
     port = models.PositiveIntegerField(
-        default=5060, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+        default=5060, validators=[MaxValueValidator(65535)]
     )
-    transport = models.CharField(max_length=4, choices=Transport.choices, default=Transport.UDP)
+    transport = models.CharField(
+        max_length=13, choices=Transport.choices, default=Transport.UDP
+    )
+    tls_name = models.CharField(
+        max_length=253,
+        blank=True,
+        help_text="The name its certificate must bear over TLS; left empty, its address. "
+        "Wildcard certificates stand for no name (RFC 5922).",
+    )
     register = models.BooleanField(default=True)
     lost_features = models.JSONField(default=list, blank=True)
 
@@ -138,10 +163,43 @@ class Server(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"{self.address}:{self.port}"
+        # Without a port the name alone says where: DNS knows the rest.
+        return self.name or (f"{self.address}:{self.port}" if self.port else self.address)
 
     def clean(self) -> None:
-        _clean(self, {"address": values.address, "transport": values.transport})
+        readers = {"address": values.address, "transport": values.transport}
+        _clean(self, {**readers, "tls_name": values.tls_name})
+
+
+class DnsRecord(models.Model):
+    """A record of a group's own (the handset's `dns.cache`): used where DNS has nothing to say."""
+
+    class Kind(models.TextChoices):
+        A = "A", "A"
+        SRV = "SRV", "SRV"
+        NAPTR = "NAPTR", "NAPTR"
+
+    group = models.ForeignKey(ServerGroup, models.CASCADE, related_name="dns_records")
+    kind = models.CharField(max_length=5, choices=Kind.choices)
+    name = models.CharField(max_length=253)
+    ttl = models.PositiveIntegerField(default=dns_cache.TTL)
+    # Each kind has its own of these; fleet.formats.dns_cache says which and in what range.
+    address = models.CharField(max_length=15, blank=True)
+    priority = models.PositiveIntegerField(default=0)
+    weight = models.PositiveIntegerField(default=0)
+    port = models.PositiveIntegerField(default=0)
+    target = models.CharField(max_length=253, blank=True)
+    order = models.PositiveIntegerField(default=0)
+    preference = models.PositiveIntegerField(default=0)
+    flags = models.CharField(max_length=1, blank=True)
+    service = models.CharField(max_length=32, blank=True)
+    replacement = models.CharField(max_length=253, blank=True)
+
+    class Meta:
+        ordering = ["group", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kind}"
 
 
 class Handset(models.Model):

@@ -29,14 +29,19 @@ def kept_targets(targets: Sequence[Target]) -> list[list[Any]]:
     return [[t.server_id, t.address, t.port, t.transport, t.tls_name, t.ttl] for t in targets]
 
 
+def _target(fields: Sequence[Any]) -> Target:
+    server_id, address, port, transport, tls_name, ttl = fields
+    return Target(server_id, address, port, transport, tls_name, ttl=ttl)
+
+
 def targets_of(entries: Sequence[Entry], kept: Mapping[str, Any]) -> tuple[Target, ...]:
     """Return the targets of one binding, in order.
 
-    The order drawn for an unchanged set stays (S5: for the whole cycle). An entry that does not
-    resolve keeps the target that holds the binding: a renewal goes where the registration is
-    (R10), whatever DNS says.
+    Addresses of one record keep their order while the set is unchanged: DNS servers rotate them.
+    An entry that does not resolve keeps the target that holds the binding: a renewal goes where
+    the registration is (R10), whatever DNS says.
     """
-    before = [Target(*fields) for fields in kept.get("targets", [])]
+    before = [_target(fields) for fields in kept.get("targets", [])]
     current = kept.get("binding", {}).get("current")
     holder = before[current] if current is not None and current < len(before) else None
     targets: list[Target] = []
@@ -44,7 +49,7 @@ def targets_of(entries: Sequence[Entry], kept: Mapping[str, Any]) -> tuple[Targe
         mine = [target for target in before if target.server_id == entry.server_id]
         if set(mine) == set(entry.targets):
             fresh = {target: target for target in entry.targets}
-            targets += [fresh[target] for target in mine]
+            targets += sorted((fresh[target] for target in mine), key=lambda target: target.rank)
         elif entry.unresolved and holder in mine and holder is not None:
             targets.append(holder)
         else:
@@ -76,7 +81,7 @@ def restored(kept: Mapping[str, Any], targets: Sequence[Target]) -> Binding:
     fields = kept.get("binding")
     if not fields:
         return Binding()
-    before = [Target(*each) for each in kept["targets"]]
+    before = [_target(each) for each in kept["targets"]]
     now_at = {target: index for index, target in enumerate(targets)}
     moved = {old: now_at[target] for old, target in enumerate(before) if target in now_at}
     current, trying = moved.get(fields["current"]), moved.get(fields["trying"])

@@ -4,14 +4,16 @@ import json
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 
 from fleet.models import Line, ServerGroup
 from registrations.keeping import Entry
-from registrations.models import ServerHealth
+from registrations.sip.targets import Question, Record
+from registrations.store.news import news_at
+from registrations.store.places import configured, is_literal, own_records, targets_of
 from registrations.store.sql import (
     changed,
     is_postgresql,
@@ -26,6 +28,7 @@ from registrations.values import (
     FailBackMode,
     GroupMode,
     ListScope,
+    News,
     OnMassRejection,
     Policy,
     Target,
@@ -50,6 +53,11 @@ class GroupFacts:
     mode: GroupMode
     policy: Policy
     entries: tuple[Entry, ...]
+    """Those configured by name have no targets yet: see `names`."""
+    names: Mapping[int, Target] = field(default_factory=dict)
+    """By server: what is configured where that is a name; `sip.targets.locate` finds its places."""
+    records: Mapping[Question, tuple[Record, ...]] = field(default_factory=dict)
+    """The group's own records, for where DNS has nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,8 @@ class Claimed:
     snapshot: Mapping[str, Any]
     account: Account
     group: GroupFacts
-    silent: frozenset[int]
-    """Servers that this site's workers know to be silent."""
+    news: News
+    """What the fleet knows of the servers, seen from this site."""
 
 
 def claim_due(
@@ -84,7 +92,8 @@ def claim_due(
 ) -> list[Claimed]:
     """Take up to `limit` due rows of these sites (None: of all), the longest due first.
 
-    Rows on one of `busy_servers` are left to others. Each row is taken by one claimer only; its
+    Rows on one of `busy_servers` are left to others, and so are those of a site whose own network
+    is suspected: nothing moves there, and what is overdue is shown as unknown. Each row is taken by one claimer only; its
     `due_at` becomes the end of the lease, so that a row whose claimer dies comes back by itself.
     """
     if limit <= 0:
@@ -118,7 +127,7 @@ _CLAIM = {
 def _due(
     site_ids: Sequence[int] | None, busy_servers: Collection[int], now: float
 ) -> tuple[str, list[Any]]:
-    where, parameters = "due_at <= %s", [stamp(now)]
+    where, parameters = f"due_at <= %s AND {_IN_PEACE}", [stamp(now)]
     if site_ids is not None:
         where += f" AND {within('site_id')}"
         parameters.append(listed(site_ids))
@@ -129,6 +138,10 @@ def _due(
     return where, parameters
 
 
+_IN_PEACE = (
+    "site_id NOT IN (SELECT n.site_id FROM registrations_sitenetwork n "
+    "WHERE n.suspected_since IS NOT NULL)"
+)
 _PRIMARY_OF_ROW = (
     "SELECT s.id FROM fleet_server s WHERE s.group_id = registrations_registration.group_id "
     "AND s.register ORDER BY s.priority LIMIT 1"
@@ -142,9 +155,9 @@ def _claim_parameters(where: list[Any], limit: int, token: str, until: float) ->
 
 def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[Claimed]:
     taken.sort(key=lambda row: (row[0], row[2]))
-    accounts = _accounts(row[3] for row in taken)
+    accounts = accounts_of(row[3] for row in taken)
     groups = _groups({row[4] for row in taken})
-    silent = _silent({row[5] for row in taken})
+    news = news_at({row[5] for row in taken}, time.time())
     claimed = []
     for _, offset, pk, line, group_id, site, server, wish, version, by, snapshot in taken:
         group = groups[group_id]
@@ -163,13 +176,14 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
                 snapshot=json.loads(snapshot) if isinstance(snapshot, str) else snapshot,
                 account=accounts[line],
                 group=group,
-                silent=silent.get(site, frozenset()),
+                news=news[site],
             )
         )
     return claimed
 
 
-def _accounts(line_ids: Iterable[int]) -> dict[int, Account]:
+def accounts_of(line_ids: Iterable[int]) -> dict[int, Account]:
+    """Return who registers, by line."""
     lines = Line.objects.filter(pk__in=list(line_ids)).values_list(
         "pk", "number", "extension", "domain", "auth_user", "auth_password", "handset__mac"
     )
@@ -186,35 +200,33 @@ def _accounts(line_ids: Iterable[int]) -> dict[int, Account]:
 
 
 def _groups(group_ids: Collection[int]) -> dict[int, GroupFacts]:
-    groups = ServerGroup.objects.filter(pk__in=group_ids).prefetch_related("servers")
+    groups = ServerGroup.objects.filter(pk__in=group_ids).prefetch_related("servers", "dns_records")
     return {group.pk: _facts(group) for group in groups}
 
 
-def _facts(group: ServerGroup) -> GroupFacts:
+def policy_of(group: ServerGroup) -> Policy:
+    """Return a group's policy as its agents decide by it."""
     policy = {name: getattr(group, name) for name in _POLICY}
     for name, enum in _WORDS.items():
         policy[name] = enum(policy[name])
+    return Policy(**policy)
+
+
+def _facts(group: ServerGroup) -> GroupFacts:
+    servers = sorted(group.servers.all(), key=lambda server: server.priority)
     entries = tuple(
         Entry(
             server_id=server.pk,
             priority=server.priority,
             register=server.register,
-            targets=(Target(server.pk, server.address, server.port, server.transport),),
+            targets=targets_of(server),
             label=str(server),
         )
-        for server in sorted(group.servers.all(), key=lambda server: server.priority)
+        for server in servers
     )
-    return GroupFacts(group.pk, GroupMode(group.mode), Policy(**policy), entries)
-
-
-def _silent(site_ids: Collection[int]) -> dict[int, frozenset[int]]:
-    silent: dict[int, set[int]] = {}
-    known = ServerHealth.objects.filter(
-        site_id__in=site_ids, condition=ServerHealth.Condition.SILENT
-    )
-    for site, server in known.values_list("site_id", "server_id"):
-        silent.setdefault(site, set()).add(server)
-    return {site: frozenset(servers) for site, servers in silent.items()}
+    names = {server.pk: configured(server) for server in servers if not is_literal(server.address)}
+    records = own_records(group.dns_records.all()) if names else {}
+    return GroupFacts(group.pk, GroupMode(group.mode), policy_of(group), entries, names, records)
 
 
 def extend(leases: Mapping[str, Sequence[int]], until: float) -> set[int]:
