@@ -23,8 +23,9 @@ from registrations.values import Target
 
 logger = logging.getLogger(__name__)
 
-CONNECT_S = 5.0
-"""For the TCP connection, and again for the TLS handshake."""
+CONNECT_S = 3.0
+"""A lost SYN goes out a second time within it; TCPpreferred then still has time for UDP."""
+HANDSHAKE_S = 5.0
 UNACKNOWLEDGED_MS = 20_000
 """A peer whose machine acknowledges nothing for so long is gone (TCP_USER_TIMEOUT, tcp(7))."""
 BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 5.0
@@ -238,7 +239,7 @@ class _Connection(asyncio.Protocol):
                     sock=self._socket,
                     ssl=tls.context_for(target.tls_ca, target.tls_certificate),
                     server_hostname=tls.name_of(target),
-                    ssl_handshake_timeout=CONNECT_S,
+                    ssl_handshake_timeout=HANDSHAKE_S,
                 )
             else:
                 await loop.create_connection(lambda: self, sock=self._socket)
@@ -304,8 +305,10 @@ class _Connection(asyncio.Protocol):
 
 
 def _key(target: Target) -> Key:
-    name = tls.name_of(target) if target.transport == "tls" else ""
-    return (*target.place, name, target.tls_ca, target.tls_certificate)
+    if target.transport != "tls":
+        return "tcp", target.address, target.port, "", "", ""
+    name = tls.name_of(target)
+    return *target.place, name, target.tls_ca, target.tls_certificate
 
 
 def _bound(target: Target) -> socket.socket:

@@ -14,7 +14,7 @@ from registrations.sip.grammar import escape_host, escape_user, parse_delta_seco
 from registrations.sip.keyring import Keyring
 from registrations.sip.message import Response
 from registrations.sip.timers import TIMER_F, Schedule
-from registrations.sip.transaction import ClientTransaction, Key, TransactionState
+from registrations.sip.transaction import ClientTransaction, Key, TransactionState, first_wire
 from registrations.sip.verdicts import Reading, answer_text, read_failure, read_success
 from registrations.values import Account, Outcome, Target, Verdict
 
@@ -118,7 +118,7 @@ class RegisterClient:
         if expires:
             expires = max(expires, self._min_expires.get(server, 0))
         self._outcome = None
-        wire = _first_wire(attempt.target)
+        wire = first_wire(attempt.target)
         self._flight = _Flight(attempt, wire, server, expires, started_at=now)
 
     @property
@@ -352,13 +352,6 @@ class RegisterClient:
         self._from_tag: str = snapshot["from_tag"] if known else self._token()
         self._min_expires: dict[str, int] = dict(snapshot.get("min_expires", {}))
         self._keyring.restore(snapshot.get("nonces", {}), cseq_offset)
-
-
-def _first_wire(target: Target) -> Target:
-    """By what a target is asked first: TCPpreferred is TCP, until that fails."""
-    if target.transport == "tcp_preferred":
-        return replace(target, transport="tcp")
-    return target
 
 
 def _has_udp_left(flight: _Flight) -> bool:

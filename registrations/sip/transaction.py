@@ -4,16 +4,24 @@ It knows nothing of registration. Timer K needs no clock here: once the transact
 branch is gone from the dispatch table, so late and doubled answers reach nobody.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from registrations.sip.errors import SipParseError
 from registrations.sip.headers import count_vias, parse_cseq, parse_via
 from registrations.sip.message import Response
 from registrations.sip.timers import T2, Schedule
+from registrations.values import Target
 
 RELIABLE = frozenset({"tcp", "tls"})
 """Transports that need no retransmission (Timer E is not used)."""
+
+
+def first_wire(target: Target) -> Target:
+    """The target by the transport it is asked over first: TCPpreferred is TCP, until that fails."""
+    if target.transport == "tcp_preferred":
+        return replace(target, transport="tcp")
+    return target
 
 
 class TransactionState(Enum):
