@@ -262,7 +262,7 @@ class SiteViewSet(FleetViewSet[Site]):
 class GroupViewSet(FleetViewSet[ServerGroup]):
     """The ordered sets of servers and the policy by which handsets use them."""
 
-    queryset = ServerGroup.objects.prefetch_related("servers").order_by("pk")
+    queryset = ServerGroup.objects.prefetch_related("servers", "dns_records").order_by("pk")
     serializer_class = GroupSerializer
     filterset_class = queries.GroupFilter
 

@@ -14,11 +14,6 @@ Value = bool | int | str
 LARGEST = 2_147_483_647
 """The largest number a policy column holds."""
 
-NEXT_RELEASE = (
-    "this release registers over UDP to literal IP addresses; names, DNS and other transports "
-    "come next"
-)
-
 
 class Kind(StrEnum):
     SWITCH = "switch"

@@ -43,7 +43,11 @@ class Addressing:
 
     async def find(self, claimed: Claimed) -> Claimed:
         """Return the row with its targets, however long DNS takes (see resolver.PATIENCE_S)."""
-        group, seed = claimed.group, claimed.registration_id
+        found = await self.located(claimed.group, claimed.registration_id)
+        return _with_targets(claimed, found)
+
+    async def located(self, group: GroupFacts, seed: int) -> dict[int, Located]:
+        """Return where the servers configured by name are, by server; `seed` draws among equals."""
         answers: dict[int, dict[Question, Answer]] = {key: {} for key in group.names}
         while True:
             found = {
@@ -52,7 +56,7 @@ class Addressing:
             }
             questions = {question for located in found.values() for question in located.open}
             if not questions:
-                return _with_targets(claimed, found)
+                return found
             said = await self._resolver.ask(questions)
             for key, located in found.items():
                 for question in located.open:

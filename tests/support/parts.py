@@ -57,6 +57,7 @@ PARTS = {
     for part in (
         Part("kamailio", "kamailio", _on_path("kamailio")),
         Part("sipp", "sip-tester", _on_path("sipp")),
+        Part("dnsmasq", "dnsmasq-base", _on_path("dnsmasq")),
         Part("postgres", "postgresql", _postgres),
         Part("redis", "redis-server", _redis),
         Part("chromium", "chromium", _on_path("chromium", "chromium-browser")),
