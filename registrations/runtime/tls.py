@@ -5,6 +5,7 @@ must be for the name that is configured, never for one that DNS put in its place
 pinned certificate stands for itself: neither chain nor name nor dates are asked.
 """
 
+import os
 import ssl
 from functools import lru_cache
 
@@ -68,4 +69,7 @@ def reason(error: OSError) -> str:
             return "it does not speak TLS there"
         detail = (error.reason or "no reason given").replace("_", " ").lower()
         return f"the TLS handshake failed: {detail}"
+    if error.errno and str(error.strerror).startswith("Connect call failed"):
+        # asyncio's words, which name the address once more.
+        return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__
