@@ -63,7 +63,10 @@ class LineForm(forms.ModelForm):  # type: ignore[type-arg]
 class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Server
-        fields = (*("group", "name", "address", "port", "transport", "register", "lost_features"),)
+        fields = (
+            *("group", "name", "address", "port", "transport", "tls_name", "register"),
+            "lost_features",
+        )
 
     def clean_group(self) -> ServerGroup:
         group: ServerGroup = self.cleaned_data["group"]
