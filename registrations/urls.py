@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from registrations import views
+from registrations import views, wishing
 
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("handsets/", views.handsets, name="handsets"),
     path("handsets/<int:pk>/", views.handset, name="handset"),
     path("handsets/mac/<str:mac>/", views.handset_by_mac, name="handset_by_mac"),
+    path("registrations/<int:pk>/resume/", wishing.resume, name="resume"),
+    path("registrations/<int:pk>/override/", wishing.override, name="override"),
     path("groups/", views.groups, name="groups"),
     path("groups/<int:pk>/", views.group, name="group"),
     path("history/", views.history, name="history"),

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role, require_role
-from registrations import behaviour, demo, failback, pages, queries, wording
+from registrations import behaviour, demo, failback, pages, queries, why, wishes, wording
 from registrations.models import Failback, FailbackResult, State
 
 RECENT = 12
@@ -97,12 +97,25 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
     """One handset: where each of its lines is registered, why, and what comes next."""
     now = timezone.now()
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
+    servers = list(found.group.servers.prefetch_related("health__site"))
+    by_id = {server.pk: server for server in servers}
     lines: list[dict[str, Any]] = []
-    for line in queries.registrations(now).filter(line__handset=pk).order_by("line__number"):
+    of_it = queries.registrations(now).filter(line__handset=pk).order_by("line__number")
+    for line in queries.with_memory(of_it):
         row = queries.row(line)
-        told = wording.explain(row, line.group, line.line.supervision)
-        lines.append({"row": row, "registration": line, "told": told})
-    servers = found.group.servers.prefetch_related("health__site")
+        told = wording.explain(row, line.line.supervision)
+        asked = wishes.WORDS.get(line.wish, "") if line.wish_by else ""
+        may_resume = line.state in wishes.RESUMABLE
+        lines.append(
+            {
+                "row": row,
+                "registration": line,
+                "told": told,
+                "why": why.why(line, by_id),
+                "asked": asked,
+                "may_resume": may_resume,
+            }
+        )
     context = {
         "nav": "handsets",
         "handset": found,

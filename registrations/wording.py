@@ -149,20 +149,21 @@ def _too_slow(group: ServerGroup, registering: Sequence[Server], lines: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A handset's situation. `next_words` is followed on the page by the time of the next step."""
+    """A handset's situation."""
 
     next_words: str
-    homeward: str
+    """Followed on the page by the time of the next step."""
+    knows_less: bool
+    """What its agent waits for says more."""
     advice: str
 
 
-def explain(row: dict[str, Any], group: ServerGroup, supervision: str) -> Explanation:
+def explain(row: dict[str, Any], supervision: str) -> Explanation:
     """Say what happens next to the registration of this row (`queries.row`) and what to do."""
-    state = row["state"]
-    away = state in (State.SECONDARY, State.FALLBACK)
+    planned = bool(row["next_attempt_at"])
     return Explanation(
-        next_words=_next_words(state, supervision, bool(row["next_attempt_at"])),
-        homeward=behaviour.homeward(group) if away else "",
+        next_words=_next_words(row["state"], supervision, planned),
+        knows_less=planned and row["state"] not in (State.UNKNOWN, State.DISABLED),
         advice=_advice(row),
     )
 
@@ -172,8 +173,6 @@ def _next_words(state: str, supervision: str, planned: bool) -> str:
         return {
             Line.Supervision.OBSERVE: "Nothing: this line is only to be observed.",
         }.get(Line.Supervision(supervision), "Nothing: supervision is off for this line.")
-    if state == State.HELD:
-        return "Waits until an admin decides: another contact is bound to this address."
     if not planned:
         return "Rollcall is working on it now."
     if state == State.UNKNOWN:
@@ -191,7 +190,9 @@ def _advice(row: dict[str, Any]) -> str:
         )
     return {
         State.REJECTED: "No server takes this line. Check user name and password here and on the "
-        "servers, then wait for the next try.",
+        "servers, then resume it; it tries again by itself too.",
+        State.HELD: "Register the phone elsewhere or switch this line's supervision to observe. "
+        "Override only if that contact is not a phone in use.",
         State.UNREGISTERED: "No server holds this line: it cannot be called now.",
         State.UNKNOWN: "Rollcall has heard nothing of its own worker about this line. Check that "
         "a worker runs for this site.",

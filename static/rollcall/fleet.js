@@ -70,7 +70,7 @@ function showRow(row, { before, moved, element: place }) {
     setIcon(situation.firstElementChild, key);
     if (other) reload("#main");
     else if (before && before.heard_at !== row.heard_at) {
-      reload(`[data-registration-id="${row.id}"] .facts`);
+      reload(`[data-registration-id="${row.id}"] .told`);
     }
   }
   put(part("since"), "lasting", row.since, zone);
