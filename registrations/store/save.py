@@ -171,7 +171,8 @@ _CHANGE_COLUMNS = {
     "asked_by": "text",
 }
 _LABEL = (
-    "COALESCE((SELECT CASE WHEN v.name <> '' THEN v.name ELSE v.address || ':' || v.port END "
+    "COALESCE((SELECT CASE WHEN v.name <> '' THEN v.name ELSE v.address || "
+    "CASE WHEN v.port > 0 THEN ':' || v.port ELSE '' END END "
     "FROM fleet_server v WHERE v.id = x.{side}), '')"
 )
 
