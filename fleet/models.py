@@ -163,8 +163,12 @@ class Server(models.Model):
         ]
 
     def __str__(self) -> str:
-        # Without a port the name alone says where: DNS knows the rest.
-        return self.name or (f"{self.address}:{self.port}" if self.port else self.address)
+        return self.name or self.place
+
+    @property
+    def place(self) -> str:
+        """Where it is, as configured: a name without a port leaves that to DNS."""
+        return f"{self.address}:{self.port}" if self.port else self.address
 
     def clean(self) -> None:
         readers = {"address": values.address, "transport": values.transport}

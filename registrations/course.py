@@ -306,7 +306,11 @@ class Course:
         return rfc3261_schedule() if last or is_slow else self._ladder
 
     def _label(self, target: Target) -> str:
-        return self._labels.get(target.server_id) or str(target)
+        label = self._labels.get(target.server_id)
+        if not label:
+            return str(target)
+        of_server = sum(other.server_id == target.server_id for other in self.targets)
+        return label if of_server == 1 else f"{label} ({target})"
 
     def _same_try(self, now: float) -> Try:
         index = self.binding.trying or 0

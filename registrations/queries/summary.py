@@ -110,6 +110,7 @@ def _group(
                 "name": str(server),
                 "address": server.address,
                 "port": server.port,
+                "place": server.place,
                 "priority": server.priority,
                 "role": role_of(server, group.mode),
                 "held": sum(here[s] + here[f"{s}_silent"] for s in BOUND),
