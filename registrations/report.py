@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.values import Target
+from registrations.values import Outcome, Target, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,19 @@ class Heard:
     verdict: str = ""
     retry_after: int | None = None
     """Seconds of a 503's Retry-After: the whole target asks to be left alone."""
+
+    @classmethod
+    def of(cls, server_id: int, outcome: Outcome) -> "Heard":
+        """Return what the outcome of an attempt teaches."""
+        return cls(
+            server_id,
+            outcome.code is not None,
+            outcome.ended_at,
+            outcome.answer,
+            outcome.code,
+            outcome.verdict.value,
+            outcome.retry_after if outcome.verdict is Verdict.BUSY else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,10 @@ def shown(now: datetime) -> dict[str, Combinable]:
     """Return the annotations `shown_state`, `shown_since` and `silent_since` for Registration.
 
     A row is unknown when its work is overdue by GRACE (`due_at` is the lease's end while an agent
-    works on it) or when its binding ran out unnoticed; since then, not since we looked.
+    works on it) or when its binding ran out unnoticed; since then, not since we looked. So is
+    every row of a site whose own network is suspected.
     """
+    suspected = Q(site__network__suspected_since__isnull=False) & ~Q(state=State.DISABLED)
     overdue = Q(due_at__lt=now - GRACE) & ~Q(state=State.DISABLED)
     expired = Q(expires_at__lt=now, state__in=BOUND)
     silent = ServerHealth.objects.filter(
@@ -34,18 +36,19 @@ def shown(now: datetime) -> dict[str, Combinable]:
     )
     return {
         "shown_state": Case(
-            When(overdue | expired, then=Value(State.UNKNOWN.value)),
+            When(suspected | overdue | expired, then=Value(State.UNKNOWN.value)),
             default=F("state"),
             output_field=CharField(),
         ),
         "shown_since": Case(
+            When(suspected, then=F("site__network__suspected_since")),
             When(overdue & expired, then=Least("expires_at", "due_at")),
             When(expired, then=F("expires_at")),
             When(overdue, then=F("due_at")),
             default=F("since"),
         ),
         "silent_since": Case(
-            When(overdue | expired, then=None),
+            When(suspected | overdue | expired, then=None),
             When(state__in=BOUND, then=Subquery(silent.values("since")[:1])),
             default=None,
         ),

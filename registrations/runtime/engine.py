@@ -70,7 +70,9 @@ class Engine:
             hint,
             max_in_flight,
         )
-        self._prober = Prober(loop, self._database, self._switchboard, self._pacer)
+        self._prober = Prober(
+            loop, self._database, self._addressing, self._switchboard, self._pacer
+        )
         self._chores: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -130,10 +132,15 @@ class Engine:
         self._runner.extended(runs, kept, Lease.taken(until, LEASE_S, asked_at))
 
 
-def contact_for(user: str, local: tuple[str, int]) -> str:
-    """Where a registered line is reached: the answerer, stable over workers and restarts."""
+def contact_for(user: str, local: tuple[str, int], spoken: str) -> str:
+    """Where a registered line is reached: the answerer, stable over workers and restarts.
+
+    Over TLS nobody can call the answerer, who has no certificate: requests come in on our own
+    connections (RFC 5923), as they do to a handset.
+    """
     place = settings.SIP_CONTACT
     if not place:
         host = f"[{local[0]}]" if ":" in local[0] else local[0]
         place = f"{host}:{settings.PORT + 1000}"
-    return f"sip:{user}@{place}"
+    parameter = f";transport={spoken}" if spoken in ("tcp", "tls") else ""
+    return f"sip:{user}@{place}{parameter}"

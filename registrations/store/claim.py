@@ -92,9 +92,9 @@ def claim_due(
 ) -> list[Claimed]:
     """Take up to `limit` due rows of these sites (None: of all), the longest due first.
 
-    Rows on one of `busy_servers` are left to others, and so are those of a site whose own network
-    is suspected: nothing moves there, and what is overdue is shown as unknown. Each row is taken by one claimer only; its
-    `due_at` becomes the end of the lease, so that a row whose claimer dies comes back by itself.
+    Rows on one of `busy_servers` are left to others; those of a site whose own network is suspected
+    are left alone: nothing moves there. Each row is taken by one claimer only; its `due_at` becomes
+    the end of the lease, so that a row whose claimer dies comes back by itself.
     """
     if limit <= 0:
         return []
@@ -156,7 +156,7 @@ def _claim_parameters(where: list[Any], limit: int, token: str, until: float) ->
 def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[Claimed]:
     taken.sort(key=lambda row: (row[0], row[2]))
     accounts = accounts_of(row[3] for row in taken)
-    groups = _groups({row[4] for row in taken})
+    groups = groups_of({row[4] for row in taken})
     news = news_at({row[5] for row in taken}, time.time())
     claimed = []
     for _, offset, pk, line, group_id, site, server, wish, version, by, snapshot in taken:
@@ -199,7 +199,8 @@ def accounts_of(line_ids: Iterable[int]) -> dict[int, Account]:
     }
 
 
-def _groups(group_ids: Collection[int]) -> dict[int, GroupFacts]:
+def groups_of(group_ids: Collection[int]) -> dict[int, GroupFacts]:
+    """Return these server groups as agents need them."""
     groups = ServerGroup.objects.filter(pk__in=group_ids).prefetch_related("servers", "dns_records")
     return {group.pk: _facts(group) for group in groups}
 
