@@ -23,5 +23,7 @@ def put(group: ServerGroup, rows: Sequence[DnsRow]) -> bool:
     if rows_of(group) == list(rows):
         return False
     DnsRecord.objects.filter(group=group).delete()
-    DnsRecord.objects.bulk_create(DnsRecord(group=group, **asdict(row)) for row in rows)
+    # One by one, so that the audit log hears of each.
+    for row in rows:
+        DnsRecord.objects.create(group=group, **asdict(row))
     return True

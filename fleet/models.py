@@ -141,12 +141,8 @@ class Server(models.Model):
     )
     name = models.CharField(max_length=80, blank=True)
     address = models.CharField(max_length=253)
-    port = models.PositiveIntegerField(
-        default=5060, validators=[MaxValueValidator(65535)]
-    )
-    transport = models.CharField(
-        max_length=13, choices=Transport.choices, default=Transport.UDP
-    )
+    port = models.PositiveIntegerField(default=5060, validators=[MaxValueValidator(65535)])
+    transport = models.CharField(max_length=13, choices=Transport.choices, default=Transport.UDP)
     tls_name = models.CharField(
         max_length=253,
         blank=True,
@@ -204,6 +200,15 @@ class DnsRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.kind}"
+
+    def clean(self) -> None:
+        given = {name: getattr(self, name) for name in dns_cache.FIELDS.get(self.kind, ())}
+        row, wrong = dns_cache.read({"type": self.kind, **given})
+        if row is None:
+            wrong = {"kind" if name == "type" else name: said for name, said in wrong.items()}
+            raise ValidationError(wrong)
+        for name in given:
+            setattr(self, name, getattr(row, name))
 
 
 class Handset(models.Model):

@@ -6,7 +6,6 @@ Each function returns the value as it is stored, or raises ValueError with a sen
 import ipaddress
 import re
 
-
 MAX_LINE = 99
 MAX_SERVERS = 8
 
