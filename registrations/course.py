@@ -20,6 +20,7 @@ from registrations.binding import (
     Rules,
     Try,
 )
+from registrations.intervals import RENEWAL_MARGIN_S
 from registrations.keeping import Entry, kept_binding, kept_targets, restored, targets_of
 from registrations.redundancy import due_at, is_last, step
 from registrations.sip.register import Attempt, RegisterClient
@@ -334,6 +335,7 @@ class Course:
             self.round_started_at = now
         is_last_of_all = self._ends_list or self._policy.register_list_scope is ListScope.OWN_GROUP
         self._is_asking = not self._is_cleared
+        is_extra = self.binding.phase is Phase.RETURNING
         try:
             attempt = Attempt(
                 target=target,
@@ -342,6 +344,8 @@ class Course:
                 expires=self._policy.expires,
                 schedule=self._schedule(target, last=wanted.last and is_last_of_all),
                 stream_schedule=None if self._policy.tcp_fast_failover else rfc3261_schedule(),
+                # A failback try never uses up the time the renewal where it is bound needs.
+                until=self.binding.expires_at - RENEWAL_MARGIN_S if is_extra else None,
             )
         except OSError as error:
             self._mishap = Outcome(

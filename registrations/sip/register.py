@@ -42,6 +42,8 @@ class Attempt:
     schedule: Schedule
     stream_schedule: Schedule | None = None
     """Where the request goes over TCP although its target is reached by UDP too; None: the same."""
+    until: float | None = None
+    """Unix seconds at which it is given up whatever was answered so far; None: no such bound."""
 
 
 @dataclass(slots=True)
@@ -154,6 +156,7 @@ class RegisterClient:
             transport=flight.wire.transport,
             now=now,
             proceeding_s=TIMER_F,
+            until=attempt.until,
         )
         self._out += flight.transaction.datagrams_to_send()
 
