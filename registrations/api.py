@@ -116,6 +116,9 @@ class CountsByState(serializers.Serializer[Any]):
     headline = serializers.CharField()
     total = serializers.IntegerField()
     states = serializers.DictField(child=serializers.IntegerField())
+    suspected_sites = serializers.ListField(
+        child=serializers.DictField(), help_text="Sites whose own network is suspected."
+    )
     groups = serializers.ListField(child=serializers.DictField())
 
 
