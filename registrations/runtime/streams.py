@@ -19,6 +19,7 @@ from registrations.runtime.udp import Failed, Received
 from registrations.sip.errors import SipParseError
 from registrations.sip.message import branch_of, branch_of_request
 from registrations.sip.stream import PING, PONG, Framer
+from registrations.sip.transaction import first_wire
 from registrations.values import Target
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class StreamTransport:
         key = _key(target)
         found = self._open.get(key)
         if found is None:
-            found = self._open[key] = _Connection(self, key, target)
+            found = self._open[key] = _Connection(self, key, first_wire(target))
         return found
 
 
