@@ -200,6 +200,7 @@ class Course:
                 self._begin(self._same_try(now), now)
                 return False
             if self._is_held(label, outcome):
+                self._answers[str(target.server_id)]["sentence"] = self._told[-1]
                 self._take(Event(EventKind.FOREIGN), now)
                 return True
         if outcome.verdict is Verdict.BOUND:
@@ -277,11 +278,12 @@ class Course:
         return is_bound and self.current_target().server_id in self._news.silent
 
     def _leave_silent_server(self, now: float) -> None:
-        if not any(target.server_id not in self._news.silent for target in self.targets):
-            return
         if self._mode is GroupMode.FALLBACK:
             self.binding = replace(self.binding, renew_at=min(self.binding.renew_at, now))
-        elif self._policy.re_register_on:
+            return
+        if all(target.server_id in self._news.silent for target in self.targets):
+            return
+        if self._policy.re_register_on:
             self._take(Event(EventKind.LEAVE), now)
             self._told.append(f"{self._label(self.current_target())} is silent.")
 

@@ -103,7 +103,22 @@ def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
     for index in range(rules.targets):
         if index not in binding.tried and binding.blocked.get(index, 0.0) <= now:
             return _try(binding, rules, phase, index, now)
+    if phase is Phase.MOVING and now < binding.renew_at:
+        # The fleet's word made it leave, the server holding the binding was not even asked.
+        return _keep(binding, rules, now), None
     return _wait(binding, rules, now), None
+
+
+def _keep(binding: Binding, rules: Rules, now: float) -> Binding:
+    """Nobody else takes it: the binding stands while it lasts; its server is asked again soon."""
+    latest = binding.expires_at - RENEWAL_MARGIN_S
+    if latest <= now:
+        return _wait(binding, rules, now)
+    failures = binding.failures + 1
+    renew_at = min(now + _retry_delay(rules, failures), latest)
+    return replace(
+        binding, phase=Phase.BOUND, trying=None, tried=(), failures=failures, renew_at=renew_at
+    )
 
 
 def _wait(binding: Binding, rules: Rules, now: float) -> Binding:
@@ -256,7 +271,11 @@ def _refuse(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     index = _asked(binding)
     binding = _shun(binding, rules, now)
     if binding.tried:
-        return _go_on(binding, Event(EventKind.REFUSED), rules, now)
+        onward, wanted = _go_on(binding, Event(EventKind.REFUSED), rules, now)
+        is_held_elsewhere = binding.phase is Phase.MOVING and binding.current not in onward.blocked
+        if wanted is None and is_held_elsewhere:
+            return _keep(binding, rules, now), None
+        return onward, wanted
     retry_at = binding.blocked[index]
     return replace(binding, phase=Phase.REFUSED, current=None, trying=None, retry_at=retry_at), None
 
