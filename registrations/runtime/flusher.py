@@ -79,7 +79,11 @@ class Flusher:
         """
         site_id = done.claimed.site_id
         before = _answers_before(done.claimed)
+        # One place of a server's name may be dead: while another answers, the server does.
+        spoke = {heard.server_id for heard in done.result.heard if heard.answered}
         for heard in done.result.heard:
+            if not heard.answered and heard.server_id in spoke:
+                continue
             pair, now = (heard.server_id, site_id), steady()
             said = before.get(heard.server_id, "")
             is_old = heard.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S

@@ -32,12 +32,14 @@ logger = logging.getLogger(__name__)
 LEASE_S = 15.0
 """A probe is over within 3.5 s a request; then the row comes back soon although its worker died."""
 AT_ONCE = 200
+MOST_PLACES = 3
+"""Of one name, so that all are asked within the lease."""
 
 
 class Probe(Flight):
     """One question under way: an OPTIONS, or in doubt a fetch."""
 
-    __slots__ = ("claimed", "has_asked", "lease", "prober", "question", "shift")
+    __slots__ = ("claimed", "has_asked", "lease", "others", "prober", "question", "shift")
 
     def __init__(self, prober: "Prober", claimed: ClaimedHealth, lease: Lease) -> None:
         super().__init__()
@@ -46,6 +48,8 @@ class Probe(Flight):
         self.lease = lease
         self.shift = time.time() - steady()
         self.has_asked = False
+        self.others: tuple[Target, ...] = ()
+        """The other places of the same server's name, asked in turn while none answers."""
         host, port = prober.transport.local(claimed.target)
         sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.question: OptionsProbe | FetchProbe
@@ -144,8 +148,10 @@ class Prober:
             self._pacer.ask(self._ticket(probe))
 
     def failed(self, probe: Probe, why: str) -> None:
+        """The network failed it. Where TCP was only preferred the question goes on over UDP."""
         if probe in self._probes:
-            self._end(probe, Probed(probe.claimed, False, probe.now(), why))
+            probe.question.transport_failed(why, probe.now())
+            self.go_on(probe)
 
     def _ticket(self, probe: Probe) -> Ticket:
         """A fetch is a REGISTER and counts for the cap. It goes first: the fleet waits for it."""
@@ -184,6 +190,13 @@ class Prober:
 
     def _end(self, probe: Probe, probed: Probed) -> None:
         self._forget(probe)
+        self._conclude(probed, probe.lease, probe.others)
+
+    def _conclude(self, probed: Probed, lease: Lease, others: tuple[Target, ...]) -> None:
+        """Note a probe's end. A name is silent only when none of its places answers."""
+        if others and not probed.answered:
+            self._begin(replace(probed.claimed, target=others[0]), lease, others[1:])
+            return
         self._probed.append(probed)
         self._start()
 
@@ -242,21 +255,22 @@ class Prober:
                 return
             located = done.result()[claimed.target.server_id]
             if located.targets:
-                self._begin(replace(claimed, target=located.targets[0]), lease)
+                first, *others = located.targets[:MOST_PLACES]
+                self._begin(replace(claimed, target=first), lease, tuple(others))
             else:
                 self._probed.append(Probed(claimed, False, time.time(), located.unresolved))
                 self._start()
 
         task.add_done_callback(found)
 
-    def _begin(self, claimed: ClaimedHealth, lease: Lease) -> None:
+    def _begin(self, claimed: ClaimedHealth, lease: Lease, others: tuple[Target, ...] = ()) -> None:
         try:
             probe = Probe(self, claimed, lease)
         except OSError as error:
             why = error.strerror or "no way there"
-            self._probed.append(Probed(claimed, False, time.time(), why))
-            self._start()
+            self._conclude(Probed(claimed, False, time.time(), why), lease, others)
             return
+        probe.others = others
         self._probes.add(probe)
         self.go_on(probe)
 

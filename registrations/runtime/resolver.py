@@ -37,6 +37,8 @@ NOTHING_S = 30.0
 LONGEST_NOTHING_S = 300.0
 UNANSWERED_S = 15.0
 """A server that did not answer is left alone so long (RFC 2308 section 7)."""
+READ_AGAIN_S = 60.0
+"""Between two looks at the system's configuration."""
 MOST_KEPT = 10_000
 MOST_AT_ONCE = 100
 
@@ -55,7 +57,9 @@ class Resolver:
     """
 
     def __init__(self, servers: Sequence[tuple[str, int]] | None = None) -> None:
+        self._servers = servers
         self._dns = _resolver(servers)
+        self._read_at = steady()
         self._known: OrderedDict[Question, _Known] = OrderedDict()
         self._asking: dict[Question, asyncio.Task[Answer]] = {}
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
@@ -105,6 +109,7 @@ class Resolver:
             except (dns.exception.DNSException, OSError) as error:
                 logger.info("DNS: %s %s: %s", question.kind, question.name, error)
                 answer, seconds = Answer(why=_unanswered(question, error)), UNANSWERED_S
+                self._read_again()
             except Exception:
                 logger.exception("DNS: %s %s", question.kind, question.name)
                 answer = Answer(why=f"The answer of DNS about {question.name} cannot be read.")
@@ -114,6 +119,12 @@ class Resolver:
         while len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)
         return answer
+
+    def _read_again(self) -> None:
+        """The system's servers may have changed since (DHCP), and be why nobody answers."""
+        if self._servers is None and steady() - self._read_at > READ_AGAIN_S:
+            self._dns = _resolver(None)
+            self._read_at = steady()
 
     async def _query_dns(self, question: Question) -> tuple[Answer, float]:
         """Return the answer and for how many seconds it holds."""

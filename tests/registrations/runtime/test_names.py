@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.models import DnsRecord, Server, ServerGroup
-from registrations.models import Registration, Transition
+from registrations import store
+from registrations.models import Registration, ServerHealth, Transition
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 from tests.support.claims import at, make_due, make_lines
@@ -133,3 +134,23 @@ def test_a_worker_that_stops_while_dns_is_silent_gives_its_rows_back(settings: A
             assert time.monotonic() - begin < 8
         assert not Registration.objects.exclude(lease_token=None).exists()
         assert Registration.objects.filter(due_at__lte=at(time.time())).count() == 5
+
+
+def test_a_name_is_silent_only_when_none_of_its_places_answers(settings: Any) -> None:
+    def condition() -> str:
+        ServerHealth.objects.update(due_at=at(0), lease_token=None)
+        worker.kick(site)
+        return ServerHealth.objects.get().condition
+
+    with peer() as gone:
+        pass
+    with peer("127.0.0.65") as second, dns(*srv(gone, 1, "a.test"), *srv(second, 2, "b.test")) as d:
+        settings.DNS_SERVERS = [d.place]
+        with runtime() as worker:
+            site = by_name("pbx.test", n=20)[0].site_id
+            store.ensure_health()
+            wait_until(lambda: condition() == "up", 15, "up", every=1)
+            assert states() == ["secondary"] * 20
+            assert condition() == "up"
+            second.close()
+            wait_until(lambda: condition() == "silent", 20, "silent", every=1)
