@@ -99,6 +99,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
     servers = list(found.group.servers.prefetch_related("health__site"))
     by_id = {server.pk: server for server in servers}
+    health = {s.pk: queries.server_condition(s.health.all(), now) for s in servers}
     lines: list[dict[str, Any]] = []
     of_it = queries.registrations(now).filter(line__handset=pk).order_by("line__number")
     for line in queries.with_memory(of_it):
@@ -106,12 +107,14 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         told = wording.explain(row, line.line.supervision)
         asked = wishes.WORDS.get(line.wish, "") if line.wish_by else ""
         may_resume = line.state in wishes.RESUMABLE
+        said = why.why(line, by_id)
         lines.append(
             {
                 "row": row,
                 "registration": line,
                 "told": told,
-                "why": why.why(line, by_id),
+                "why": said,
+                "standings": why.standings(said, servers, health),
                 "asked": asked,
                 "may_resume": may_resume,
             }
@@ -123,7 +126,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "zones": {found.site.name: found.site.time_zone},
         "lines": lines,
         "unsupervised": found.lines.filter(registration__isnull=True),
-        "servers": [(s, queries.server_condition(s.health.all(), now)) for s in servers],
+        "servers": [(server, health[server.pk]) for server in servers],
         "transitions": recent(mac=found.mac),
         "away": any(line["row"]["state"] not in HOME for line in lines),
     }
@@ -156,6 +159,8 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(ServerGroup, pk=pk)
     summary = queries.summary(timezone.now())
     servers = list(found.servers.all())
+    parameters = wording.policy(found, servers)
+    has_dns_cache = found.dns_records.exists()
     lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
     context = {
         "nav": "groups",
@@ -163,8 +168,10 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "card": next(card for card in summary["groups"] if card["id"] == pk),
         "as_of": summary["as_of"],
         "steps": behaviour.steps(found, servers, lines),
-        "warnings": wording.warnings(found, servers, lines, has_dns_cache=False),
-        "policy": wording.policy(found, servers),
+        "warnings": wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),
+        "policy": parameters,
+        "chosen": [each for each in parameters if not each.is_default],
+        "suspected": summary["suspected_sites"],
         "homeward": behaviour.homeward(found),
         "transitions": recent(group_name=found.name),
         "zones": pages.zones(),

@@ -4,7 +4,7 @@ The facts come from the agent's own memory (`explaining`); here servers get thei
 rule and wait its sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from fleet.models import Server, ServerGroup
 from registrations import behaviour, queries, store
 from registrations.explaining import BindingExplained, Explanation, WaitsFor, explain
 from registrations.models import State
-
 
 AWAY = (State.SECONDARY, State.FALLBACK)
 
@@ -121,6 +120,33 @@ def _answers(found: Explanation | None, servers: Mapping[int, Server]) -> list[d
     return sorted(told, key=lambda each: each["server"]["priority"])
 
 
+def standings(
+    said: Mapping[str, Any], servers: Sequence[Server], health: Mapping[int, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Per server of the group: what it is to this line (`why`), and its health; for a page."""
+    answers = {answer["server"]["id"]: answer for answer in said["answers"]}
+    holds = {each["server"]["id"] for each in said["bindings"] if each["server"]}
+    alone = {
+        left["server"]["id"]: left["until"]
+        for each in said["bindings"]
+        for left in each["left_alone"]
+        if left["server"]
+    }
+    works = (said["server"] or {}).get("id")
+    return [
+        {
+            "server": server,
+            "is_working": server.pk == works,
+            "holds": server.pk in holds,
+            "is_assumed": server.pk == (said["assumed_on"] or {}).get("id"),
+            "answer": answers.get(server.pk),
+            "left_alone_until": alone.get(server.pk),
+            "health": health[server.pk],
+        }
+        for server in servers
+    ]
+
+
 # ---- The rule ---------------------------------------------------------------------------------
 
 _RULES = {
@@ -198,7 +224,5 @@ def waits(found: BindingExplained, group: ServerGroup, servers: Mapping[int, Ser
         f"{group.max_registrations_per_second} a second go there.",
     }[found.waits_for]
     if found.next_server_id is None:
-        said = "Waits until one of its servers may be asked again."
-    if found.never_comes_home_by_time:
-        said += f" No timer brings it home: it stays until {here} fails too."
+        return "Waits until one of its servers may be asked again."
     return said

@@ -160,6 +160,7 @@ def _group(
                 "place": server.place,
                 "priority": server.priority,
                 "role": role_of(server, group.mode),
+                "register": server.register,
                 "held": sum(here[s] + here[f"{s}_silent"] for s in BOUND),
                 "states": here,
                 **_with_trouble(
