@@ -39,7 +39,9 @@ class Contact:
 class Kamailio:
     """One Kamailio at an address of its own. Its tables die with it: it keeps nothing on disk.
 
-    `issued` is the certificate it shows at `tls_port`; an IPv6 address stands in brackets.
+    `issued` is the certificate it shows at `tls_port`; an IPv6 address stands in brackets. With
+    `location_db` (a PostgreSQL URL) its bindings live in that database instead, shared by all who
+    name it; `locations` is of no use then.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Kamailio:
         *,
         issued: Issued | None = None,
         tls_port: int = 0,
+        location_db: str = "",
     ) -> None:
         self.address = address
         self.port = port
         self.tls_port = tls_port
         self._issued = issued
+        self._location_db = location_db
         self._home = home
         self._program = parts.need("kamailio")
         self._child: Child | None = None
@@ -80,6 +84,7 @@ class Kamailio:
             *("-x", "tlsf", "-X", "tlsf", "-Y", str(run), "-P", str(run / "pid")),
             *("-A", f"ADDRESS={self.address}", "-A", f"PORT={self.port}"),
             *self._tls(),
+            *(("-A", f"LOCATION_DB={self._location_db}") if self._location_db else ()),
         ]
         child = Child(name, command, self._home / f"{name}.log")
         self._child = child
@@ -173,6 +178,7 @@ class Kamailio:
     def _tls(self) -> list[str]:
         if self._issued is None:
             return []
+        parts.need("kamailio's TLS module")
         name = f"certificate-{self.address}-{self.tls_port}"
         certificate, key = self._issued.written(self._home, name)
         facts = f"CERTIFICATE={certificate}", f"KEY={key}", f"TLS_PORT={self.tls_port}"

@@ -222,3 +222,43 @@ def test_a_database_that_is_away_delays_permits_and_loses_none() -> None:
 
     with_pacers(1, body)
     assert log[0].left_at is not None
+
+
+@pytest.mark.parametrize("cap", [0, 20])
+def test_a_pause_sends_all_who_wait_away_and_nothing_leaves_until_it_is_over(cap: int) -> None:
+    log: list[Line] = []
+    asked = server()
+    until_then = time.time() + 1.5
+
+    async def body(pacer: Pacer) -> None:
+        early = [Line(log, f"early-{i}", asked, 1) for i in range(10)]
+        for line in early:
+            pacer.ask(line.ticket)
+        pacer.pause(asked, until_then)
+        assert all(line.paused_until == until_then for line in early)
+        pacer.pause(asked, until_then - 1)
+        late = Line(log, "late", asked, cap)
+        pacer.ask(late.ticket)
+        assert late.paused_until == until_then
+        await until(lambda: time.time() > until_then)
+        after = Line(log, "after", asked, cap)
+        pacer.ask(after.ticket)
+        await until(lambda: after.left_at is not None)
+        assert [line for line in log if line.left_at is not None] == [after]
+
+    with_pacers(1, body)
+
+
+def test_a_pause_that_another_process_was_told_holds_here_at_the_next_reservation() -> None:
+    log: list[Line] = []
+    asked = server()
+    until_then = time.time() + 60
+    store.pause(asked, until_then)
+
+    async def body(pacer: Pacer) -> None:
+        line = Line(log, "one", asked, 20)
+        pacer.ask(line.ticket)
+        await until(lambda: bool(log))
+        assert (line.left_at, line.paused_until) == (None, until_then)
+
+    with_pacers(1, body)
