@@ -156,7 +156,10 @@ class GroupSerializer(Checked[ServerGroup]):
 
     class Meta:
         model = ServerGroup
-        fields = ("id", "name", "mode", "servers", "dns_cache", *PARAMETERS)
+        fields = (
+            *("id", "name", "mode", "servers", "dns_cache", "tls_ca", "tls_certificate"),
+            *PARAMETERS,
+        )
 
     def get_fields(self) -> dict[str, Any]:
         return super().get_fields() | {n: policy_fields.field(p) for n, p in PARAMETERS.items()}
