@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.models import Line, Server
-from registrations.models import Registration, Transition
+from registrations import store
+from registrations.models import Registration, ServerHealth, Transition
 from tests.registrations.runtime.test_engine import runtime
 from tests.support.certificates import Authority, Issued
 from tests.support.claims import at, make_due, make_group, make_lines
@@ -188,6 +189,20 @@ def test_tcp_preferred_asks_the_same_server_over_udp_where_tcp_is_refused() -> N
         site = fleet(5, {"address": host, "port": port, "transport": "tcp_preferred"})
         registered(site, {"primary": 5})
         assert len(udp_only.registers()) >= 5
+
+
+def test_a_probe_too_goes_over_udp_where_preferred_tcp_is_refused() -> None:
+    with peer() as udp_only, runtime() as worker:
+        host, port = udp_only.address
+        site = fleet(1, {"address": host, "port": port, "transport": "tcp_preferred"})
+        store.ensure_health()
+
+        def condition() -> str:
+            worker.kick(site)
+            return ServerHealth.objects.get().condition
+
+        wait_until(lambda: condition() == "up", 10, "up")
+        assert ServerHealth.objects.get().condition == "up"
 
 
 LONG_USER, LONG_DOMAIN = "u" * 64, ".".join(["ward" * 10] * 3)
