@@ -83,11 +83,14 @@ class Theatre(World):
 
     def act_crash(self, turns: int) -> None:
         """A worker dies after so many turns: what it did is not saved, only its numbers are."""
+        hush = dict(self.hush)
         agent = self._started("")
         for _ in range(turns):
             if not agent.is_idle:
                 self.turn(agent)
         self.lease_gap += 100
+        # What a server asked of a worker that died before it saved, nobody knows.
+        self.hush = hush
         if self.result is None:
             # Nothing was ever saved: the next claim is another first boot.
             self.cseq.clear()
