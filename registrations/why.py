@@ -112,7 +112,7 @@ def _answers(found: Explanation | None, servers: Mapping[int, Server]) -> list[d
             "verdict": answer.verdict,
             "code": answer.code,
             "answer": answer.answer,
-            "sentence": answer.sentence,
+            "sentence": _beside(servers[answer.server_id], answer.sentence),
         }
         for answer in found.answers
         if answer.server_id in servers
@@ -145,6 +145,15 @@ def standings(
         }
         for server in servers
     ]
+
+
+def _beside(server: Server, sentence: str) -> str:
+    """A sentence about a server as it stands beside that server's name."""
+    for subject in (f"The server {server.place} ", f"{server} ", "The server "):
+        if sentence.startswith(subject):
+            rest = sentence.removeprefix(subject)
+            return rest[:1].upper() + rest[1:]
+    return sentence
 
 
 # ---- The rule ---------------------------------------------------------------------------------
@@ -223,6 +232,8 @@ def waits(found: BindingExplained, group: ServerGroup, servers: Mapping[int, Ser
         WaitsFor.TURN: f"Its request to {following} waits for its turn: at most "
         f"{group.max_registrations_per_second} a second go there.",
     }[found.waits_for]
+    if found.waits_for is WaitsFor.BACK_OFF and group.mode == ServerGroup.Mode.FALLBACK:
+        said = f"{following} did not take it; asks it again."
     if found.next_server_id is None:
         return "Waits until one of its servers may be asked again."
     return said

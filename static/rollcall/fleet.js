@@ -70,7 +70,7 @@ function showRow(row, { before, moved, element: place }) {
     setIcon(situation.firstElementChild, key);
     if (other) reload("#main");
     else if (before && before.heard_at !== row.heard_at) {
-      reload(`[data-registration-id="${row.id}"] .told`);
+      reload(`section[data-registration-id="${row.id}"]`);
     }
   }
   put(part("since"), "lasting", row.since, zone);
@@ -81,7 +81,7 @@ function showRow(row, { before, moved, element: place }) {
 }
 
 // A move changes sentences that only the server words, a renewal changes counts that no row
-// carries: take that part of the page anew, the smallest that has it, so that focus stays.
+// carries: take that part of the page anew. What can hold focus there has an id: htmx keeps it.
 let reloading = false;
 async function reload(part) {
   if (reloading || document.querySelector("dialog[open]")) return;

@@ -128,7 +128,7 @@ def test_the_page_says_the_same_in_sentences() -> None:
         "the next in order that did",
         "Renews, and offers that to 127.0.0.2:5060 first in",
         "Offers its next renewal to the primary first.",
-        "The server did not answer.",
+        "Did not answer.",
         "holds it",
     ):
         assert part in said, part
@@ -221,3 +221,12 @@ def test_a_suspected_network_is_said_on_overview_groups_and_group() -> None:
     client.force_login(make_user("vera", Role.VIEWER))
     for url in ("/", "/groups/", f"/groups/{group.pk}/"):
         assert "its own network is suspected" in client.get(url).content.decode(), url
+
+
+def test_a_server_of_a_fallback_group_that_failed_is_asked_again_alone() -> None:
+    found = BindingExplained(
+        *("1", "waiting", None, "", None, WaitsFor.BACK_OFF, 0.0, 1, False, 1, 0, ())
+    )
+    servers = {1: Server(name="PBX east")}
+    said = explained.waits(found, ServerGroup(mode="fallback"), servers)
+    assert said == "PBX east did not take it; asks it again."
