@@ -4,7 +4,7 @@ Targets are kept whole, so that a binding survives a DNS that is dead or answers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registrations.binding import HOLDING, RESTING, Binding, Phase
@@ -22,6 +22,9 @@ class Entry:
     label: str = ""
     unresolved: str = ""
     """Why its name stands for no target: a sentence. Counts as a signalling failure (S209)."""
+    tls_ca: str = field(default="", repr=False)
+    tls_certificate: str = field(default="", repr=False)
+    """What its group trusts: not kept in rows, and needed for a target that comes from there."""
 
 
 def kept_targets(targets: Sequence[Target]) -> list[list[Any]]:
@@ -51,7 +54,8 @@ def targets_of(entries: Sequence[Entry], kept: Mapping[str, Any]) -> tuple[Targe
             fresh = {target: target for target in entry.targets}
             targets += sorted((fresh[target] for target in mine), key=lambda target: target.rank)
         elif entry.unresolved and holder in mine and holder is not None:
-            targets.append(holder)
+            pins = {"tls_ca": entry.tls_ca, "tls_certificate": entry.tls_certificate}
+            targets.append(replace(holder, **pins))
         else:
             targets += entry.targets
     return tuple(targets)

@@ -222,6 +222,8 @@ def _facts(group: ServerGroup) -> GroupFacts:
             register=server.register,
             targets=targets_of(server),
             label=str(server),
+            tls_ca=group.tls_ca,
+            tls_certificate=group.tls_certificate,
         )
         for server in servers
     )

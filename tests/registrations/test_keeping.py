@@ -53,5 +53,11 @@ def test_a_name_that_no_longer_resolves_keeps_the_target_that_holds_the_binding(
     assert hosts(found) == ["b", "c"]
 
 
+def test_a_target_that_comes_from_the_row_is_trusted_by_what_the_group_says_now() -> None:
+    gone = Entry(1, 1, True, (), "pbx.test", "No such name.", tls_ca="authority")
+    [found] = targets_of([gone], kept(at("a"), current=0))
+    assert found.tls_ca == "authority"
+
+
 def test_a_name_that_never_resolved_has_no_target() -> None:
     assert targets_of([entry(unresolved="No such name.")], {}) == ()
