@@ -29,8 +29,9 @@ CONNECT_S = 3.0
 HANDSHAKE_S = 5.0
 UNACKNOWLEDGED_MS = 20_000
 """A peer whose machine acknowledges nothing for so long is gone (TCP_USER_TIMEOUT, tcp(7))."""
-BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 5.0
-"""Short, so that a server that returns is found soon; one process sends one SYN at a time."""
+BACK_OFF_S, LONGEST_BACK_OFF_S = 0.5, 2.0
+"""Requests wait it out instead of failing by what an earlier one met: a server that has just come
+back must not be called gone. One process sends a dead server one SYN at a time, and few."""
 HEALTHY_S = 5.0
 """A connection that ended sooner, without a word, counts as one that failed."""
 KEEP_ALIVE_S = 120.0
@@ -51,8 +52,7 @@ class _Setback:
 
     times: int
     until: float
-    why: str
-    local: tuple[str, int]
+    """No other attempt before, by the loop's clock."""
 
 
 class StreamTransport:
@@ -79,14 +79,10 @@ class StreamTransport:
 
     def local(self, target: Target) -> tuple[str, int]:
         """Return our address on that connection. Raises OSError where there is no way to it."""
-        setback = self._setback(target)
-        return setback.local if setback else self._connection(target).local
+        return self._connection(target).local
 
     def send(self, target: Target, data: bytes) -> str | None:
         """Send or queue one message; return why it cannot leave, None otherwise."""
-        setback = self._setback(target)
-        if setback is not None:
-            return setback.why
         try:
             return self._connection(target).send(data)
         except OSError as error:
@@ -109,30 +105,30 @@ class StreamTransport:
             times = before.times + 1 if before else 1
             wait = min(LONGEST_BACK_OFF_S, BACK_OFF_S * 2 ** min(times - 1, 10))
             until = self.loop.time() + wait * random.uniform(0.5, 1.0)  # noqa: S311
-            self._setbacks[key] = _Setback(times, until, why, connection.local)
+            self._setbacks[key] = _Setback(times, until)
         for branch in unanswered:
             self.on_failure(connection.target, branch, why)
 
     def worked(self, connection: "_Connection") -> None:
         self._setbacks.pop(connection.key, None)
 
-    def _setback(self, target: Target) -> _Setback | None:
-        key = _key(target)
-        found = self._setbacks.get(key)
-        return found if found and key not in self._open and self.loop.time() < found.until else None
-
     def _connection(self, target: Target) -> "_Connection":
         key = _key(target)
         found = self._open.get(key)
         if found is None:
-            found = self._open[key] = _Connection(self, key, first_wire(target))
+            setback = self._setbacks.get(key)
+            wait = max(0.0, setback.until - self.loop.time()) if setback else 0.0
+            found = self._open[key] = _Connection(self, key, first_wire(target), wait)
         return found
 
 
 class _Connection(asyncio.Protocol):
-    """One connection from its SYN to its end. Raises OSError where it cannot even begin."""
+    """One connection, from `wait` seconds before its SYN to its end.
 
-    def __init__(self, owner: StreamTransport, key: Key, target: Target) -> None:
+    Raises OSError where there is no way to the target.
+    """
+
+    def __init__(self, owner: StreamTransport, key: Key, target: Target, wait: float) -> None:
         self.key = key
         self.target = target
         self.was_healthy = False
@@ -150,7 +146,7 @@ class _Connection(asyncio.Protocol):
         self._used_at = self._loop.time()
         self._socket = _bound(target)
         self.local: tuple[str, int] = self._socket.getsockname()[:2]
-        self._opening = self._loop.create_task(self._connect())
+        self._opening = self._loop.create_task(self._connect(wait))
 
     def send(self, data: bytes) -> str | None:
         """Send, or queue until it is open; return why neither is possible."""
@@ -229,8 +225,9 @@ class _Connection(asyncio.Protocol):
 
     # -- inside ----------------------------------------------------------------------------
 
-    async def _connect(self) -> None:
+    async def _connect(self, wait: float) -> None:
         target, loop = self.target, self._loop
+        await asyncio.sleep(wait)
         try:
             async with asyncio.timeout(CONNECT_S):
                 await loop.sock_connect(self._socket, (target.address, target.port))

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from registrations.runtime.streams import StreamTransport
+from registrations.runtime import streams
+from registrations.runtime.streams import BACK_OFF_S, StreamTransport
 from registrations.sip import message
 from registrations.sip.stream import PING, PONG, Framer
 from registrations.values import Target
@@ -163,22 +164,42 @@ def test_a_refused_connection_fails_every_request_that_waited_for_it() -> None:
     ]
 
 
-def test_after_a_failure_it_waits_a_moment_and_then_connects_again() -> None:
+def test_after_a_failure_requests_wait_a_moment_and_are_not_failed_by_what_others_met() -> None:
     async def body(transport: StreamTransport, server: Server, ears: Ears) -> None:
         target = at(server)
         await server.stop()
         await until(lambda: server.sockets is not None and not server.sockets.is_serving())
         transport.send(target, request("a"))
         await until(lambda: ears.failures)
-        assert transport.send(target, request("b")) == "Connection refused"
-        assert transport.local(target)[0] == "127.0.0.1"
+        started = asyncio.get_running_loop().time()
+        assert transport.send(target, request("b")) is None
         await server.start()
-        await until(lambda: transport.send(target, request("c")) is None)
         await until(lambda: ears.messages)
+        assert asyncio.get_running_loop().time() - started > BACK_OFF_S * 0.4
 
     _, ears = run(body)
-    assert b"z9hG4bKc" in ears.messages[0]
+    assert b"z9hG4bKb" in ears.messages[0]
     assert [branch for branch, _ in ears.failures] == ["z9hG4bKa"]
+
+
+def test_the_waits_between_failures_grow_to_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "BACK_OFF_S", 0.1)
+    monkeypatch.setattr(streams, "LONGEST_BACK_OFF_S", 0.4)
+    waits = []
+
+    async def body(transport: StreamTransport, server: Server, ears: Ears) -> None:
+        nobody = replace(at(server), port=free_port())
+        clock = asyncio.get_running_loop().time
+        for number in range(6):
+            started = clock()
+            transport.send(nobody, request(f"a{number}"))
+            await until(lambda number=number: len(ears.failures) == number + 1)
+            waits.append(clock() - started)
+
+    run(body)
+    assert waits[0] < waits[1]
+    assert waits[1] > 0.04
+    assert all(0.18 < wait < 1.0 for wait in waits[3:])
 
 
 def test_a_lost_connection_fails_what_was_unanswered_on_it_and_nothing_else() -> None:
