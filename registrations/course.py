@@ -214,7 +214,10 @@ class Course:
     def story(self) -> str:
         """Say what happened in this round, one sentence a server."""
         unresolved = [f"{e.label}: {e.unresolved}" for e in self._entries if e.unresolved]
-        return " ".join([*unresolved, *self._told])
+        told = " ".join([*unresolved, *self._told])
+        if not told and self.binding.phase is Phase.WAITING:
+            return "Each of its servers is to be left alone for now, so none was asked."
+        return told
 
     def asked_target(self) -> Target:
         """Return the target of the try under way."""

@@ -179,6 +179,7 @@ def test_with_every_server_paused_nothing_is_sent_and_the_first_to_end_is_waited
     result = world.claim()
     assert (result.state, world.seen(1), world.seen(2)) == ("unregistered", 0, 0)
     assert result.due_at == START + 200
+    assert "left alone" in result.reason
     assert world.wait().server_id == 2
 
 
