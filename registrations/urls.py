@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registrations import views, wishing
+from registrations import policy_page, views, wishing
 
 urlpatterns = [
     path("", views.overview, name="overview"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("registrations/<int:pk>/override/", wishing.override, name="override"),
     path("groups/", views.groups, name="groups"),
     path("groups/<int:pk>/", views.group, name="group"),
+    path("groups/<int:pk>/policy/", policy_page.policy, name="policy"),
     path("history/", views.history, name="history"),
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/new/", views.job_new, name="job_new"),
