@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from registrations.binding import HOLDING, Phase
-from registrations.course import Course
+from registrations.course import Course, Surroundings
 from registrations.keeping import Entry
 from registrations.report import (
     AgentResult,
@@ -66,18 +66,13 @@ class Agent:
         self._learnt = Learnt()
         self._wish = ""
         self._wish_started_at: float | None = None
+        about = Surroundings(account, policy, mode, contact_for, sent_by_for, token, jitter)
         self._courses = {
             key: Course(
                 key=key,
-                account=account,
-                policy=policy,
-                mode=mode,
+                about=about,
                 entries=listed,
                 ends_list=key == lists[-1][0],
-                contact_for=contact_for,
-                sent_by_for=sent_by_for,
-                token=token,
-                jitter=jitter,
                 kept=kept.get("courses", {}).get(key, {}),
                 cseq_offset=cseq_offset,
             )

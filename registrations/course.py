@@ -7,7 +7,7 @@ bound (R14): a foreign Contact holds it back.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registrations.binding import (
@@ -50,22 +50,32 @@ NEWS_LASTS_S = 60.0
 """How long, at most, a server known to be silent or sick is passed over without asking again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all bindings of one line share."""
+
+    account: Account
+    policy: Policy
+    mode: GroupMode
+    contact_for: Callable[[Target], str]
+    sent_by_for: Callable[[Target], str]
+    token: Callable[[], str]
+    jitter: Callable[[], float]
+
+
 class Course:
-    """One binding of one line: machine, client and what is said about them."""
+    """One binding of one line: machine, client and what is said about them.
+
+    `ends_list`: its entry is the last of the whole list (matters for `register_list_scope`).
+    """
 
     def __init__(
         self,
         *,
         key: str,
-        account: Account,
-        policy: Policy,
-        mode: GroupMode,
+        about: Surroundings,
         entries: Sequence[Entry],
         ends_list: bool,
-        contact_for: Callable[[Target], str],
-        sent_by_for: Callable[[Target], str],
-        token: Callable[[], str],
-        jitter: Callable[[], float],
         kept: Mapping[str, Any],
         cseq_offset: int,
     ) -> None:
@@ -76,15 +86,12 @@ class Course:
         self.targets = targets_of(entries, kept)
         self._entries = entries
         self._labels = {entry.server_id: entry.label for entry in entries}
-        self._policy = policy
-        self._mode = mode
+        self._about = about
+        self._policy = about.policy
         self._ends_list = ends_list
-        self._contact_for = contact_for
-        self._sent_by_for = sent_by_for
-        self._ladder = patience(policy)
-        self._rules = Rules(
-            policy, tuple(t.ttl for t in self.targets), self._ladder_of_primary(), jitter
-        )
+        self._ladder = patience(about.policy)
+        ttls = tuple(target.ttl for target in self.targets)
+        self._rules = Rules(about.policy, ttls, self._ladder_of_primary(), about.jitter)
         self._mishap: Outcome | None = None
         self._told: list[str] = []
         self._news = News()
@@ -93,11 +100,11 @@ class Course:
         self._is_cleared = bool(kept.get("is_cleared")) or self.binding.phase in HOLDING
         self._is_asking = False
         self.client = RegisterClient(
-            account,
-            token=token,
+            about.account,
+            token=about.token,
             cseq_offset=cseq_offset,
             snapshot=kept.get("client"),
-            allow_md5=not policy.refuse_md5,
+            allow_md5=not about.policy.refuse_md5,
         )
 
     @property
@@ -155,7 +162,7 @@ class Course:
 
     def assumed_target(self) -> Target | None:
         """Where calls go without a registration there: `re_register_on` off, holder silent."""
-        if self._mode is not GroupMode.FAILOVER or self._policy.re_register_on:
+        if self._about.mode is not GroupMode.FAILOVER or self._policy.re_register_on:
             return None
         if not (self._policy.fast_failover and self._holder_is_silent()):
             return None
@@ -281,7 +288,7 @@ class Course:
         return is_bound and self.current_target().server_id in self._news.silent
 
     def _leave_silent_server(self, now: float) -> None:
-        if self._mode is GroupMode.FALLBACK:
+        if self._about.mode is GroupMode.FALLBACK:
             self.binding = replace(self.binding, renew_at=min(self.binding.renew_at, now))
             return
         if all(target.server_id in self._news.silent for target in self.targets):
@@ -344,8 +351,8 @@ class Course:
         try:
             attempt = Attempt(
                 target=target,
-                sent_by=self._sent_by_for(target),
-                contact=None if self._is_asking else self._contact_for(target),
+                sent_by=self._about.sent_by_for(target),
+                contact=None if self._is_asking else self._about.contact_for(target),
                 expires=self._policy.expires,
                 schedule=self._schedule(target, last=wanted.last and is_last_of_all),
                 stream_schedule=None if self._policy.tcp_fast_failover else rfc3261_schedule(),
