@@ -171,6 +171,7 @@ class Course:
     def come_home(self, now: float) -> None:
         """Try the primary now, whatever its health."""
         self.not_before = 0.0
+        self.client.abandon()
         self._take(Event(EventKind.HOME), now)
 
     def pause(self, until: float, now: float) -> None:

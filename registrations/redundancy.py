@@ -209,15 +209,18 @@ def _wait_out_or_leave(binding: Binding, event: Event, rules: Rules, now: float)
     paused_until = binding.blocked[binding.current or 0]
     if paused_until + RENEWAL_MARGIN_S < binding.expires_at:
         return replace(binding, renew_at=paused_until), None
-    left, wanted = _leave(binding, event, rules, now)
-    if wanted is None:
-        left = replace(left, renew_at=min(paused_until, binding.expires_at))
-    return left, wanted
+    kept = replace(binding, renew_at=min(paused_until, binding.expires_at))
+    return _leave(kept, event, rules, now)
 
 
 def _leave(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """Move on without asking the current server; stay where no other can be asked."""
-    moving = replace(_without_past_blocks(binding, now), tried=(binding.current or 0,))
+    # Not asked is not lost: what it holds stands to its end, should nobody else take the line.
+    moving = replace(
+        _without_past_blocks(binding, now),
+        tried=(binding.current or 0,),
+        renew_at=max(binding.renew_at, binding.expires_at - RENEWAL_MARGIN_S),
+    )
     if is_last(moving, rules, binding.current or 0, now):
         return binding, None
     return _next(moving, rules, Phase.MOVING, now)
@@ -282,6 +285,8 @@ def _refuse(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
 
 def _stay_unbound(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """An error answer does not fail over (1.4): the same servers again after the back-off."""
+    if binding.phase is Phase.MOVING and now < binding.renew_at:
+        return _keep(_block(binding, event.retry_after, now), rules, now), None
     waiting = _wait(binding, rules, now)
     if event.retry_after is not None:
         waiting = replace(waiting, retry_at=max(waiting.retry_at, now + event.retry_after))

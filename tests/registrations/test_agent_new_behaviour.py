@@ -274,6 +274,40 @@ def test_a_binding_nobody_renews_is_not_shown_beyond_its_end() -> None:
         assert world.now < START + 610 or result.state == "unregistered"
 
 
+@pytest.mark.parametrize("mood", ["dead", "500 Oops", "503 Busy", "302 Moved"])
+def test_nor_does_a_fast_move_that_meets_another_trouble(mood: str) -> None:
+    world = bound(FAST)
+    world.registrars[0].mood = "silent"
+    world.registrars[1].mood = mood
+    world.news = News(silent=frozenset({1}))
+    result = world.claim()
+    assert (result.state, result.server_id, result.expires_at) == ("primary", 1, START + 3600)
+    assert result.due_at - world.now <= 60
+
+
+@pytest.mark.parametrize("mood", ["dead", "403 Forbidden", "500 Oops"])
+def test_a_line_that_leaves_a_paused_server_in_vain_keeps_its_binding(mood: str) -> None:
+    world = bound(Policy(expires=600))
+    world.now = START + 540
+    world.news = News(paused={1: START + 900})
+    world.registrars[1].mood = mood
+    result = world.claim()
+    assert (result.state, result.server_id, world.seen(1)) == ("primary", 1, 0)
+    assert result.due_at < START + 600
+
+
+def test_an_operator_may_call_home_a_line_that_is_just_leaving_a_silent_server() -> None:
+    world = bound(replace(FAST, fail_back_timeout=0), servers=3)
+    world.registrars[0].mood = "dead"
+    world.now = START + 3540
+    assert world.claim().server_id == 2
+    world.registrars[0].mood = "ok"
+    world.news = News(silent=frozenset({2}))
+    world.now += 10
+    assert world.claim("failback").state == "primary"
+    assert world.seen(3) == 0
+
+
 def test_a_fast_failover_line_comes_home_by_its_own_failback_rule() -> None:
     world = bound(replace(FAST, fail_back_mode=FailBackMode.DURATION, fail_back_timeout=120))
     world.news = News(silent=frozenset({1}))
