@@ -210,8 +210,11 @@ def _answers(group: ServerGroup) -> Step:
         else "503: stays on the same server and asks it again, after its Retry-After if it "
         "gave one."
     ]
-    if not group.failover_on_408:
-        said.append("408, or silence after 100 Trying: stays, as the server is alive.")
+    said.append(
+        "408, or silence after 100 Trying: as no answer at all."
+        if group.failover_on_408
+        else "408, or silence after 100 Trying: stays, as the server is alive."
+    )
     said += [
         "Another 5xx or 6xx: the same server again while the registration lasts.",
         "A refused password or address (401, 403, 404): moves nowhere and keeps what it holds "

@@ -88,6 +88,12 @@ def clause(sentence: str) -> str:
 
 
 @register.filter
+def dotted(name: str) -> SafeString:
+    """A parameter's long name, which a narrow screen breaks after its dots."""
+    return format_html_join(SafeString(".<wbr>"), "{}", ((part,) for part in name.split(".")))
+
+
+@register.filter
 def mac(value: str) -> str:
     """`00907a000001` as `00:90:7a:00:00:01`."""
     return ":".join(value[i : i + 2] for i in range(0, len(value), 2))

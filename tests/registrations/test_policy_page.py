@@ -39,7 +39,7 @@ def test_who_may_not_configure_neither_sees_nor_sets_it(role: Role) -> None:
 
 def test_the_form_shows_every_parameter_by_the_guides_name_with_its_value() -> None:
     group = make_group(expires=600, re_register_on=True, fail_back_mode="dns_ttl")
-    page = signed_in().get(f"/groups/{group.pk}/policy/").content.decode()
+    page = signed_in().get(f"/groups/{group.pk}/policy/").content.decode().replace("<wbr>", "")
     for parameter in PARAMETERS.values():
         assert (parameter.guide_name or parameter.name) in page
         assert f'name="{parameter.name}"' in page

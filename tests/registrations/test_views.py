@@ -46,7 +46,8 @@ def signed_in(role: Role | None = Role.VIEWER) -> Client:
 def text(response: Any) -> str:
     """The words of a page, tags taken out and blanks folded."""
     assert response.status_code == 200, response.content[:500]
-    bare = re.sub(r"<script.*?</script>|<[^>]+>", " ", response.content.decode(), flags=re.S)
+    whole = response.content.decode().replace("<wbr>", "")
+    bare = re.sub(r"<script.*?</script>|<[^>]+>", " ", whole, flags=re.S)
     return re.sub(r"\s+", " ", bare)
 
 
