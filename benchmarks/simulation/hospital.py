@@ -208,6 +208,7 @@ class Hospital:
         handset, result = run.handset, run.agent.result()
         if run.timer is not None:
             run.timer.cancel()
+            run.timer = None
         self._judge(handset, result)
         handset.result, handset.run = result, None
         now = self.loop.now

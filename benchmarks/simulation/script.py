@@ -53,7 +53,7 @@ def sites() -> list[Site]:
         Site("nonces of 5 min", Policy(), nonce_s=300),
         Site("duration 600", Policy(fail_back_mode=duration, fail_back_timeout=600)),
         Site("duration 0", Policy(fail_back_mode=duration, fail_back_timeout=0)),
-        Site("new requests", Policy(fail_back_mode=FailBackMode.NEW_REQUESTS, expires=1800)),
+        Site("new requests", Policy(fail_back_mode=FailBackMode.NEW_REQUESTS)),
         Site("DNS TTL 300", Policy(fail_back_mode=FailBackMode.DNS_TTL), ttl=300),
         Site("fast failover", Policy(fast_failover=True, re_register_on=True)),
         # A fallback entry that is down is tried every 30-60 s without end: a tenth of all requests.
