@@ -115,7 +115,10 @@ class StreamAnswererProtocol(asyncio.Protocol):
 
 
 async def serve(host: str, port: int, stop: asyncio.Event) -> None:
-    """Answer there, over UDP and TCP, until `stop` is set. Raises OSError if it cannot be bound."""
+    """Answer there, over UDP and TCP, until `stop` is set. Raises OSError if it cannot be bound.
+
+    Somebody else's TCP port is said and borne: most fleets speak UDP.
+    """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     transport, _ = await loop.create_datagram_endpoint(
@@ -123,7 +126,12 @@ async def serve(host: str, port: int, stop: asyncio.Event) -> None:
     )
     open_now: set[StreamAnswererProtocol] = set()
     try:
-        server = await loop.create_server(lambda: StreamAnswererProtocol(open_now), host, port)
+        try:
+            server = await loop.create_server(lambda: StreamAnswererProtocol(open_now), host, port)
+        except OSError as error:
+            logger.error("no answers over TCP at %s port %d: %s", host, port, error.strerror)
+            await stop.wait()
+            return
         async with server:
             await stop.wait()
             for connection in list(open_now):

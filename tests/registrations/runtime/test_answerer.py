@@ -5,6 +5,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from registrations.runtime import answerer
 from registrations.sip.stream import PING, PONG
 from tests.support.processes import free_port
@@ -99,3 +101,30 @@ def test_udp_is_answered_at_the_same_port() -> None:
             assert (await loop.sock_recv(asking, 4096)).startswith(b"SIP/2.0 200 OK")
 
     serving(body)
+
+
+def test_a_tcp_port_that_somebody_else_has_leaves_udp_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        stop = asyncio.Event()
+        with socket.socket() as taken, socket.socket(type=socket.SOCK_DGRAM) as asking:
+            taken.bind((HOST, port := free_port(HOST)))
+            taken.listen()
+            task = asyncio.create_task(answerer.serve(HOST, port, stop))
+            asking.setblocking(False)
+            for _ in range(500):
+                if any("over TCP" in record.getMessage() for record in caplog.records):
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                raise AssertionError("nothing was said of the port")
+            asking.connect((HOST, port))
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(asking, OPTIONS)
+            answer = await asyncio.wait_for(loop.sock_recv(asking, 4096), 5)
+            assert answer.startswith(b"SIP/2.0 200 OK")
+            stop.set()
+            await asyncio.wait_for(task, 5)
+
+    asyncio.run(asyncio.wait_for(run(), 20))
