@@ -12,7 +12,7 @@ from fleet.formats.policy import PARAMETERS
 from fleet.models import Server, ServerGroup
 from registrations import behaviour, queries, store
 from registrations.explaining import BindingExplained, Explanation, WaitsFor, explain
-from registrations.models import State
+from registrations.models import SiteNetwork, State
 
 AWAY = (State.SECONDARY, State.FALLBACK)
 
@@ -43,12 +43,26 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
         "way_home": behaviour.homeward(group) if registration.state in AWAY else "",
         "reason": registration.reason,
         "at_work": registration.lease_token is not None,
-        "waits_for": _first(bindings, "sentence", "Nothing: it is switched off." if is_off else ""),
+        "waits_for": _suspicion(registration)
+        or _first(bindings, "sentence", "Nothing: it is switched off." if is_off else ""),
         "next_at": _first(bindings, "next_at", None),
         "next_server": _first(bindings, "next_server", None),
         "bindings": bindings,
         "answers": _answers(shown, servers),
     }
+
+
+def _suspicion(registration: Any) -> str:
+    """Say that nothing moves at a site whose own network is suspected; '' where it is not."""
+    suspected = SiteNetwork.objects.filter(
+        site_id=registration.site_id, suspected_since__isnull=False
+    )
+    if registration.state == State.DISABLED or not suspected.exists():
+        return ""
+    return (
+        "Waits for an answer of any of its site's servers: all fell silent at once, so the site's "
+        "own network is suspected and nothing is moved."
+    )
 
 
 def _first(bindings: list[dict[str, Any]], name: str, otherwise: Any) -> Any:

@@ -66,7 +66,7 @@ def server_trouble(server: Server, now: datetime) -> dict[str, Any]:
     sick_since = pace.sick_since if pace is not None else None
     quiet = pace.paused_until if pace is not None and pace.paused_until > now.timestamp() else None
     told = []
-    if sick_since is not None:
+    if pace is not None and sick_since is not None:
         told.append(
             f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)} UTC "
             f"({pace.refused} within a minute)."

@@ -163,6 +163,14 @@ def test_a_line_that_is_off_waits_for_nothing() -> None:
     assert told["waits_for"] == "Nothing: it is switched off."
 
 
+def test_at_a_site_whose_network_is_suspected_it_waits_for_any_servers_answer() -> None:
+    row = away()
+    SiteNetwork.objects.update_or_create(
+        site=row.site, defaults={"suspected_since": timezone.now()}
+    )
+    assert "own network is suspected and nothing is moved" in asked(row)["waits_for"]
+
+
 def test_the_password_is_not_read_for_an_explanation() -> None:
     row = away()
     found = queries.with_memory(queries.registrations(timezone.now())).get(pk=row.pk)
