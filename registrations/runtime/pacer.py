@@ -2,8 +2,9 @@
 
 The cap is kept at the last moment before the socket. A process reserves short blocks of slots
 from the server's pace row; a slot may be used only at its time or up to LATE_S after it, else it
-is lost. Slots are a little further apart than the cap asks, by that same share, so that in no
-second more leave than the cap allows, whatever the processes are.
+is lost. Slots are a little further apart than the cap asks (SPARE), so that in no second more
+leave than the cap allows, whatever the processes are, even when one is put off the processor
+between its permit and its socket.
 
 A server that asked to be left alone (503 with Retry-After) is sent nothing until its pause is
 over: who waits for it is told at once, and goes elsewhere.
@@ -25,8 +26,10 @@ from registrations.store import Slots
 
 logger = logging.getLogger(__name__)
 
-LATE_S = 0.03
+LATE_S = 0.015
 """How much later than its time a slot may be used."""
+SPARE = 0.03
+"""How much further apart slots are than the cap asks, as a share."""
 BLOCK_S = 0.25
 """Seconds of a server's time that one reservation takes at most."""
 WINDOW = 200
@@ -209,7 +212,7 @@ class _Lane:
             self._task = self._loop.create_task(self._reserve_block(wanted, rate))
 
     async def _reserve_block(self, n: int, rate: float) -> None:
-        gap = (1.0 + LATE_S) / rate
+        gap = (1.0 + SPARE) / rate
         ticket = self._next()
         if ticket is None:
             self._task = None

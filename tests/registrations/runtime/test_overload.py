@@ -60,9 +60,7 @@ def challenge_first(request: message.Request) -> bytes:
 
 
 def most_in_any_second(registrar: Peer) -> int:
-    """New REGISTERs only: a retransmission has the branch of its request."""
-    first = {r.headers["via"][0]: when for when, r in reversed(registrar.registers())}
-    times = sorted(first.values())
+    times = sorted(when for when, _ in registrar.registers())
     return max((sum(1 for t in times if a <= t < a + 1.0) for a in times), default=0)
 
 
