@@ -2,18 +2,21 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PURE := registrations/values.py registrations/intervals.py registrations/sip \
+PURE := registrations/values.py registrations/intervals.py registrations/binding.py \
+	registrations/keeping.py registrations/explaining.py registrations/sip \
 	registrations/redundancy.py registrations/report.py registrations/course.py \
 	registrations/agent.py fleet/formats
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench vendor setup setup-dev python-here
+.PHONY: help run test lint bench simulate fuzz vendor setup setup-dev python-here
 
 help:
 	@echo "make run     start Rollcall on http://127.0.0.1:8000 (PORT=... for another port)"
 	@echo "make test    everything that must hold: style, types, layers, migrations, tests"
 	@echo "make lint    the same without the tests"
 	@echo "make bench   measure the hot paths on this machine"
+	@echo "make simulate  100,000 handsets through a hard day in virtual time (minutes; all cores)"
+	@echo "make fuzz    random networks and operators against the agent's invariants, at length"
 	@echo "make vendor  fetch the front-end files named in package.json again (needs npm)"
 
 setup: python-here
@@ -42,6 +45,12 @@ test: lint
 
 bench: setup-dev
 	$(BIN)/python -m benchmarks
+
+simulate: setup-dev
+	$(BIN)/python -m benchmarks.simulate $(SIMULATE)
+
+fuzz: setup-dev
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest --timeout=0 tests/registrations/test_agent_invariants.py
 
 vendor:
 	@$(PYTHON) .ci/vendor.py

@@ -12,7 +12,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from fleet import inventory
-from fleet.models import Handset, Line, Server, ServerGroup, Site
+from fleet.formats import dns_cache
+from fleet.formats.policy import PARAMETERS
+from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
 
 
 class Inventory(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -62,7 +64,10 @@ class LineForm(forms.ModelForm):  # type: ignore[type-arg]
 class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Server
-        fields = (*("group", "name", "address", "port", "transport", "register", "lost_features"),)
+        fields = (
+            *("group", "name", "address", "port", "transport", "tls_name", "register"),
+            "lost_features",
+        )
 
     def clean_group(self) -> ServerGroup:
         group: ServerGroup = self.cleaned_data["group"]
@@ -80,9 +85,30 @@ class SiteAdmin(Inventory):
     list_display = ("name", "time_zone", "has_own_workers")
 
 
+class DnsRecordInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = DnsRecord
+    extra = 0
+    max_num = dns_cache.MOST_OF_A_KIND * len(dns_cache.KINDS)
+
+
 @admin.register(ServerGroup)
 class ServerGroupAdmin(Inventory):
+    """Each parameter of the policy says what it means, what it takes and the guide's name."""
+
     list_display = ("name", "mode", "fail_back_mode", "re_register_on")
+    inlines = (DnsRecordInline,)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **more: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **more)
+        parameter = PARAMETERS.get(db_field.name)
+        if parameter is not None and field is not None:
+            field.label = parameter.name
+            called = f" Guide: {parameter.guide_name}." if parameter.guide_name else ""
+            field.help_text = (
+                f"{parameter.meaning} {parameter.permitted.capitalize()}; default "
+                f"{parameter.written(parameter.default)}.{called}"
+            )
+        return field
 
 
 @admin.register(Server)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import available_timezones
 
+from django.db import transaction
 from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status, viewsets
@@ -20,8 +21,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import inventory, queries, services
-from fleet.formats import values
+from fleet import dns_records, inventory, policy_fields, queries, services
+from fleet.dns_fields import DnsCacheField
+from fleet.formats import certificates, values
 from fleet.formats.decoding import MAX_BYTES
 from fleet.formats.policy import PARAMETERS, contradictions
 from fleet.models import Handset, Line, Server, ServerGroup, Site
@@ -95,8 +97,14 @@ class ServerSerializer(Checked[Server]):
         required=False, help_text="1 is the primary; the others make room. Left out: the last."
     )
     lost_features = Words(required=False)
+    transport = serializers.CharField(
+        required=False,
+        help_text=f"{', '.join(values.TRANSPORTS)}; also in the words of the handset's guide.",
+    )
     readers = {
         "address": values.address,
+        "transport": values.transport,
+        "tls_name": values.tls_name,
         "name": partial(values.text, longest=80),
         "lost_features": lambda given: list(values.words(given)),
     }
@@ -104,8 +112,8 @@ class ServerSerializer(Checked[Server]):
     class Meta:
         model = Server
         fields = (
-            *("id", "group", "priority", "name", "address", "port", "transport", "register"),
-            "lost_features",
+            *("id", "group", "priority", "name", "address", "port", "transport", "tls_name"),
+            *("register", "lost_features"),
         )
         # Two servers may want one place: `place_server` moves the others.
         validators: tuple[Any, ...] = ()
@@ -116,6 +124,9 @@ class ServerSerializer(Checked[Server]):
         return value
 
     def create(self, validated_data: dict[str, Any]) -> Server:
+        spoken = validated_data.get("transport", Server.Transport.UDP)
+        port = values.default_port(validated_data["address"], spoken)
+        validated_data.setdefault("port", port)
         return self._place(Server(), validated_data, None)
 
     def update(self, instance: Server, validated_data: dict[str, Any]) -> Server:
@@ -133,14 +144,28 @@ class ServerSerializer(Checked[Server]):
 
 
 class GroupSerializer(Checked[ServerGroup]):
+    """The policy may also be written with the names and words of the handset's guide."""
+
     servers = ServerSerializer(many=True, read_only=True)
-    readers = {"name": partial(values.needed, longest=80)} | {
-        name: parameter.read for name, parameter in PARAMETERS.items()
+    dns_cache = DnsCacheField(required=False)
+    readers = {
+        "name": partial(values.needed, longest=80),
+        "tls_ca": certificates.authority,
+        "tls_certificate": certificates.certificate,
     }
 
     class Meta:
         model = ServerGroup
-        fields = ("id", "name", "mode", "servers", *PARAMETERS)
+        fields = (
+            *("id", "name", "mode", "servers", "dns_cache", "tls_ca", "tls_certificate"),
+            *PARAMETERS,
+        )
+
+    def get_fields(self) -> dict[str, Any]:
+        return super().get_fields() | {n: policy_fields.field(p) for n, p in PARAMETERS.items()}
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(policy_fields.in_our_names(data))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         group = self.instance or ServerGroup()
@@ -148,6 +173,14 @@ class GroupSerializer(Checked[ServerGroup]):
         if wrong := contradictions(attrs.get("mode", group.mode), policy):
             raise serializers.ValidationError({name: [said] for name, said in wrong.items()})
         return attrs
+
+    @transaction.atomic
+    def save(self, **more: Any) -> ServerGroup:
+        records = self.validated_data.pop("dns_cache", None)
+        group = super().save(**more)
+        if records is not None:
+            dns_records.put(group, records)
+        return group
 
 
 class HandsetSerializer(Checked[Handset]):
@@ -232,7 +265,7 @@ class SiteViewSet(FleetViewSet[Site]):
 class GroupViewSet(FleetViewSet[ServerGroup]):
     """The ordered sets of servers and the policy by which handsets use them."""
 
-    queryset = ServerGroup.objects.prefetch_related("servers").order_by("pk")
+    queryset = ServerGroup.objects.prefetch_related("servers", "dns_records").order_by("pk")
     serializer_class = GroupSerializer
     filterset_class = queries.GroupFilter
 

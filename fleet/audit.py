@@ -3,7 +3,7 @@
 from auditlog.registry import auditlog
 from django.contrib.auth import get_user_model
 
-from fleet.models import Handset, Line, Server, ServerGroup, Site
+from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
 
 MASK = "********"
 
@@ -14,7 +14,7 @@ def mask(_value: str) -> str:
 
 
 def register() -> None:
-    for model in (Site, ServerGroup, Server, Handset):
+    for model in (Site, ServerGroup, Server, DnsRecord, Handset):
         auditlog.register(model)
     auditlog.register(Line, mask_fields=["auth_password"], mask_callable="fleet.audit.mask")
     auditlog.register(

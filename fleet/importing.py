@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django.db.models import F, Model
 
+from fleet import dns_records
 from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, ServerRow, SiteRow
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
@@ -73,16 +74,23 @@ def groups(rows: Iterable[GroupRow], tally: Tally) -> tuple[dict[str, int], list
     for row in rows:
         is_new = row.name not in here
         group = here.setdefault(row.name, ServerGroup(name=row.name))
-        is_changed = put(group, {"mode": row.mode, **row.policy})
+        is_changed = put(group, _group_fields(row))
         if is_new or is_changed:
             group.save()
         if row.servers is not None:
             before = [] if is_new else list(group.servers.all())
             is_changed |= _servers(group, before, row.servers)
+        if row.dns_cache is not None:
+            is_changed |= dns_records.put(group, row.dns_cache)
         if is_changed and not is_new:
             moved.append(group.pk)
         tally.count("groups", is_new=is_new, is_changed=is_changed)
     return {name: group.pk for name, group in here.items()}, moved
+
+
+def _group_fields(row: GroupRow) -> dict[str, object]:
+    pins = {"tls_ca": row.tls_ca, "tls_certificate": row.tls_certificate}
+    return {"mode": row.mode, **pins, **row.policy}
 
 
 def _servers(group: ServerGroup, before: list[Server], rows: Sequence[ServerRow]) -> bool:
@@ -105,6 +113,7 @@ def _servers(group: ServerGroup, before: list[Server], rows: Sequence[ServerRow]
             "name": row.name,
             "register": row.register,
             "lost_features": lost,
+            "tls_name": row.tls_name,
         }
         is_changed |= put(server, given) or server.pk is None
         kept.append(server)

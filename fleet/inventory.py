@@ -19,7 +19,7 @@ AT_ONCE = 10_000
 _MATTERS: dict[type, frozenset[str]] = {
     Site: frozenset({"has_own_workers"}),
     ServerGroup: frozenset(f.attname for f in ServerGroup._meta.concrete_fields) - {"id", "name"},
-    Server: frozenset({"priority", "address", "port", "transport", "register"}),
+    Server: frozenset({"priority", "address", "port", "transport", "tls_name", "register"}),
     Handset: frozenset({"mac", "group_id", "site_id"}),
     Line: frozenset(f.attname for f in Line._meta.concrete_fields) - {"id", "created_at"},
 }

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from fleet.fields import EncryptedTextField
-from fleet.formats import policy, values
+from fleet.formats import certificates, dns_cache, policy, values
 
 
 def _clean(thing: models.Model, readers: Mapping[str, Callable[[str], object]]) -> None:
@@ -59,6 +59,14 @@ class ServerGroup(models.Model):
         REGISTRATION = "registration", "registration"
         DURATION = "duration", "duration"
 
+    class ListScope(models.TextChoices):
+        OWN_GROUP = "own_group", "own group"
+        ALL = "all", "all servers"
+
+    class OnMassRejection(models.TextChoices):
+        STAY = "stay", "stay"
+        FAILOVER = "failover", "failover"
+
     name = models.CharField(max_length=80, unique=True)
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.FAILOVER)
     # The policy. Names, ranges and defaults are those of fleet.formats.policy.PARAMETERS.
@@ -78,6 +86,28 @@ class ServerGroup(models.Model):
     fast_failover = models.BooleanField(default=False)
     shares_registrations = models.BooleanField(default=False)
     max_registrations_per_second = models.PositiveIntegerField(default=200)
+    failover_on_503 = models.BooleanField(default=True)
+    failover_on_408 = models.BooleanField(default=True)
+    retry_waits_after_last = models.BooleanField(default=True)
+    register_list_scope = models.CharField(
+        max_length=10, choices=ListScope.choices, default=ListScope.OWN_GROUP
+    )
+    tcp_fast_failover = models.BooleanField(default=False)
+    on_mass_rejection = models.CharField(
+        max_length=10, choices=OnMassRejection.choices, default=OnMassRejection.STAY
+    )
+    refuse_md5 = models.BooleanField(default=False)
+
+    # PEM. What servers reached over TLS must prove; empty: what the system's store proves.
+    tls_ca = models.TextField(
+        blank=True,
+        help_text="Certificates in PEM of the authorities to trust instead of the system's.",
+    )
+    tls_certificate = models.TextField(
+        blank=True,
+        help_text="The one certificate in PEM its servers show: accepted as it is, whatever its "
+        "name, authority and dates.",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -86,6 +116,8 @@ class ServerGroup(models.Model):
         return self.name
 
     def clean(self) -> None:
+        pem = {"tls_ca": certificates.authority, "tls_certificate": certificates.certificate}
+        _clean(self, pem)
         given = {name: getattr(self, name) for name in policy.PARAMETERS}
         _, wrong = policy.read_policy(given)
         wrong = policy.contradictions(self.mode, given) | wrong
@@ -98,6 +130,10 @@ class Server(models.Model):
 
     class Transport(models.TextChoices):
         UDP = "udp", "UDP"
+        TCP = "tcp", "TCP"
+        TLS = "tls", "TLS"
+        TCP_PREFERRED = "tcp_preferred", "TCP, else UDP"
+        DNS_NAPTR = "dns_naptr", "As DNS says (NAPTR)"
 
     group = models.ForeignKey(ServerGroup, models.CASCADE, related_name="servers")
     priority = models.PositiveSmallIntegerField(
@@ -105,10 +141,14 @@ class Server(models.Model):
     )
     name = models.CharField(max_length=80, blank=True)
     address = models.CharField(max_length=253)
-    port = models.PositiveIntegerField(
-        default=5060, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    port = models.PositiveIntegerField(default=5060, validators=[MaxValueValidator(65535)])
+    transport = models.CharField(max_length=13, choices=Transport.choices, default=Transport.UDP)
+    tls_name = models.CharField(
+        max_length=253,
+        blank=True,
+        help_text="The name its certificate must bear over TLS; left empty, its address. "
+        "Wildcard certificates stand for no name (RFC 5922).",
     )
-    transport = models.CharField(max_length=4, choices=Transport.choices, default=Transport.UDP)
     register = models.BooleanField(default=True)
     lost_features = models.JSONField(default=list, blank=True)
 
@@ -119,10 +159,56 @@ class Server(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or f"{self.address}:{self.port}"
+        return self.name or self.place
+
+    @property
+    def place(self) -> str:
+        """Where it is, as configured: a name without a port leaves that to DNS."""
+        return f"{self.address}:{self.port}" if self.port else self.address
 
     def clean(self) -> None:
-        _clean(self, {"address": values.address, "transport": values.transport})
+        readers = {"address": values.address, "transport": values.transport}
+        _clean(self, {**readers, "tls_name": values.tls_name})
+
+
+class DnsRecord(models.Model):
+    """A record of a group's own (the handset's `dns.cache`): used where DNS has nothing to say."""
+
+    class Kind(models.TextChoices):
+        A = "A", "A"
+        SRV = "SRV", "SRV"
+        NAPTR = "NAPTR", "NAPTR"
+
+    group = models.ForeignKey(ServerGroup, models.CASCADE, related_name="dns_records")
+    kind = models.CharField(max_length=5, choices=Kind.choices)
+    name = models.CharField(max_length=253)
+    ttl = models.PositiveIntegerField(default=dns_cache.TTL)
+    # Each kind has its own of these; fleet.formats.dns_cache says which and in what range.
+    address = models.CharField(max_length=15, blank=True)
+    priority = models.PositiveIntegerField(default=0)
+    weight = models.PositiveIntegerField(default=0)
+    port = models.PositiveIntegerField(default=0)
+    target = models.CharField(max_length=253, blank=True)
+    order = models.PositiveIntegerField(default=0)
+    preference = models.PositiveIntegerField(default=0)
+    flags = models.CharField(max_length=1, blank=True)
+    service = models.CharField(max_length=32, blank=True)
+    replacement = models.CharField(max_length=253, blank=True)
+
+    class Meta:
+        ordering = ["group", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.kind}"
+
+    def clean(self) -> None:
+        given = {name: getattr(self, name) for name in dns_cache.FIELDS.get(self.kind, ())}
+        row, wrong = dns_cache.read({"type": self.kind, **given})
+        if row is None:
+            wrong = {"kind" if name == "type" else name: said for name, said in wrong.items()}
+            raise ValidationError(wrong)
+        for name in given:
+            setattr(self, name, getattr(row, name))
 
 
 class Handset(models.Model):

@@ -6,46 +6,32 @@ until `is_idle`, then saves `result()`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.course import Course, Entry
-from registrations.redundancy import HOLDING, Phase
-from registrations.report import AgentResult, Heard, Moved, Want, WishResult
+from registrations.binding import HOLDING, Phase
+from registrations.course import Course, Surroundings
+from registrations.keeping import Entry
+from registrations.report import (
+    AgentResult,
+    Heard,
+    Learnt,
+    Moved,
+    Standing,
+    Want,
+    WishResult,
+)
 from registrations.sip import message
 from registrations.sip.errors import SipParseError
-from registrations.values import Account, GroupMode, Outcome, Policy, Target, Verdict
+from registrations.values import Account, GroupMode, News, Outcome, Policy, Target, Verdict
 
 __all__ = ["Agent", "AgentResult", "Entry", "Heard", "Moved", "Want", "WishResult"]
 
 PRIMARY, SECONDARY, FALLBACK = "primary", "secondary", "fallback"
 REGISTERING, UNREGISTERED, REJECTED, UNKNOWN = "registering", "unregistered", "rejected", "unknown"
+HELD = "held"
 HOLDING_STATES = frozenset({PRIMARY, SECONDARY, FALLBACK})
 LONGEST_REASON = 300
-
-
-@dataclass(slots=True)
-class _Standing:
-    """What the outside sees of the line."""
-
-    state: str = REGISTERING
-    server_id: int | None = None
-    since: float = 0.0
-    reason: str = ""
-    cause: str = "first"
-
-
-@dataclass(slots=True)
-class _Learnt:
-    """What this claim has brought so far."""
-
-    code: int | None = None
-    answer: str = ""
-    heard_at: float | None = None
-    renewals: int = 0
-    moves: list[Moved] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
-    wish_result: WishResult | None = None
+ALREADY_THERE = WishResult("already_there", "It was on the primary already.", 0.0)
 
 
 class Agent:
@@ -70,51 +56,49 @@ class Agent:
         snapshot: Mapping[str, Any],
         cseq_offset: int,
     ) -> None:
-        courses = _courses_of(mode, entries)
-        if not any(targets for _key, targets in courses):
+        lists = _lists_of(mode, entries)
+        if not lists or not lists[0][1]:
             raise ValueError("a group needs a server that takes registrations")
         self._mode = mode
         self._aor = account.aor
         kept = snapshot if snapshot.get("aor") == account.aor else {}
-        self._labels = {entry.server_id: entry.label for entry in entries}
-        self._standing = _Standing(**snapshot.get("standing", {}))
-        self._learnt = _Learnt()
+        self._standing = Standing(**snapshot.get("standing", {}))
+        self._learnt = Learnt()
+        self._wish = ""
         self._wish_started_at: float | None = None
+        about = Surroundings(account, policy, mode, contact_for, sent_by_for, token, jitter)
         self._courses = {
             key: Course(
                 key=key,
-                account=account,
-                policy=policy,
-                targets=targets,
-                labels=self._labels,
-                contact_for=contact_for,
-                sent_by_for=sent_by_for,
-                token=token,
-                jitter=jitter,
+                about=about,
+                entries=listed,
+                ends_list=key == lists[-1][0],
                 kept=kept.get("courses", {}).get(key, {}),
                 cseq_offset=cseq_offset,
             )
-            for key, targets in courses
+            for key, listed in lists
         }
 
-    def start(self, now: float, wish: str = "", silent: frozenset[int] = frozenset()) -> None:
-        """Do whatever is due. `wish` is the operator's: 'failback', 'resume' or ''.
+    def start(self, now: float, wish: str = "", news: News | None = None) -> None:
+        """Do whatever is due, knowing what the fleet knows of the servers.
 
-        `silent` are the servers known not to answer: a group with `fast_failover` asks its own
-        at once instead of at the next renewal, and so moves.
+        `wish` is the operator's: 'failback', 'resume', 'override' (bind although somebody else
+        is bound) or ''.
         """
+        self._wish = wish
         if not self._standing.since:
             self._standing.since = now
         lapsed = [at for at in (course.lapse(now) for course in self._courses.values()) if at]
         if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
             self._move(min(lapsed), UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
         self._stand(now)
+        for course in self._courses.values():
+            if wish in ("resume", "override"):
+                course.resume(override=wish == "override")
+            course.hear(news or News(), now)
         if wish == "failback":
             self._wish_home(now)
         for course in self._courses.values():
-            if wish == "resume":
-                course.resume()
-            course.doubt(silent, now)
             self._settle(course, now)
 
     def permits_wanted(self) -> list[Want]:
@@ -141,6 +125,18 @@ class Agent:
         course.asked = False
         course.client.abandon()
         course.not_before = until
+
+    def pause(self, key: str, until: float, now: float) -> None:
+        """The target of that binding's waiting request asked to be left alone until `until`."""
+        course = self._courses[key]
+        course.asked = False
+        course.pause(until, now)
+        self._settle(course, now)
+
+    def pauses(self) -> Mapping[int, float]:
+        """Return the servers that asked this line to leave them alone, and until when."""
+        heard = self._learnt.heard
+        return {each.server_id: each.at + each.retry_after for each in heard if each.retry_after}
 
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         """Take one datagram. What is not the answer to a request in flight changes nothing."""
@@ -198,6 +194,7 @@ class Agent:
     def result(self) -> AgentResult:
         """Return what to save. Call it when the agent `is_idle`."""
         standing, learnt, holder = self._standing, self._learnt, self._holder()
+        assumed = holder.assumed_target() if holder else None
         if standing.state == UNKNOWN:
             self._move(
                 standing.since, REGISTERING, None, "gap", "Waits for its turn to register.", None
@@ -219,6 +216,7 @@ class Agent:
             transitions=tuple(learnt.moves),
             wish_result=learnt.wish_result,
             heard=tuple(learnt.heard),
+            assumed_server_id=assumed.server_id if assumed else None,
         )
 
     def _snapshot(self) -> dict[str, Any]:
@@ -240,25 +238,28 @@ class Agent:
         while True:
             outcome = course.take_outcome(now)
             if outcome is None:
+                if course.binding.phase is Phase.WAITING:
+                    # Nobody could be asked: no name resolved, or all are paused.
+                    self._stand(now, course)
                 return
             asked_home = course.binding.trying == 0 and self._wish_started_at is not None
             self._learn(course, outcome)
-            course.conclude(outcome, now)
+            if not course.conclude(outcome, now):
+                continue
             self._stand(now, course, outcome)
             if asked_home and course is self._first_course():
                 self._answer_wish(outcome, now)
 
     def _learn(self, course: Course, outcome: Outcome) -> None:
-        answered = outcome.verdict not in (Verdict.SILENT, Verdict.UNREACHABLE)
         learnt = self._learnt
         learnt.code = outcome.code
         learnt.answer = outcome.answer or outcome.sentence
-        if answered:
+        if outcome.code is not None:
             learnt.heard_at = outcome.ended_at
         if outcome.verdict is Verdict.BOUND and course.binding.phase is Phase.RENEWING:
             learnt.renewals += 1
-        asked = course.asked_target()
-        learnt.heard.append(Heard(asked.server_id, answered, outcome.ended_at, outcome.answer))
+        if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
+            learnt.heard.append(Heard.of(course.asked_target().server_id, outcome))
 
     def _first_course(self) -> Course:
         return next(iter(self._courses.values()))
@@ -266,9 +267,10 @@ class Agent:
     def _wish_home(self, now: float) -> None:
         course = self._first_course()
         if course.binding.phase in HOLDING and course.binding.current == 0:
-            self._learnt.wish_result = WishResult(
-                "already_there", "It was on the primary already.", 0.0
-            )
+            self._learnt.wish_result = ALREADY_THERE
+            return
+        if not course.targets:
+            self._learnt.wish_result = WishResult("failed", course.story()[:LONGEST_REASON], 0.0)
             return
         self._wish_started_at = now
         course.come_home(now)
@@ -304,9 +306,8 @@ class Agent:
             self._move(now, state, server_id, "changed", "Its server group was changed.", None)
             return
         seconds = now - course.round_started_at
-        cause = self._cause(state)
         code = outcome.code if outcome is not None else None
-        self._move(now, state, server_id, cause, course.story(), seconds, code)
+        self._move(now, state, server_id, self._cause(state), course.story(), seconds, code)
 
     def _where(self) -> tuple[str, int | None]:
         holder = self._holder()
@@ -316,6 +317,8 @@ class Agent:
                 return PRIMARY, server_id
             return (SECONDARY if self._mode is GroupMode.FAILOVER else FALLBACK), server_id
         phases = {course.binding.phase for course in self._courses.values()}
+        if Phase.HELD in phases:
+            return HELD, None
         if phases == {Phase.REFUSED}:
             return REJECTED, None
         if phases <= {Phase.IDLE, Phase.SEEKING} or self._fallbacks_pending(phases):
@@ -331,8 +334,12 @@ class Agent:
         before = self._standing
         if state == REJECTED:
             return "refused"
+        if state == HELD:
+            return "held"
         if state not in HOLDING_STATES:
             return "lost"
+        if before.state == HELD and self._wish == "override":
+            return "overridden"
         if before.state == REGISTERING and before.cause == "first":
             return "first"
         if before.state not in HOLDING_STATES:
@@ -366,11 +373,12 @@ class Agent:
                 seconds=seconds,
             )
         )
-        self._standing = _Standing(state, server_id, at, reason, cause)
+        self._standing = Standing(state, server_id, at, reason, cause)
 
 
-def _courses_of(mode: GroupMode, entries: Sequence[Entry]) -> list[tuple[str, tuple[Target, ...]]]:
+def _lists_of(mode: GroupMode, entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
+    """Return the bindings a group has: one over all entries, or one for each (redundancy 1.2)."""
     registering = [entry for entry in entries if entry.register]
     if mode is GroupMode.FAILOVER:
-        return [("group", tuple(t for entry in registering for t in entry.targets))]
-    return [(str(entry.server_id), entry.targets) for entry in registering]
+        return [("group", registering)]
+    return [(str(entry.server_id), [entry]) for entry in registering]

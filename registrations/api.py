@@ -4,11 +4,13 @@ What a row holds is decided in `registrations.queries`; the serializers here des
 OpenAPI schema and never add to it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -24,19 +26,13 @@ from rest_framework.views import APIView
 
 from fleet.api import Conflict, Pages
 from fleet.roles import Role
-from registrations import failback, history, queries
+from registrations import failback, history, queries, wishes
+from registrations import why as explained
+from registrations.api_why import Override, ServerRef, Why
 from registrations.models import FailbackResult, Registration, State, Transition
 
 VIEWER_READS = {"GET": Role.VIEWER}
 OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
-
-
-class ServerRef(serializers.Serializer[Any]):
-    """Which server, in a row."""
-
-    id = serializers.IntegerField()
-    address = serializers.CharField()
-    port = serializers.IntegerField()
 
 
 class RegistrationRow(serializers.Serializer[Registration]):
@@ -57,6 +53,12 @@ class RegistrationRow(serializers.Serializer[Registration]):
     role = serializers.ChoiceField(choices=["primary", "secondary", "fallback"], allow_null=True)
     server = ServerRef(allow_null=True)
     server_name = serializers.CharField()
+    assumed_on = ServerRef(
+        allow_null=True,
+        help_text="Where its calls go without a registration there: the servers share theirs, the "
+        "one that holds it is silent, and no answer has confirmed the other yet.",
+    )
+    assumed_word = serializers.CharField(allow_blank=True)
     silent = serializers.BooleanField(help_text="The server that holds it no longer answers.")
     server_silent_since = serializers.DateTimeField(allow_null=True)
     since = serializers.DateTimeField()
@@ -68,6 +70,9 @@ class RegistrationRow(serializers.Serializer[Registration]):
 
     def to_representation(self, instance: Registration) -> dict[str, Any]:
         return queries.row(instance)
+
+
+REFUSED = OpenApiResponse(description="It cannot be done now; the detail says why.")
 
 
 class Place(serializers.Serializer[Any]):
@@ -111,6 +116,9 @@ class CountsByState(serializers.Serializer[Any]):
     headline = serializers.CharField()
     total = serializers.IntegerField()
     states = serializers.DictField(child=serializers.IntegerField())
+    suspected_sites = serializers.ListField(
+        child=serializers.DictField(), help_text="Sites whose own network is suspected."
+    )
     groups = serializers.ListField(child=serializers.DictField())
 
 
@@ -166,15 +174,52 @@ class RegistrationViewSet(
 ):
     """Where every line is registered, why, since when, and what happens next."""
 
-    required_roles = VIEWER_READS
     queryset = Registration.objects.none()
     serializer_class = RegistrationRow
     filterset_class = queries.RegistrationFilter
     pagination_class = Pages
     lookup_value_regex = r"\d+"
 
+    @property
+    def required_roles(self) -> dict[str, Role]:
+        least = Role.CONFIGURER if self.action == "override" else Role.OPERATOR
+        return {"GET": Role.VIEWER, "POST": least}
+
     def get_queryset(self) -> QuerySet[Registration]:
         return queries.registrations(timezone.now()).order_by("pk")
+
+    @extend_schema(responses=Why)
+    @action(detail=True)
+    def why(self, request: Request, pk: str) -> Response:
+        """Say why it is where it is: the rule, what it waits for, the next try, every answer."""
+        rows = queries.with_memory(queries.registrations(timezone.now()))
+        row = get_object_or_404(rows, pk=pk)
+        return Response(explained.why(row, {s.pk: s for s in row.group.servers.all()}))
+
+    @extend_schema(request=None, responses={200: RegistrationRow, 409: REFUSED})
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Forget back-off and refusals of a line without a server, and try again now."""
+        return self._wished(lambda: wishes.resume(int(pk), request.user))
+
+    @extend_schema(request=Override, responses={200: RegistrationRow, 409: REFUSED})
+    @action(detail=True, methods=["post"])
+    def override(self, request: Request, pk: str) -> Response:
+        """Bind a line that is held back because somebody else is bound; it is audited."""
+        given = Override(data=request.data)
+        given.is_valid(raise_exception=True)
+        named = given.validated_data["extension"]
+        return self._wished(lambda: wishes.override(int(pk), named, request.user))
+
+    def _wished(self, wish: Callable[[], None]) -> Response:
+        row = self.get_object()
+        try:
+            wish()
+        except wishes.WrongName as wrong:
+            raise ValidationError({"extension": [str(wrong)]}) from wrong
+        except wishes.WishRefused as refused:
+            raise Conflict(str(refused)) from refused
+        return Response(RegistrationRow(self.get_queryset().get(pk=row.pk)).data)
 
 
 class SummaryView(APIView):

@@ -1,14 +1,16 @@
 """One binding under way: its redundancy machine joined to its REGISTER client.
 
 Turns the machine's tries into attempts of the client, the client's outcomes into the machine's
-events, and keeps the story of the round in words.
+events, and keeps the story of the round in words. Before the very first binding it asks who is
+bound (R14): a foreign Contact holds it back.
 """
 
-from collections.abc import Callable, Container, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from registrations.redundancy import (
+from registrations.binding import (
     HOLDING,
     RESTING,
     Binding,
@@ -17,13 +19,23 @@ from registrations.redundancy import (
     Phase,
     Rules,
     Try,
-    due_at,
-    is_last,
-    step,
 )
+from registrations.intervals import RENEWAL_MARGIN_S
+from registrations.keeping import Entry, kept_binding, kept_targets, restored, targets_of
+from registrations.redundancy import due_at, is_last, step
 from registrations.sip.register import Attempt, RegisterClient
-from registrations.sip.timers import ladder, rfc3261_schedule
-from registrations.values import Account, Outcome, Policy, Target, Verdict
+from registrations.sip.timers import Schedule, ladder, rfc3261_schedule
+from registrations.values import (
+    Account,
+    GroupMode,
+    ListScope,
+    News,
+    OnMassRejection,
+    Outcome,
+    Policy,
+    Target,
+    Verdict,
+)
 
 _EVENT_OF: Mapping[Verdict, EventKind] = {
     Verdict.BOUND: EventKind.BOUND,
@@ -33,34 +45,37 @@ _EVENT_OF: Mapping[Verdict, EventKind] = {
     Verdict.SILENT: EventKind.LOST,
     Verdict.UNREACHABLE: EventKind.LOST,
 }
+_STREAMS = frozenset({"tcp", "tls"})
+NEWS_LASTS_S = 60.0
+"""How long, at most, a server known to be silent or sick is passed over without asking again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One configured server of a group, with the targets it stands for."""
+class Surroundings:
+    """What all bindings of one line share."""
 
-    server_id: int
-    priority: int
-    register: bool
-    targets: tuple[Target, ...]
-    label: str = ""
+    account: Account
+    policy: Policy
+    mode: GroupMode
+    contact_for: Callable[[Target], str]
+    sent_by_for: Callable[[Target], str]
+    token: Callable[[], str]
+    jitter: Callable[[], float]
 
 
 class Course:
-    """One binding of one line: machine, client and what is said about them."""
+    """One binding of one line: machine, client and what is said about them.
+
+    `ends_list`: its entry is the last of the whole list (matters for `register_list_scope`).
+    """
 
     def __init__(
         self,
         *,
         key: str,
-        account: Account,
-        policy: Policy,
-        targets: tuple[Target, ...],
-        labels: Mapping[int, str],
-        contact_for: Callable[[Target], str],
-        sent_by_for: Callable[[Target], str],
-        token: Callable[[], str],
-        jitter: Callable[[], float],
+        about: Surroundings,
+        entries: Sequence[Entry],
+        ends_list: bool,
         kept: Mapping[str, Any],
         cseq_offset: int,
     ) -> None:
@@ -68,18 +83,28 @@ class Course:
         self.asked = False
         self.not_before = float(kept.get("not_before", 0.0))
         self.round_started_at = 0.0
-        self._targets = targets
-        self._labels = labels
-        self._policy = policy
-        self._contact_for = contact_for
-        self._sent_by_for = sent_by_for
-        self._ladder = ladder(policy.retry_max_count, policy.retry_timeout)
-        self._rules = Rules(policy, len(targets), self._ladder.give_up_after, jitter)
+        self.targets = targets_of(entries, kept)
+        self._entries = entries
+        self._labels = {entry.server_id: entry.label for entry in entries}
+        self._about = about
+        self._policy = about.policy
+        self._ends_list = ends_list
+        self._ladder = patience(about.policy)
+        ttls = tuple(target.ttl for target in self.targets)
+        self._rules = Rules(about.policy, ttls, self._ladder_of_primary(), about.jitter)
         self._mishap: Outcome | None = None
         self._told: list[str] = []
-        self.binding = _restored(kept.get("binding", {}), kept.get("targets", []), targets)
+        self._news = News()
+        self._answers: dict[str, Any] = dict(kept.get("answers", {}))
+        self.binding = restored(kept, self.targets)
+        self._is_cleared = bool(kept.get("is_cleared")) or self.binding.phase in HOLDING
+        self._is_asking = False
         self.client = RegisterClient(
-            account, token=token, cseq_offset=cseq_offset, snapshot=kept.get("client")
+            about.account,
+            token=about.token,
+            cseq_offset=cseq_offset,
+            snapshot=kept.get("client"),
+            allow_md5=not about.policy.refuse_md5,
         )
 
     @property
@@ -105,30 +130,56 @@ class Course:
         self.binding = Binding(blocked=binding.blocked, refusals=binding.refusals)
         return binding.expires_at
 
-    def resume(self) -> None:
-        """Forget refusals and back-off: an operator or an edit asks for a new try now."""
+    def resume(self, *, override: bool = False) -> None:
+        """Forget refusals and back-off: an operator or an edit asks for a new try now.
+
+        `override` binds although somebody else is bound there (audited by whoever set the wish).
+        """
         self.not_before = 0.0
-        if self.binding.phase in (Phase.WAITING, Phase.REFUSED):
+        self._is_cleared = self._is_cleared or override
+        if self.binding.phase in RESTING - HOLDING:
             self.binding = Binding()
 
-    def doubt(self, silent: Container[int], now: float) -> None:
-        """Renew now if the server that holds the binding is known to be silent and others are not.
+    def hear(self, news: News, now: float) -> None:
+        """Take what the fleet knows of the servers, before anything is begun.
 
-        Only in a group with `fast_failover`; the others emulate the handset, which finds out at
-        its own renewal.
+        A paused target is left alone. Only `fast_failover` groups act on silence; the others
+        emulate the handset, which finds out by itself.
         """
-        binding = self.binding
-        if not self._policy.fast_failover or binding.phase is not Phase.BOUND:
-            return
-        if self.current_target().server_id not in silent:
-            return
-        if any(target.server_id not in silent for target in self._targets):
-            self.binding = replace(binding, renew_at=min(binding.renew_at, now))
+        self._news = news
+        blocked = dict(self.binding.blocked)
+        for index, target in enumerate(self.targets):
+            until = news.paused.get(target.server_id, 0.0)
+            if until > now:
+                blocked[index] = max(blocked.get(index, 0.0), until)
+        wait = NEWS_LASTS_S * (0.5 + 0.5 * self._rules.jitter())
+        for index in self._passed_over():
+            if blocked.get(index, 0.0) <= now:
+                blocked[index] = now + wait
+        self.binding = replace(self.binding, blocked=blocked)
+        if self._holder_is_silent() and self._policy.fast_failover:
+            self._leave_silent_server(now)
+
+    def assumed_target(self) -> Target | None:
+        """Where calls go without a registration there: `re_register_on` off, holder silent."""
+        if self._about.mode is not GroupMode.FAILOVER or self._policy.re_register_on:
+            return None
+        if not (self._policy.fast_failover and self._holder_is_silent()):
+            return None
+        return next((t for t in self.targets if t.server_id not in self._news.silent), None)
 
     def come_home(self, now: float) -> None:
         """Try the primary now, whatever its health."""
         self.not_before = 0.0
+        self.client.abandon()
         self._take(Event(EventKind.HOME), now)
+
+    def pause(self, until: float, now: float) -> None:
+        """The target asked others to leave it alone: as if it had said so to this line."""
+        self.client.abandon()
+        left = max(1, math.ceil(until - now))
+        sentence = f"The server asked to be left alone for {left} s more."
+        self._mishap = Outcome(Verdict.BUSY, now, now, sentence=sentence, retry_after=left)
 
     def take_outcome(self, now: float) -> Outcome | None:
         """Return the outcome of the attempt that is over; if none is, begin what is due."""
@@ -139,57 +190,66 @@ class Course:
             outcome, self._mishap = self._mishap, None
         return outcome
 
-    def conclude(self, outcome: Outcome, now: float) -> None:
-        """Tell the machine what became of its try."""
-        label = self._label(self.asked_target())
+    def conclude(self, outcome: Outcome, now: float) -> bool:
+        """Tell the machine what became of its try; return False where the try only goes on."""
+        target = self.asked_target()
+        label = self._label(target)
+        self._answers[str(target.server_id)] = {
+            "at": outcome.ended_at,
+            "verdict": outcome.verdict.value,
+            "code": outcome.code,
+            "answer": outcome.answer,
+            "sentence": outcome.sentence,
+        }
+        if self._is_asking:
+            self._is_asking = False
+            if outcome.code is not None and outcome.code < 300 and not outcome.others:
+                self._is_cleared = True
+                self._begin(self._same_try(now), now)
+                return False
+            if self._is_held(label, outcome):
+                self._answers[str(target.server_id)]["sentence"] = self._told[-1]
+                self._take(Event(EventKind.FOREIGN), now)
+                return True
         if outcome.verdict is Verdict.BOUND:
             self._told.append(f"{label} took the registration.")
         else:
-            self._told.append(_naming(label, outcome.sentence, self.asked_target()))
-        self._take(
-            Event(_EVENT_OF[outcome.verdict], outcome.expires or 0, outcome.retry_after), now
-        )
+            self._told.append(_naming(label, outcome.sentence, target))
+        self._is_cleared = self._is_cleared or outcome.verdict is Verdict.BOUND
+        self._take(Event(self._kind(outcome), outcome.expires or 0, outcome.retry_after), now)
+        return True
 
     def story(self) -> str:
         """Say what happened in this round, one sentence a server."""
-        return " ".join(self._told)
+        unresolved = [f"{e.label}: {e.unresolved}" for e in self._entries if e.unresolved]
+        told = " ".join([*unresolved, *self._told])
+        if not told and self.binding.phase is Phase.WAITING:
+            return "Each of its servers is to be left alone for now, so none was asked."
+        return told
 
     def asked_target(self) -> Target:
         """Return the target of the try under way."""
-        return self._targets[self.binding.trying or 0]
+        return self.targets[self.binding.trying or 0]
 
     def current_target(self) -> Target:
         """Return the target that holds the binding."""
-        return self._targets[self.binding.current or 0]
+        return self.targets[self.binding.current or 0]
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a later claim needs, as JSON."""
-        binding = self.binding
         return {
-            "binding": {
-                "phase": binding.phase.value,
-                "current": binding.current,
-                "trying": binding.trying,
-                "tried": list(binding.tried),
-                "connected_at": binding.connected_at,
-                "granted": binding.granted,
-                "expires_at": binding.expires_at,
-                "renew_at": binding.renew_at,
-                "failback_at": binding.failback_at,
-                "retry_at": binding.retry_at,
-                "failures": binding.failures,
-                "refusals": binding.refusals,
-                "blocked": {str(index): until for index, until in binding.blocked.items()},
-            },
-            "targets": [f"{target.server_id}/{target}" for target in self._targets],
+            "binding": kept_binding(self.binding),
+            "targets": kept_targets(self.targets),
             "not_before": self.not_before,
+            "is_cleared": self._is_cleared,
+            "answers": self._answers,
             "client": self.client.snapshot(),
         }
 
-    def _label(self, target: Target) -> str:
-        return self._labels.get(target.server_id) or str(target)
+    # -- inside ----------------------------------------------------------------------------
 
     def _take(self, event: Event, now: float) -> None:
+        """Run the machine and begin the try it asks for."""
         if self.binding.phase in RESTING:
             self.round_started_at = now
             self._told = []
@@ -197,31 +257,108 @@ class Course:
         if wanted is not None:
             self._begin(wanted, now)
 
+    def _is_held(self, label: str, outcome: Outcome) -> bool:
+        """Judge the answer to "who is bound?": somebody else, or no way to tell."""
+        if outcome.code is not None and outcome.code < 300:
+            others = ", ".join(contact.uri for contact in outcome.others[:3])
+            self._told.append(f"{label} lists another Contact for this address: {others}.")
+            return True
+        if outcome.verdict is Verdict.ERROR and 400 <= (outcome.code or 0) < 500:
+            self._told.append(f"{label} does not say who is bound ({outcome.answer}).")
+            return True
+        return False
+
+    def _kind(self, outcome: Outcome) -> EventKind:
+        """Return the event of an outcome, as the settings the guide leaves open have it."""
+        policy = self._policy
+        if outcome.code == 408 and not policy.failover_on_408:
+            return EventKind.ERROR
+        if outcome.verdict is Verdict.ERROR and outcome.code is not None and outcome.code < 300:
+            # A 200 without our Contact or without time is no registration (T7): the next one.
+            return EventKind.LOST
+        if outcome.verdict is Verdict.BUSY and not policy.failover_on_503:
+            return EventKind.ERROR
+        moves_on = policy.on_mass_rejection is OnMassRejection.FAILOVER
+        is_sick = self.asked_target().server_id in self._news.sick
+        if outcome.verdict is Verdict.REFUSED and is_sick and moves_on:
+            return EventKind.LOST
+        return _EVENT_OF[outcome.verdict]
+
+    def _holder_is_silent(self) -> bool:
+        is_bound = self.binding.phase is Phase.BOUND
+        return is_bound and self.current_target().server_id in self._news.silent
+
+    def _leave_silent_server(self, now: float) -> None:
+        if self._about.mode is GroupMode.FALLBACK:
+            self.binding = replace(self.binding, renew_at=min(self.binding.renew_at, now))
+            return
+        if all(target.server_id in self._news.silent for target in self.targets):
+            return
+        if self._policy.re_register_on:
+            self._take(Event(EventKind.LEAVE), now)
+            self._told.append(f"{self._label(self.current_target())} is silent.")
+
+    def _passed_over(self) -> list[int]:
+        """Return the targets not worth a try by what the fleet knows, if any other is."""
+        known = set(self._news.sick) if self.binding.phase in HOLDING else set()
+        if self._policy.fast_failover:
+            known |= self._news.silent
+        bad = [
+            index
+            for index, target in enumerate(self.targets)
+            if target.server_id in known and index != self.binding.current
+        ]
+        return bad if len(bad) < len(self.targets) else []
+
+    def _ladder_of_primary(self) -> float:
+        if not self.targets:
+            return self._ladder.give_up_after
+        return self._schedule(self.targets[0], last=False).give_up_after
+
+    def _schedule(self, target: Target, *, last: bool) -> Schedule:
+        is_slow = target.transport in _STREAMS and not self._policy.tcp_fast_failover
+        return rfc3261_schedule() if last or is_slow else self._ladder
+
+    def _label(self, target: Target) -> str:
+        label = self._labels.get(target.server_id)
+        if not label:
+            return str(target)
+        of_server = sum(other.server_id == target.server_id for other in self.targets)
+        return label if of_server == 1 else f"{label} ({target})"
+
+    def _same_try(self, now: float) -> Try:
+        index = self.binding.trying or 0
+        return Try(index, is_last(self.binding, self._rules, index, now))
+
     def _begin_what_is_due(self, now: float) -> None:
         if self.not_before > now:
             return
         self.not_before = 0.0
-        binding = self.binding
-        if binding.phase not in RESTING:
+        if self.binding.phase not in RESTING:
             # Restored from a claim whose permit lay beyond its lease.
-            index = binding.trying or 0
-            self._begin(Try(index, is_last(binding, self._rules, index, now)), now)
+            self._begin(self._same_try(now), now)
             return
-        due = due_at(binding, self._rules)
+        due = due_at(self.binding, self._rules)
         if due is not None and due <= now:
             self._take(Event(EventKind.DUE), now)
 
     def _begin(self, wanted: Try, now: float) -> None:
-        target = self._targets[wanted.index]
+        target = self.targets[wanted.index]
         if not self.round_started_at:
             self.round_started_at = now
+        is_last_of_all = self._ends_list or self._policy.register_list_scope is ListScope.OWN_GROUP
+        self._is_asking = not self._is_cleared
+        is_extra = self.binding.phase is Phase.RETURNING
         try:
             attempt = Attempt(
                 target=target,
-                sent_by=self._sent_by_for(target),
-                contact=self._contact_for(target),
+                sent_by=self._about.sent_by_for(target),
+                contact=None if self._is_asking else self._about.contact_for(target),
                 expires=self._policy.expires,
-                schedule=rfc3261_schedule() if wanted.last else self._ladder,
+                schedule=self._schedule(target, last=wanted.last and is_last_of_all),
+                stream_schedule=None if self._policy.tcp_fast_failover else rfc3261_schedule(),
+                # A failback try never uses up the time the renewal where it is bound needs.
+                until=self.binding.expires_at - RENEWAL_MARGIN_S if is_extra else None,
             )
         except OSError as error:
             self._mishap = Outcome(
@@ -231,39 +368,17 @@ class Course:
         self.client.begin(attempt, now)
 
 
+def patience(policy: Policy) -> Schedule:
+    """Return the short schedule for a server that is not the last (redundancy 1.4)."""
+    schedule = ladder(policy.retry_max_count, policy.retry_timeout)
+    if policy.retry_waits_after_last:
+        return schedule
+    return Schedule(sends=schedule.sends[:-1], give_up_after=schedule.sends[-1])
+
+
 def _naming(label: str, sentence: str, target: Target) -> str:
     """Say a sentence about "the server" with the name the admin gave it."""
     for subject in (f"The server {target} ", "The server "):
         if sentence.startswith(subject):
             return f"{label} {sentence.removeprefix(subject)}"
     return f"{label}: {sentence}"
-
-
-def _restored(
-    kept: Mapping[str, Any], old_names: list[str], targets: tuple[Target, ...]
-) -> Binding:
-    """Bring back a binding; what pointed at a target that is gone is forgotten."""
-    if not kept:
-        return Binding()
-    places = {f"{target.server_id}/{target}": index for index, target in enumerate(targets)}
-    new_index = {old: places[name] for old, name in enumerate(old_names) if name in places}
-    current, trying = new_index.get(kept["current"]), new_index.get(kept["trying"])
-    binding = Binding(
-        **{
-            **kept,
-            "phase": Phase(kept["phase"]),
-            "current": current,
-            "trying": trying,
-            "tried": tuple(new_index[old] for old in kept["tried"] if old in new_index),
-            "blocked": {
-                new_index[int(old)]: until
-                for old, until in kept["blocked"].items()
-                if int(old) in new_index
-            },
-        }
-    )
-    if binding.phase in HOLDING and current is None:
-        return Binding(blocked=binding.blocked)
-    if binding.phase not in RESTING and trying is None:
-        return replace(binding, phase=Phase.BOUND if current is not None else Phase.IDLE)
-    return binding

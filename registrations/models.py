@@ -30,6 +30,14 @@ class Registration(models.Model):
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.REGISTERING)
     server = models.ForeignKey(Server, models.SET_NULL, null=True, related_name="registrations")
+    assumed_on = models.ForeignKey(
+        Server,
+        models.SET_NULL,
+        null=True,
+        related_name="assumed",
+        help_text="The working server while it is another than `server`: it shares the "
+        "registrations, by the group's word; no 200 of its own confirms it.",
+    )
     since = models.DateTimeField()
     reason = models.CharField(max_length=300, blank=True)
     expires_at = models.DateTimeField(null=True)
@@ -154,6 +162,13 @@ class ServerHealth(models.Model):
     since = models.DateTimeField()
     failures = models.PositiveIntegerField(default=0)
     successes = models.PositiveIntegerField(default=0)
+    good_since = models.DateTimeField(null=True, help_text="When the run of good answers began")
+    register_missed = models.BooleanField(
+        default=False, help_text="A REGISTER went unanswered since one was answered"
+    )
+    is_told = models.BooleanField(
+        default=False, help_text="Its silence was told to the handsets of fast_failover groups"
+    )
     heard_at = models.DateTimeField(null=True)
     last_answer = models.CharField(max_length=300, blank=True)
     due_at = models.DateTimeField()
@@ -165,8 +180,47 @@ class ServerHealth(models.Model):
         ]
 
 
+class SiteNetwork(models.Model):
+    """Whether a site's own network is suspected: all its servers fell silent at once."""
+
+    site = models.OneToOneField(Site, models.CASCADE, related_name="network")
+    suspected_since = models.DateTimeField(null=True)
+
+
+class ServerAcceptance(models.Model):
+    """A server has accepted this handset before; `refused_at` if it has refused it since."""
+
+    server = models.ForeignKey(Server, models.CASCADE, related_name="acceptances")
+    registration = models.ForeignKey(Registration, models.CASCADE, related_name="acceptances")
+    refused_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["server", "registration"], name="one_acceptance_per_handset"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["server", "refused_at"],
+                name="health_refusals",
+                condition=Q(refused_at__isnull=False),
+            )
+        ]
+
+
 class ServerPace(models.Model):
-    """When the next REGISTER may leave for a server; every worker reserves its slots here."""
+    """When REGISTERs may go to a server; every worker reserves its slots here.
+
+    A server that is *sick* refuses handsets it accepted before.
+    """
 
     server = models.OneToOneField(Server, models.CASCADE, related_name="pace")
     next_at = models.FloatField(default=0.0, help_text="Unix seconds of the first free slot")
+    paused_until = models.FloatField(
+        default=0.0, help_text="Unix seconds; it asked to be left alone (503 with Retry-After)"
+    )
+    sick_since = models.DateTimeField(null=True)
+    refused = models.PositiveIntegerField(
+        default=0, help_text="Handsets it had refused when it was found sick"
+    )

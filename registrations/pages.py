@@ -209,7 +209,8 @@ def _where(found: Mapping[str, Any]) -> str:
     word = state_label(found["shown_state"])
     if not found["server__address"]:
         return word
-    name = found["server__name"] or f"{found['server__address']}:{found['server__port']}"
+    place = [str(part) for part in (found["server__address"], found["server__port"]) if part]
+    name = found["server__name"] or ":".join(place)
     return f"{word}, {name}"
 
 

@@ -5,108 +5,33 @@ is one binding over all its servers; in a fallback group every entry has a bindi
 `step` is the whole machine: (binding, event, rules, now) -> (binding, try). It knows neither SIP
 nor clocks: the agent carries out the `Try` it returns and comes back with what became of it.
 
-    resting phases   IDLE  BOUND  WAITING  REFUSED          left by DUE and HOME
+    resting phases   IDLE  BOUND  WAITING  REFUSED  HELD    left by DUE, HOME and LEAVE
     trying phases    SEEKING  RENEWING  RETURNING  MOVING   left by an answer
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
+from registrations.binding import (
+    HOLDING,
+    RESTING,
+    Binding,
+    Event,
+    EventKind,
+    Phase,
+    Rules,
+    Try,
+)
 from registrations.intervals import RENEWAL_MARGIN_S, back_off, renewal_delay
-from registrations.values import FailBackMode, Policy
+from registrations.values import FailBackMode
 
+SHORTEST_TTL_S = 10.0
+"""A record that lives shorter does not make a handset try its primary more often."""
 REFUSAL_RETRY_BASE_S = 30.0
 REFUSAL_RETRY_MAX_S = 1800.0
 """A server that refuses a handset is asked again after 30-60 s, doubling to half an hour (D3)."""
-
-
-class Phase(StrEnum):
-    IDLE = "idle"
-    """Not bound, never asked since it was set up."""
-    SEEKING = "seeking"
-    """Not bound; a try is under way."""
-    BOUND = "bound"
-    """Bound at `current`; waits for the renewal or for the failback try."""
-    RENEWING = "renewing"
-    """Bound at `current`; its renewal is under way."""
-    RETURNING = "returning"
-    """Bound at `current`, which is not the primary; a try at the primary is under way."""
-    MOVING = "moving"
-    """`current` did not take the renewal; a try at another target is under way."""
-    WAITING = "waiting"
-    """Not bound; no target took it; backs off until `retry_at`."""
-    REFUSED = "refused"
-    """Not bound; the server asked refuses this handset; backs off for long."""
-
-
-RESTING = frozenset({Phase.IDLE, Phase.BOUND, Phase.WAITING, Phase.REFUSED})
-HOLDING = frozenset({Phase.BOUND, Phase.RENEWING, Phase.RETURNING, Phase.MOVING})
-
-
-class EventKind(StrEnum):
-    DUE = "due"
-    """The time `due_at` named has come."""
-    HOME = "home"
-    """An operator wants this binding on the primary now, whatever its health."""
-    BOUND = "bound"
-    REFUSED = "refused"
-    BUSY = "busy"
-    ERROR = "error"
-    LOST = "lost"
-    """No answer, or the transport failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    kind: EventKind
-    expires: int = 0
-    """Granted seconds, with BOUND."""
-    retry_after: int | None = None
-    """Seconds, with BUSY and ERROR."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the machine decides by."""
-
-    policy: Policy
-    targets: int
-    ladder_s: float
-    """Seconds until a silent server that is not the last is given up."""
-    jitter: Callable[[], float]
-    """Uniform in [0, 1)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One binding. Indexes point into its list of targets; times are Unix seconds."""
-
-    phase: Phase = Phase.IDLE
-    current: int | None = None
-    trying: int | None = None
-    tried: tuple[int, ...] = ()
-    connected_at: float = 0.0
-    """Since when `current` is the working server: `duration` failback counts from here."""
-    granted: float = 0.0
-    expires_at: float = 0.0
-    renew_at: float = 0.0
-    failback_at: float | None = None
-    retry_at: float = 0.0
-    failures: int = 0
-    """Rounds in a row that found no server."""
-    refusals: int = 0
-    blocked: Mapping[int, float] = field(default_factory=dict)
-    """Targets to leave alone, and until when: 503 with Retry-After, or a refusal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Try:
-    """REGISTER at this target now."""
-
-    index: int
-    last: bool
-    """No other target is left in this round: wait the whole RFC 3261 time (redundancy 1.4)."""
+HELD_RECHECK_S = 300.0
+"""How often a held line asks whether the other Contact is gone."""
 
 
 Step = tuple[Binding, Try | None]
@@ -154,15 +79,18 @@ def _failback_due_at(binding: Binding, rules: Rules) -> float | None:
     return max(binding.failback_at, binding.blocked.get(0, 0.0))
 
 
-def _tries_primary_at_renewal(rules: Rules) -> bool:
+def returns_at_renewal(rules: Rules) -> bool:
+    """Say whether a binding away from its primary offers it every renewal first (1.5)."""
     return rules.policy.fail_back_mode in (FailBackMode.REGISTRATION, FailBackMode.NEW_REQUESTS)
 
 
-def _armed_failback(rules: Rules, start: float) -> float | None:
+def _armed_failback(rules: Rules, index: int, start: float) -> float | None:
+    """When the primary is tried again after connecting to `index` at `start` (1.5)."""
     policy = rules.policy
     if policy.fail_back_mode is FailBackMode.DURATION and policy.fail_back_timeout > 0:
         return start + policy.fail_back_timeout
-    return None
+    ttl = rules.ttls[index] if policy.fail_back_mode is FailBackMode.DNS_TTL else None
+    return None if ttl is None else start + max(ttl, SHORTEST_TTL_S)
 
 
 def _try(binding: Binding, rules: Rules, phase: Phase, index: int, now: float) -> Step:
@@ -175,13 +103,28 @@ def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
     for index in range(rules.targets):
         if index not in binding.tried and binding.blocked.get(index, 0.0) <= now:
             return _try(binding, rules, phase, index, now)
+    if phase is Phase.MOVING and now < binding.renew_at:
+        # The fleet's word made it leave, the server holding the binding was not even asked.
+        return _keep(binding, rules, now), None
     return _wait(binding, rules, now), None
+
+
+def _keep(binding: Binding, rules: Rules, now: float) -> Binding:
+    """Nobody else takes it: the binding stands while it lasts; its server is asked again soon."""
+    latest = binding.expires_at - RENEWAL_MARGIN_S
+    if latest <= now:
+        return _wait(binding, rules, now)
+    failures = binding.failures + 1
+    renew_at = min(now + _retry_delay(rules, failures), latest)
+    return replace(
+        binding, phase=Phase.BOUND, trying=None, tried=(), failures=failures, renew_at=renew_at
+    )
 
 
 def _wait(binding: Binding, rules: Rules, now: float) -> Binding:
     failures = binding.failures + 1
     delay = _retry_delay(rules, failures)
-    if len(binding.blocked) >= rules.targets:
+    if 0 < rules.targets <= len(binding.blocked):
         delay = max(delay, min(binding.blocked.values()) - now)
     return replace(
         binding,
@@ -231,7 +174,7 @@ def _impossible(binding: Binding, event: Event, rules: Rules, now: float) -> Ste
     raise ImpossibleEvent(f"{event.kind} in phase {binding.phase}")
 
 
-def _keep_trying(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+def _nothing_to_do(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     return binding, None
 
 
@@ -245,7 +188,7 @@ def _renew_or_return(binding: Binding, event: Event, rules: Rules, now: float) -
     failback_at = _failback_due_at(binding, rules)
     renewal_is_due = now >= binding.renew_at
     if renewal_is_due:
-        primary_first = _tries_primary_at_renewal(rules)
+        primary_first = returns_at_renewal(rules)
     else:
         primary_first = failback_at is not None and now >= failback_at
         time_for_ladder = min(rules.ladder_s + RENEWAL_MARGIN_S, binding.granted / 2)
@@ -253,9 +196,40 @@ def _renew_or_return(binding: Binding, event: Event, rules: Rules, now: float) -
             primary_first, renewal_is_due = False, True
     if primary_first and current != 0 and 0 not in binding.blocked:
         return _try(binding, rules, Phase.RETURNING, 0, now)
+    paused_until = binding.blocked.get(current)
+    if renewal_is_due and paused_until is not None:
+        return _wait_out_or_leave(binding, event, rules, now)
     if renewal_is_due:
         return _try(binding, rules, Phase.RENEWING, current, now)
     return binding, None
+
+
+def _wait_out_or_leave(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """The server holding the binding asked to be left alone: a pause must not let it lapse."""
+    paused_until = binding.blocked[binding.current or 0]
+    if paused_until + RENEWAL_MARGIN_S < binding.expires_at:
+        return replace(binding, renew_at=paused_until), None
+    kept = replace(binding, renew_at=min(paused_until, binding.expires_at))
+    return _leave(kept, event, rules, now)
+
+
+def _leave(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """Move on without asking the current server; stay where no other can be asked."""
+    # Not asked is not lost: what it holds stands to its end, should nobody else take the line.
+    moving = replace(
+        _without_past_blocks(binding, now),
+        tried=(binding.current or 0,),
+        renew_at=max(binding.renew_at, binding.expires_at - RENEWAL_MARGIN_S),
+    )
+    if is_last(moving, rules, binding.current or 0, now):
+        return binding, None
+    return _next(moving, rules, Phase.MOVING, now)
+
+
+def _hold_back(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    wait = HELD_RECHECK_S * (0.5 + 0.5 * rules.jitter())
+    held = replace(binding, phase=Phase.HELD, trying=None, tried=(), retry_at=now + wait)
+    return held, None
 
 
 def _come_home(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
@@ -270,7 +244,7 @@ def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     index = _asked(binding)
     stays = index == binding.current
     connected_at = binding.connected_at if stays else now
-    ladder = rules.ladder_s if index != 0 and _tries_primary_at_renewal(rules) else None
+    ladder = rules.ladder_s if index != 0 and returns_at_renewal(rules) else None
     delay = renewal_delay(event.expires, rules.policy.expires_overlap, ladder, rules.jitter())
     blocked = {other: until for other, until in binding.blocked.items() if other != index}
     return (
@@ -282,7 +256,7 @@ def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
             refusals=binding.refusals if index else 0,
             expires_at=now + event.expires,
             renew_at=now + delay,
-            failback_at=binding.failback_at if stays else _armed_failback(rules, now),
+            failback_at=binding.failback_at if stays else _armed_failback(rules, index, now),
             blocked=blocked,
         ),
         None,
@@ -300,13 +274,19 @@ def _refuse(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     index = _asked(binding)
     binding = _shun(binding, rules, now)
     if binding.tried:
-        return _go_on(binding, Event(EventKind.REFUSED), rules, now)
+        onward, wanted = _go_on(binding, Event(EventKind.REFUSED), rules, now)
+        is_held_elsewhere = binding.phase is Phase.MOVING and binding.current not in onward.blocked
+        if wanted is None and is_held_elsewhere:
+            return _keep(binding, rules, now), None
+        return onward, wanted
     retry_at = binding.blocked[index]
     return replace(binding, phase=Phase.REFUSED, current=None, trying=None, retry_at=retry_at), None
 
 
 def _stay_unbound(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """An error answer does not fail over (1.4): the same servers again after the back-off."""
+    if binding.phase is Phase.MOVING and now < binding.renew_at:
+        return _keep(_block(binding, event.retry_after, now), rules, now), None
     waiting = _wait(binding, rules, now)
     if event.retry_after is not None:
         waiting = replace(waiting, retry_at=max(waiting.retry_at, now + event.retry_after))
@@ -339,7 +319,9 @@ def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step
         binding = _shun(binding, rules, now)
     else:
         binding = _block(binding, event.retry_after, now)
-    binding = replace(_tried(binding), failback_at=_armed_failback(rules, now))
+    binding = replace(
+        _tried(binding), failback_at=_armed_failback(rules, binding.current or 0, now)
+    )
     if now >= binding.renew_at:
         return _try(binding, rules, Phase.RENEWING, binding.current or 0, now)
     return replace(binding, phase=Phase.BOUND, trying=None, tried=()), None
@@ -348,16 +330,20 @@ def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step
 _RESTING_ROW: Mapping[EventKind, Handler] = {
     EventKind.DUE: _start_round,
     EventKind.HOME: _come_home,
+    EventKind.LEAVE: _nothing_to_do,
     EventKind.BOUND: _impossible,
+    EventKind.FOREIGN: _impossible,
     EventKind.REFUSED: _impossible,
     EventKind.BUSY: _impossible,
     EventKind.ERROR: _impossible,
     EventKind.LOST: _impossible,
 }
 _TRYING_ROW: Mapping[EventKind, Handler] = {
-    EventKind.DUE: _keep_trying,
+    EventKind.DUE: _nothing_to_do,
     EventKind.HOME: _come_home,
+    EventKind.LEAVE: _nothing_to_do,
     EventKind.BOUND: _bind,
+    EventKind.FOREIGN: _impossible,
     EventKind.REFUSED: _refuse,
     EventKind.BUSY: _go_on,
     EventKind.ERROR: _stay_unbound,
@@ -367,8 +353,13 @@ _ROWS: Mapping[Phase, Mapping[EventKind, Handler]] = {
     Phase.IDLE: _RESTING_ROW,
     Phase.WAITING: _RESTING_ROW,
     Phase.REFUSED: _RESTING_ROW,
-    Phase.BOUND: {**_RESTING_ROW, EventKind.DUE: _renew_or_return},
-    Phase.SEEKING: _TRYING_ROW,
+    Phase.HELD: _RESTING_ROW,
+    Phase.BOUND: {
+        **_RESTING_ROW,
+        EventKind.DUE: _renew_or_return,
+        EventKind.LEAVE: _leave,
+    },
+    Phase.SEEKING: {**_TRYING_ROW, EventKind.FOREIGN: _hold_back},
     Phase.MOVING: _TRYING_ROW,
     Phase.RENEWING: {**_TRYING_ROW, EventKind.ERROR: _stay_bound},
     Phase.RETURNING: {

@@ -1,9 +1,9 @@
 """What an agent says to whoever drives it: permits it wants, what happened, what to save."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.values import Target
+from registrations.values import Outcome, Target, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,23 @@ class Heard:
     answered: bool
     at: float
     answer: str
+    code: int | None = None
+    verdict: str = ""
+    retry_after: int | None = None
+    """Seconds of a 503's Retry-After: the whole target asks to be left alone."""
+
+    @classmethod
+    def of(cls, server_id: int, outcome: Outcome) -> "Heard":
+        """Return what the outcome of an attempt teaches."""
+        return cls(
+            server_id,
+            outcome.code is not None,
+            outcome.ended_at,
+            outcome.answer,
+            outcome.code,
+            outcome.verdict.value,
+            outcome.retry_after if outcome.verdict is Verdict.BUSY else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +87,29 @@ class AgentResult:
     transitions: tuple[Moved, ...]
     wish_result: WishResult | None
     heard: tuple[Heard, ...]
+    assumed_server_id: int | None = None
+    """Where its calls go without a registration there (re_register_on off, server silent)."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the outside sees of the line."""
+
+    state: str = "registering"
+    server_id: int | None = None
+    since: float = 0.0
+    reason: str = ""
+    cause: str = "first"
+
+
+@dataclass(slots=True)
+class Learnt:
+    """What this claim has brought so far."""
+
+    code: int | None = None
+    answer: str = ""
+    heard_at: float | None = None
+    renewals: int = 0
+    moves: list[Moved] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    wish_result: WishResult | None = None

@@ -11,8 +11,8 @@ from django.db.models import F, Value
 
 from fleet.models import Line
 from registrations import live, store
-from registrations.agent import Moved
 from registrations.models import Registration, State
+from registrations.report import Moved
 
 RESUME = "resume"
 """The wish of a change: the agent forgets back-off and refusals and looks again."""

@@ -3,6 +3,7 @@
 Times are Unix seconds as float, durations seconds as float, unless a name ends in `_ms`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,6 +16,16 @@ class Target:
     address: str
     port: int
     transport: str = "udp"
+    tls_name: str = ""
+    """The name its certificate must bear: the configured one, never a name found in DNS."""
+    tls_ca: str = field(default="", repr=False, compare=False)
+    """PEM of the authority its group pins; '' trusts those the system knows."""
+    tls_certificate: str = field(default="", repr=False, compare=False)
+    """PEM of the one certificate its group accepts from it; '' accepts none unseen."""
+    ttl: int | None = field(default=None, compare=False)
+    """Seconds DNS stands by it: the least of the records that led here; None: no name led here."""
+    rank: int = field(default=0, compare=False)
+    """Its place among the records of one name; targets of one rank may stand in any order."""
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -54,6 +65,18 @@ class FailBackMode(StrEnum):
     DURATION = "duration"
 
 
+class ListScope(StrEnum):
+    """Which list says that a server is the last one (redundancy 1.4; not settled by the guide)."""
+
+    OWN_GROUP = "own_group"
+    ALL = "all"
+
+
+class OnMassRejection(StrEnum):
+    STAY = "stay"
+    FAILOVER = "failover"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A group's policy, field by field as in the fleet file. Defaults are the 84-Series guide's."""
@@ -72,6 +95,28 @@ class Policy:
     fast_failover: bool = False
     shares_registrations: bool = False
     max_registrations_per_second: int = 200
+    # What the handset's guide leaves open, or ours: settings, not constants.
+    failover_on_503: bool = True
+    failover_on_408: bool = True
+    retry_waits_after_last: bool = True
+    """Give up one wait after the last retry (True) or with the last retry (False)."""
+    register_list_scope: ListScope = ListScope.OWN_GROUP
+    tcp_fast_failover: bool = False
+    """Use retry_max_count and retry_timeout on TCP and TLS too, instead of 32 s."""
+    on_mass_rejection: OnMassRejection = OnMassRejection.STAY
+    refuse_md5: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the fleet knows of a line's servers when its agent starts."""
+
+    silent: frozenset[int] = frozenset()
+    """Servers that answer nobody at this site."""
+    sick: frozenset[int] = frozenset()
+    """Servers that refuse handsets they accepted before."""
+    paused: Mapping[int, float] = field(default_factory=dict)
+    """Servers that asked to be left alone (503 with Retry-After), and until when."""
 
 
 class Verdict(StrEnum):

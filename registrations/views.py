@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet.models import Handset, Server, ServerGroup, Site
+from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role, require_role
-from registrations import demo, failback, pages, queries, wording
+from registrations import behaviour, demo, failback, pages, queries, why, wishes, wording
 from registrations.models import Failback, FailbackResult, State
 
 RECENT = 12
@@ -97,12 +97,28 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
     """One handset: where each of its lines is registered, why, and what comes next."""
     now = timezone.now()
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
+    servers = list(found.group.servers.prefetch_related("health__site"))
+    by_id = {server.pk: server for server in servers}
+    health = {s.pk: queries.server_condition(s.health.all(), now) for s in servers}
     lines: list[dict[str, Any]] = []
-    for line in queries.registrations(now).filter(line__handset=pk).order_by("line__number"):
+    of_it = queries.registrations(now).filter(line__handset=pk).order_by("line__number")
+    for line in queries.with_memory(of_it):
         row = queries.row(line)
-        told = wording.explain(row, line.group, line.line.supervision)
-        lines.append({"row": row, "registration": line, "told": told})
-    servers = found.group.servers.prefetch_related("health__site")
+        told = wording.explain(row, line.line.supervision)
+        asked = wishes.WORDS.get(line.wish, "") if line.wish_by else ""
+        may_resume = line.state in wishes.RESUMABLE
+        said = why.why(line, by_id)
+        lines.append(
+            {
+                "row": row,
+                "registration": line,
+                "told": told,
+                "why": said,
+                "standings": why.standings(said, servers, health),
+                "asked": asked,
+                "may_resume": may_resume,
+            }
+        )
     context = {
         "nav": "handsets",
         "handset": found,
@@ -110,7 +126,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "zones": {found.site.name: found.site.time_zone},
         "lines": lines,
         "unsupervised": found.lines.filter(registration__isnull=True),
-        "servers": [(s, queries.server_condition(s.health.all(), now)) for s in servers],
+        "servers": [(server, health[server.pk]) for server in servers],
         "transitions": recent(mac=found.mac),
         "away": any(line["row"]["state"] not in HOME for line in lines),
     }
@@ -142,13 +158,21 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     """One group: its policy in sentences, its servers and who is on them."""
     found = get_object_or_404(ServerGroup, pk=pk)
     summary = queries.summary(timezone.now())
+    servers = list(found.servers.all())
+    parameters = wording.policy(found, servers)
+    has_dns_cache = found.dns_records.exists()
+    lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
     context = {
         "nav": "groups",
         "group": found,
         "card": next(card for card in summary["groups"] if card["id"] == pk),
         "as_of": summary["as_of"],
-        "policy": wording.policy(found),
-        "homeward": wording.homeward(found),
+        "steps": behaviour.steps(found, servers, lines),
+        "warnings": wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),
+        "policy": parameters,
+        "chosen": [each for each in parameters if not each.is_default],
+        "suspected": summary["suspected_sites"],
+        "homeward": behaviour.homeward(found),
         "transitions": recent(group_name=found.name),
         "zones": pages.zones(),
     }

@@ -1,142 +1,169 @@
 """Policies and a handset's situation in sentences, for pages. Words only: no query, no decision."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.models import Line, ServerGroup
+from fleet.formats.policy import PARAMETERS, Parameter, Value
+from fleet.models import Line, Server, ServerGroup
+from registrations import behaviour
+from registrations.intervals import renewal_delay
 from registrations.models import State
 
 
-def duration(seconds: int) -> str:
-    """Seconds as a person says them: `20 s`, `1 min`, `1 h`, `1 h 30 min`."""
-    if seconds < 60 or (seconds < 3600 and seconds % 60):
-        return f"{seconds} s"
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    return " ".join([f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes))
-
-
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class ParameterRow:
     """One policy parameter as the group page shows it."""
 
     name: str
     guide_name: str
-    """The parameter of the handset's guide; '' for one of Rollcall's own."""
+    """In full, as the handset's guide has it; '' for one of Rollcall's own."""
     value: str
     is_default: bool
-    sentence: str
+    default: str
+    meaning: str
+    permitted: str
+    idle: str
+    """Why it has no effect here; '' where it has one."""
 
 
-GUIDE_NAMES = {
-    "expires": "server.x.expires",
-    "expires_overlap": "server.x.expires.overlap",
-    "retry_max_count": "server.x.retryMaxCount",
-    "retry_timeout": "server.x.retryTimeOut",
-    "register_retry_base": "server.x.registerRetry.baseTimeOut",
-    "register_retry_max": "server.x.registerRetry.maxTimeOut",
-    "re_register_on": "failOver.reRegisterOn",
-    "fail_registration_on": "failOver.failRegistrationOn",
-    "only_signal_with_registered": "failOver.onlySignalWithRegistered",
-    "fail_back_mode": "failOver.failBack.mode",
-    "fail_back_timeout": "failOver.failBack.timeout",
-    "fast_failover": "",
-    "shares_registrations": "",
-    "max_registrations_per_second": "",
-}
-
-
-def _sentences(group: ServerGroup) -> dict[str, str]:
-    base, most = group.register_retry_base, group.register_retry_max
-    retries = group.retry_max_count or 3
-    cap = group.max_registrations_per_second
-    return {
-        "expires": f"Asks each server for {duration(group.expires)}; the server's answer counts.",
-        "expires_overlap": f"Renews {duration(group.expires_overlap)} before the binding ends, "
-        "or half-way through a shorter one.",
-        "retry_max_count": f"Repeats an unanswered request {retries} times before the next server.",
-        "retry_timeout": f"Waits {group.retry_timeout} ms between repeats."
-        if group.retry_timeout
-        else "Spaces repeats as RFC 3261 does: 0.5, 1, 2 s.",
-        "register_retry_base": f"After all servers failed, waits {duration(base // 2)} to "
-        f"{duration(base)}, then twice as long each time …",
-        "register_retry_max": f"… but never longer than {duration(most)}.",
-        "re_register_on": "Registers with the next server before using it."
-        if group.re_register_on
-        else "Uses the next server without registering there first.",
-        "fail_registration_on": "A failed server makes the registration there invalid at once."
-        if group.fail_registration_on
-        else "A failed server keeps its registration until that ends.",
-        "only_signal_with_registered": "Uses only a server it is registered with."
-        if group.only_signal_with_registered
-        else "May use a server it is not registered with.",
-        "fail_back_mode": homeward(group),
-        "fail_back_timeout": f"Counts only in mode duration: {duration(group.fail_back_timeout)}."
-        if group.fail_back_timeout
-        else "Counts only in mode duration: home only when the current server fails too.",
-        "fast_failover": "One handset's failure tells the others: they move at once."
-        if group.fast_failover
-        else "Every handset finds out for itself that a server is silent.",
-        "shares_registrations": "The servers share one set of registrations."
-        if group.shares_registrations
-        else "Each server knows only its own registrations.",
-        "max_registrations_per_second": f"At most {cap} new registrations per second and server."
-        if cap
-        else "No limit on registrations per second, and no spreading.",
-    }
-
-
-def policy(group: ServerGroup) -> list[Parameter]:
-    """The group's policy, one sentence per parameter, in the order of the fleet file."""
-    sentences = _sentences(group)
-    choices = dict(ServerGroup.FailBackMode.choices)
-    defaults = ServerGroup()
-    shown = []
-    for name, guide_name in GUIDE_NAMES.items():
-        value = getattr(group, name)
-        words = choices.get(value, str(value))
-        if isinstance(value, bool):
-            words = str(int(value)) if guide_name else ("on" if value else "off")
-        is_default = value == getattr(defaults, name)
-        shown.append(Parameter(name, guide_name, words, is_default, sentences[name]))
-    return shown
-
-
-def homeward(group: ServerGroup) -> str:
-    """How a handset of this group comes home to its primary by itself."""
-    if group.mode == ServerGroup.Mode.FALLBACK:
-        return (
-            "Every server of this group holds a registration of its own; the handset is home "
-            "again as soon as the primary accepts it."
+def policy(group: ServerGroup, servers: Sequence[Server]) -> list[ParameterRow]:
+    """The group's policy in the order of the fleet file: values as the guide writes them."""
+    idle = _idle(group, all(behaviour.is_literal(server.address) for server in servers))
+    return [
+        ParameterRow(
+            name=parameter.name,
+            guide_name=parameter.guide_name,
+            value=_value(parameter, getattr(group, parameter.name)),
+            is_default=getattr(group, parameter.name) == parameter.default,
+            default=_value(parameter, parameter.default),
+            meaning=parameter.meaning,
+            permitted=parameter.permitted,
+            idle=idle.get(parameter.name, ""),
         )
-    modes = ServerGroup.FailBackMode
-    if group.fail_back_mode == modes.DURATION:
-        if not group.fail_back_timeout:
-            return "Stays where it is until that server fails too."
-        wait = duration(group.fail_back_timeout)
-        return f"Tries the primary again {wait} after it moved away."
-    if group.fail_back_mode == modes.NEW_REQUESTS:
-        return "Offers every new request to the primary first."
-    if group.fail_back_mode == modes.DNS_TTL:
-        return "Tries the primary again when the DNS record it came from runs out."
-    return "Offers its next renewal to the primary first."
+        for parameter in PARAMETERS.values()
+    ]
+
+
+def _value(parameter: Parameter, value: Value) -> str:
+    if isinstance(value, bool) and not parameter.guide:
+        return "on" if value else "off"
+    unit = {"seconds": " s", "ms": " ms"}.get(parameter.unit, "")
+    return f"{parameter.written(value)}{unit}"
+
+
+def _idle(group: ServerGroup, is_literal: bool) -> dict[str, str]:
+    """Say of each parameter without effect in this group why it has none.
+
+    `is_literal`: no server is a name, so that each stands for one address.
+    """
+    idle: dict[str, str] = {}
+    if group.fail_back_mode != ServerGroup.FailBackMode.DURATION:
+        idle["fail_back_timeout"] = "Only failBack.mode duration uses it."
+    if group.mode == ServerGroup.Mode.FAILOVER:
+        idle["register_list_scope"] = "Only fallback groups use it."
+    else:
+        only = "Only failover groups use it."
+        idle |= {"re_register_on": only, "shares_registrations": only}
+        if is_literal:
+            only = "Each server of this fallback group is one address."
+            idle |= {"fail_back_mode": only, "fail_back_timeout": only}
+    if not group.re_register_on:
+        why = "Needs reRegisterOn."
+        idle |= {"fail_registration_on": why, "only_signal_with_registered": why}
+    elif not group.fail_registration_on:
+        idle["only_signal_with_registered"] = "Needs failRegistrationOn."
+    return idle
+
+
+def warnings(
+    group: ServerGroup, servers: Sequence[Server], lines: int, *, has_dns_cache: bool
+) -> list[str]:
+    """Say what the guide, or arithmetic, warns of in this group. `lines` it registers."""
+    registering = [server for server in servers if server.register]
+    is_failover = group.mode == ServerGroup.Mode.FAILOVER
+    found = [_no_way(registering), "" if has_dns_cache else _names(servers)]
+    if is_failover:
+        found += [_unshared(group), _homeless(group, registering)]
+    elif len(registering) > 2:
+        found.append(
+            f"{len(registering)} servers each hold a registration of every line: all of them are "
+            "refreshed and retried for themselves, the more so while some are down. The guide "
+            "advises two."
+        )
+    found.append(_too_slow(group, registering, lines))
+    return [sentence for sentence in found if sentence]
+
+
+def _no_way(registering: Sequence[Server]) -> str:
+    if registering:
+        return ""
+    return "No server of this group takes registrations: its handsets have nowhere to go."
+
+
+def _names(servers: Sequence[Server]) -> str:
+    names = [s.address for s in servers if not behaviour.is_literal(s.address)]
+    if not names:
+        return ""
+    return (
+        f"{behaviour.listed(names)} must be asked of DNS, and a record that ran out delays calls: "
+        "use DNS on the site, long TTLs, or the group's static DNS cache."
+    )
+
+
+def _unshared(group: ServerGroup) -> str:
+    if group.re_register_on or group.shares_registrations:
+        return ""
+    return (
+        "failOver.reRegisterOn is 0, so a handset uses the next server without registering there. "
+        "That only works where the servers share their registrations, and shares_registrations "
+        "is off."
+    )
+
+
+def _homeless(group: ServerGroup, registering: Sequence[Server]) -> str:
+    modes, mode = ServerGroup.FailBackMode, group.fail_back_mode
+    literal = all(behaviour.is_literal(server.address) for server in registering)
+    if mode == modes.DNS_TTL and literal and len(registering) > 1:
+        return (
+            "failOver.failBack.mode is DNSTTL, but every server is a literal address: no record "
+            "runs out, so the primary is tried again only when the current server fails."
+        )
+    if mode == modes.NEW_REQUESTS:
+        return "newRequests is a mode of Polycom's UCS; the 84-Series does not offer it."
+    return ""
+
+
+def _too_slow(group: ServerGroup, registering: Sequence[Server], lines: int) -> str:
+    cap, period = (
+        group.max_registrations_per_second,
+        renewal_delay(group.expires, group.expires_overlap, None, 0.5),
+    )
+    if not cap or not registering or lines / period <= cap:
+        return ""
+    return (
+        f"{lines} lines renew about {lines / period:.0f} times a second, and "
+        f"max_registrations_per_second lets {cap} through: registrations will run out."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A handset's situation. `next_words` is followed on the page by the time of the next step."""
+    """A handset's situation."""
 
     next_words: str
-    homeward: str
+    """Followed on the page by the time of the next step."""
+    knows_less: bool
+    """What its agent waits for says more."""
     advice: str
 
 
-def explain(row: dict[str, Any], group: ServerGroup, supervision: str) -> Explanation:
+def explain(row: dict[str, Any], supervision: str) -> Explanation:
     """Say what happens next to the registration of this row (`queries.row`) and what to do."""
-    state = row["state"]
-    away = state in (State.SECONDARY, State.FALLBACK)
+    planned = bool(row["next_attempt_at"])
     return Explanation(
-        next_words=_next_words(state, supervision, bool(row["next_attempt_at"])),
-        homeward=homeward(group) if away else "",
+        next_words=_next_words(row["state"], supervision, planned),
+        knows_less=planned and row["state"] not in (State.UNKNOWN, State.DISABLED),
         advice=_advice(row),
     )
 
@@ -146,8 +173,6 @@ def _next_words(state: str, supervision: str, planned: bool) -> str:
         return {
             Line.Supervision.OBSERVE: "Nothing: this line is only to be observed.",
         }.get(Line.Supervision(supervision), "Nothing: supervision is off for this line.")
-    if state == State.HELD:
-        return "Waits until an admin decides: another contact is bound to this address."
     if not planned:
         return "Rollcall is working on it now."
     if state == State.UNKNOWN:
@@ -165,7 +190,9 @@ def _advice(row: dict[str, Any]) -> str:
         )
     return {
         State.REJECTED: "No server takes this line. Check user name and password here and on the "
-        "servers, then wait for the next try.",
+        "servers, then resume it; it tries again by itself too.",
+        State.HELD: "Register the phone elsewhere or switch this line's supervision to observe. "
+        "Override only if that contact is not a phone in use.",
         State.UNREGISTERED: "No server holds this line: it cannot be called now.",
         State.UNKNOWN: "Rollcall has heard nothing of its own worker about this line. Check that "
         "a worker runs for this site.",

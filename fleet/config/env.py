@@ -1,6 +1,7 @@
 """Reads Rollcall's environment: typed values, embedded defaults, one-sentence refusals."""
 
 import hashlib
+import ipaddress
 import os
 import sys
 import tempfile
@@ -62,6 +63,26 @@ def host_port(name: str) -> str:
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         refuse(f"{name} must be HOST:PORT, not {given!r}.")
     return given
+
+
+def dns_servers(name: str) -> list[tuple[str, int]] | None:
+    """A list of HOST:PORT (addresses; the port may be left out), [] for `none`; None: not given."""
+    given = words(name)
+    if not given or given == ["none"]:
+        return [] if given else None
+    servers = []
+    for word in given:
+        bare = word.count(":") > 1 and not word.startswith("[")
+        host, _, port = (word, "", "") if bare else word.partition("]:" if "]" in word else ":")
+        host, port = host.strip("[]"), port or "53"
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            refuse(f"{name} must be addresses as HOST:PORT, separated by commas, not {word!r}.")
+        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            refuse(f"{name} must be addresses as HOST:PORT, separated by commas, not {word!r}.")
+        servers.append((host, int(port)))
+    return servers
 
 
 def writable_dir(path: Path, what: str) -> Path:

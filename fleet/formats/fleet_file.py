@@ -2,16 +2,20 @@
 
 from functools import partial
 
-from fleet.formats import tree, values
+from fleet.formats import certificates, dns_cache, tree, values
 from fleet.formats.decoding import Unreadable, decode
+from fleet.formats.dns_cache import DnsRow
 from fleet.formats.faults import Fault, Place
 from fleet.formats.policy import Value, read_policy
 from fleet.formats.record import Record
 from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, ServerRow, SiteRow
 
 SITE = ("name", "time_zone", "has_own_workers")
-GROUP = ("name", "mode", "servers", "policy", "supervision")
-SERVER = ("address", "port", "transport", "name", "register", "lost_features")
+GROUP = (
+    *("name", "mode", "servers", "policy", "dns_cache", "supervision"),
+    *("tls_ca", "tls_certificate"),
+)
+SERVER = ("address", "port", "transport", "tls_name", "name", "register", "lost_features")
 HANDSET = (
     *("mac", "line", "name", "extension", "domain", "auth_user", "auth_password"),
     *("group", "site", "model", "supervision", "tags"),
@@ -60,8 +64,11 @@ def _group(given: Record) -> GroupRow:
         given.read("mode", values.mode),
         _servers(given),
         _policy(given),
+        _dns_cache(given),
         given.read("supervision", values.supervision),
         frozenset(given.wrong),
+        tls_ca=given.read("tls_ca", certificates.authority),
+        tls_certificate=given.read("tls_certificate", certificates.certificate),
     )
 
 
@@ -74,16 +81,21 @@ def _servers(given: Record) -> tuple[ServerRow, ...] | None:
     found: dict[tuple[str, int], ServerRow] = {}
     for record in records:
         record.only(SERVER)
+        address = record.need("address", values.address) or ""
+        port = record.read("port", values.port)
+        transport = record.read("transport", values.transport) or "udp"
         row = ServerRow(
-            record.need("address", values.address) or "",
-            record.read("port", values.port) or 5060,
-            record.read("transport", values.transport) or "udp",
+            address,
+            values.default_port(address, transport) if port is None else port,
+            transport,
             record.read("name", partial(values.text, longest=80)),
             record.read("register", values.switch),
             record.read_words("lost_features", values.words),
+            tls_name=record.read("tls_name", values.tls_name),
         )
         if row.address and (row.address, row.port) in found:
-            record.fault("address", f"{row.address}:{row.port} stands in this group twice.")
+            place = f"{row.address}:{row.port}" if row.port else row.address
+            record.fault("address", f"{place} stands in this group twice.")
         found[row.address, row.port] = row
     if all(row.register is False for row in found.values()):
         given.fault("servers", "At least one server must take registrations (register: true).")
@@ -96,6 +108,22 @@ def _policy(given: Record) -> dict[str, Value]:
     for name, message in wrong.items():
         given.fault(f"policy.{name[:60]}", message, written[name][0])
     return kept
+
+
+def _dns_cache(given: Record) -> tuple[DnsRow, ...] | None:
+    records = given.records("dns_cache")
+    if records is None:
+        return None
+    rows = []
+    for record in records:
+        row, wrong = dns_cache.read(record.as_text())
+        for name, message in wrong.items():
+            record.fault(name, message, record.row_of(name))
+        if row is not None:
+            rows.append(row)
+    if sentence := dns_cache.too_many(rows):
+        given.fault("dns_cache", sentence)
+    return tuple(rows)
 
 
 def _handset(given: Record) -> HandsetRow:

@@ -4,19 +4,15 @@ Names and ranges are those of the handset's administration guide (84-Series rev 
 failOver tables; ranges its pages leave out are those of the Polycom UCS guides it descends from).
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 Value = bool | int | str
 
 LARGEST = 2_147_483_647
 """The largest number a policy column holds."""
-
-NEXT_RELEASE = (
-    "this release registers over UDP to literal IP addresses; names, DNS and other transports "
-    "come next"
-)
 
 
 class Kind(StrEnum):
@@ -39,6 +35,21 @@ class Parameter:
     """Of a number: lowest and highest, both permitted."""
     choices: tuple[str, ...] = ()
     unit: str = ""
+    guides_words: Mapping[str, str] = field(default_factory=dict)
+    """Of a choice: the guide's own word for a value, where it differs."""
+
+    @property
+    def guide_name(self) -> str:
+        """The full name the guide's tables have, '' for one of Rollcall's own."""
+        if not self.guide:
+            return ""
+        return _PREFIXES.get(self.guide, "voIpProt.server.x.") + self.guide
+
+    def written(self, value: Value) -> str:
+        """Return `value` as the guide writes it."""
+        if isinstance(value, bool):
+            return str(int(value))
+        return self.guides_words.get(str(value), str(value))
 
     @property
     def permitted(self) -> str:
@@ -61,7 +72,7 @@ class Parameter:
         if self.kind is Kind.SWITCH:
             value = _SWITCHES.get(word)
         elif self.kind is Kind.CHOICE:
-            value = word if word in self.choices else None
+            value = self._chosen(word)
         elif not isinstance(given, bool) and word.isascii() and word.isdigit() and len(word) < 11:
             number = int(word)
             if any(low <= number <= high for low, high in self.ranges):
@@ -71,6 +82,17 @@ class Parameter:
             raise ValueError(f"{called} must be {self.permitted}, not {str(given)[:40]!r}.")
         return value
 
+    def _chosen(self, word: str) -> str | None:
+        of_guide = {theirs.lower(): ours for ours, theirs in self.guides_words.items()}
+        word = of_guide.get(word, word)
+        return word if word in self.choices else None
+
+
+_PREFIXES = {
+    "failoverOn503Response": "voIpProt.SIP.",
+    "tcpFastFailover": "voIpProt.SIP.",
+}
+"""Of the parameters that stand in no server's table."""
 
 _SWITCHES = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -94,6 +116,20 @@ def _number(
 
 def _switch(name: str, default: bool, guide: str, meaning: str) -> Parameter:
     return Parameter(name, Kind.SWITCH, default, guide, meaning)
+
+
+def _choice(
+    name: str,
+    default: str,
+    guide: str,
+    meaning: str,
+    choices: tuple[str, ...],
+    guides_words: Mapping[str, str] | None = None,
+) -> Parameter:
+    words = guides_words or {}
+    return Parameter(
+        name, Kind.CHOICE, default, guide, meaning, choices=choices, guides_words=words
+    )
 
 
 PARAMETERS: Mapping[str, Parameter] = {
@@ -141,10 +177,11 @@ PARAMETERS: Mapping[str, Parameter] = {
             *("only_signal_with_registered", True, "failOver.onlySignalWithRegistered"),
             "Signal nothing to a server that failed until the way back or another failover.",
         ),
-        Parameter(
-            *("fail_back_mode", Kind.CHOICE, "registration", "failOver.failBack.mode"),
+        _choice(
+            *("fail_back_mode", "registration", "failOver.failBack.mode"),
             "When the primary is tried again.",
-            choices=("new_requests", "dns_ttl", "registration", "duration"),
+            ("new_requests", "dns_ttl", "registration", "duration"),
+            {"new_requests": "newRequests", "dns_ttl": "DNSTTL"},
         ),
         _number(
             *("fail_back_timeout", 3600, "failOver.failBack.timeout", "seconds"),
@@ -166,34 +203,94 @@ PARAMETERS: Mapping[str, Parameter] = {
             "New REGISTER transactions per server; 0: no cap and no spreading.",
             (0, 100_000),
         ),
+        _switch(
+            *("failover_on_503", True, "failoverOn503Response"),
+            "A 503 moves the handset to the next server; else it waits on the same one.",
+        ),
+        _switch(
+            *("failover_on_408", True, ""),
+            "A received 408, or silence after 100 Trying, counts as no answer.",
+        ),
+        _switch(
+            *("retry_waits_after_last", True, ""),
+            "Give up one wait after the last retry, not with it.",
+        ),
+        _choice(
+            *("register_list_scope", "own_group", ""),
+            "In a fallback group: which list's last server gets the whole RFC 3261 time, that of "
+            "its own name (own_group) or that of all servers (all).",
+            ("own_group", "all"),
+        ),
+        _switch(
+            *("tcp_fast_failover", False, "tcpFastFailover"),
+            "retry_max_count and retry_timeout hold on TCP and TLS too, instead of 32 s.",
+        ),
+        _choice(
+            *("on_mass_rejection", "stay", ""),
+            "What handsets do when a server refuses those it accepted before.",
+            ("stay", "failover"),
+        ),
+        _switch(
+            *("refuse_md5", False, ""),
+            "Answer no MD5 challenge, only SHA-256 and SHA-512-256.",
+        ),
     )
 }
 
 
+_GUIDES_NAMES = {p.guide.lower(): p.name for p in PARAMETERS.values() if p.guide}
+# "failOver.RegisterOn" stands in the guide once, without a row of its own: a slip.
+_GUIDES_NAMES["failover.registeron"] = "re_register_on"
+_TABLES = re.compile(
+    r"(?:voIpProt\.server\.\w+|reg\.\w+\.server\.\w+|reg\.\w+\.outboundProxy|voIpProt\.SIP|"
+    r"reg\.\w+)\.(?=.)",
+    re.ASCII | re.IGNORECASE,
+)
+"""What stands before a parameter's name in the guide's tables."""
+
+
+def our_name(given: str) -> str:
+    """Return the parameter that `given` means: its own name, or the guide's in any spelling.
+
+    `failOver.failBack.mode` and `voIpProt.server.1.failOver.failBack.mode` are `fail_back_mode`.
+    What means none is returned as it is.
+    """
+    if given in PARAMETERS:
+        return given
+    word = given.strip()
+    match = _TABLES.match(word)
+    return _GUIDES_NAMES.get((word[match.end() :] if match else word).lower(), given)
+
+
 def read_policy(given: Mapping[str, Value]) -> tuple[dict[str, Value], dict[str, str]]:
-    """Return the values that are right, and a sentence for each name that is not."""
+    """Return the values that are right by our names, and a sentence for each name that is not.
+
+    A name may be the guide's.
+    """
     values: dict[str, Value] = {}
     wrong: dict[str, str] = {}
+    first: dict[str, str] = {}
     for name, value in given.items():
-        parameter = PARAMETERS.get(name)
+        parameter = PARAMETERS.get(our_name(name))
         if parameter is None:
             wrong[name] = f"There is no policy parameter {name[:60]!r}."
-            continue
-        try:
-            values[name] = parameter.read(value)
-        except ValueError as error:
-            wrong[name] = str(error)
+        elif parameter.name in first:
+            wrong[name] = f"This is {parameter.name}, which {first[parameter.name]!r} sets already."
+        else:
+            first[parameter.name] = name
+            try:
+                values[parameter.name] = parameter.read(value)
+            except ValueError as error:
+                wrong[name] = str(error)
     return values, wrong
 
 
 def contradictions(mode: str, policy: Mapping[str, Value]) -> dict[str, str]:
-    """Return a sentence for each parameter that this mode of group, or this release, refuses."""
+    """Return a sentence for each parameter that this mode of group refuses."""
     wrong: dict[str, str] = {}
     if mode == "fallback" and policy.get("re_register_on"):
         wrong["re_register_on"] = (
             "re_register_on (failOver.reRegisterOn) applies only to failover groups: in a fallback "
             "group each server has a registration of its own already."
         )
-    if policy.get("fail_back_mode") == "dns_ttl":
-        wrong["fail_back_mode"] = f"fail_back_mode cannot be dns_ttl yet: {NEXT_RELEASE}."
     return wrong

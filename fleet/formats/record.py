@@ -107,6 +107,20 @@ class Record:
                 inner.fault(key[:60], "Write one value here, not a list or a table.", value.row)
         return found
 
+    def as_text(self) -> dict[str, object]:
+        """Every field that is given, as it was written; None for a list or a table."""
+        given = {name: self._given(name) for name in self._node.entries}
+        return {
+            name: node.text if isinstance(node, tree.Scalar) else []
+            for name, node in given.items()
+            if node is not None
+        }
+
+    def row_of(self, name: str) -> int | None:
+        """The row of a field, None where it is absent."""
+        node = self._node.entries.get(name)
+        return None if node is None else node.row
+
     @property
     def stand_in(self) -> str:
         """A name no record has, for one whose own could not be read."""

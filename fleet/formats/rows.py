@@ -6,6 +6,7 @@ What a file leaves out stays as it is; something new gets its default.
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+from fleet.formats.dns_cache import DnsRow
 from fleet.formats.faults import Place
 from fleet.formats.policy import Value
 
@@ -28,6 +29,7 @@ class ServerRow:
     name: str | None = None
     register: bool | None = None
     lost_features: tuple[str, ...] | None = None
+    tls_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,13 @@ class GroupRow:
     servers: tuple[ServerRow, ...] | None = None
     """In order, the primary first; a list replaces the group's servers."""
     policy: Mapping[str, Value] = field(default_factory=dict)
+    dns_cache: tuple[DnsRow, ...] | None = None
+    """The group's own DNS records; a list replaces them."""
     supervision: str | None = None
     """For the handsets of the same import that do not name theirs."""
     wrong: Set[str] = frozenset()
+    tls_ca: str | None = None
+    tls_certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

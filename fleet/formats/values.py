@@ -6,8 +6,6 @@ Each function returns the value as it is stored, or raises ValueError with a sen
 import ipaddress
 import re
 
-from fleet.formats.policy import NEXT_RELEASE
-
 MAX_LINE = 99
 MAX_SERVERS = 8
 
@@ -45,7 +43,15 @@ def line(given: str) -> int:
 
 
 def port(given: str) -> int:
-    return number(given, "The port", 1, 65535)
+    """0: DNS says, or the transport's own (the handset's guide: 0 or Null)."""
+    return number(given, "The port", 0, 65535)
+
+
+def default_port(address: str, transport: str) -> int:
+    """The port of a server that names none: 0 for a name, so that DNS may say it."""
+    if _ip(address) is None:
+        return 0
+    return 5061 if transport == "tls" else 5060
 
 
 def switch(given: str) -> bool:
@@ -105,26 +111,46 @@ def password(given: str) -> str:
     return given
 
 
+def is_host_name(given: str) -> bool:
+    return _HOST.fullmatch(given) is not None and re.search("[A-Za-z]", given) is not None
+
+
 def address(given: str) -> str:
-    """The literal IP address of a server, in its shortest form."""
+    """A server's IP address in its shortest form, or its name, which DNS resolves."""
     plain = given.strip()
     found = _ip(plain[1:-1] if plain.startswith("[") and plain.endswith("]") else plain)
     if found is None:
-        if _HOST.fullmatch(plain) and re.search("[A-Za-z]", plain):
-            raise ValueError(f"{plain[:80]!r} is a host name: {NEXT_RELEASE}.")
-        raise ValueError(f"{plain[:80]!r} is not an IP address.")
+        if len(plain) <= 253 and is_host_name(plain):
+            return plain.lower().removesuffix(".")
+        raise ValueError(f"{plain[:80]!r} is neither an IP address nor a host name.")
     if found.is_unspecified or found.is_multicast or getattr(found, "scope_id", None):
         raise ValueError(f"{plain[:80]!r} is no server's address.")
     return str(found)
 
 
+TRANSPORTS = ("udp", "tcp", "tls", "tcp_preferred", "dns_naptr")
+_GUIDES_WORDS = {"udponly": "udp", "tcponly": "tcp", "tcppreferred": TRANSPORTS[3]} | {
+    "dnsnaptr": TRANSPORTS[4]
+}
+
+
 def transport(given: str) -> str:
+    """How a server is reached; the guide's own words (UDPOnly, DNSnaptr...) are taken too."""
     word = given.strip().lower()
-    if word in {"udp", "udponly"}:
-        return "udp"
-    if word in {"tcp", "tls", "tcponly", "tcppreferred", "dnsnaptr"}:
-        raise ValueError(f"The transport cannot be {word} yet: {NEXT_RELEASE}.")
-    raise ValueError(f"The transport must be udp, not {given[:40]!r}.")
+    word = _GUIDES_WORDS.get(word, word)
+    if word not in TRANSPORTS:
+        words = ", ".join(TRANSPORTS[:-1]) + f" or {TRANSPORTS[-1]}"
+        raise ValueError(f"The transport must be {words}, not {given[:40]!r}.")
+    return word
+
+
+def tls_name(given: str) -> str:
+    """The name a server's certificate must bear; '' where it is the server's address itself."""
+    plain = text(given, 253)
+    bare = plain.strip("[]")
+    if plain and not _HOST.fullmatch(plain) and _ip(bare) is None:
+        raise ValueError(f"tls_name: {plain[:80]!r} is neither a host name nor an IP address.")
+    return bare.lower().removesuffix(".")
 
 
 def choice(given: str, what: str, permitted: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from registrations.queries.rows import (
     rows,
     shown,
     state_word,
+    with_memory,
 )
 from registrations.queries.summary import headline, no_counts, server_condition, summary
 from registrations.queries.words import clock, moment, plain_mac
@@ -41,4 +42,5 @@ __all__ = [
     "summary",
     "transition_row",
     "transitions",
+    "with_memory",
 ]

@@ -17,6 +17,8 @@ CAUSES = {
     "fallback": "Fallback",
     "restored": "Restored",
     "refused": "Refused",
+    "held": "Held back",
+    "overridden": "Overridden",
     "lost": "Lost",
     "enabled": "Switched on",
     "disabled": "Switched off",

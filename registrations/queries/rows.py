@@ -25,8 +25,10 @@ def shown(now: datetime) -> dict[str, Combinable]:
     """Return the annotations `shown_state`, `shown_since` and `silent_since` for Registration.
 
     A row is unknown when its work is overdue by GRACE (`due_at` is the lease's end while an agent
-    works on it) or when its binding ran out unnoticed; since then, not since we looked.
+    works on it) or when its binding ran out unnoticed; since then, not since we looked. So is
+    every row of a site whose own network is suspected.
     """
+    suspected = Q(site__network__suspected_since__isnull=False) & ~Q(state=State.DISABLED)
     overdue = Q(due_at__lt=now - GRACE) & ~Q(state=State.DISABLED)
     expired = Q(expires_at__lt=now, state__in=BOUND)
     silent = ServerHealth.objects.filter(
@@ -34,18 +36,19 @@ def shown(now: datetime) -> dict[str, Combinable]:
     )
     return {
         "shown_state": Case(
-            When(overdue | expired, then=Value(State.UNKNOWN.value)),
+            When(suspected | overdue | expired, then=Value(State.UNKNOWN.value)),
             default=F("state"),
             output_field=CharField(),
         ),
         "shown_since": Case(
+            When(suspected, then=F("site__network__suspected_since")),
             When(overdue & expired, then=Least("expires_at", "due_at")),
             When(expired, then=F("expires_at")),
             When(overdue, then=F("due_at")),
             default=F("since"),
         ),
         "silent_since": Case(
-            When(overdue | expired, then=None),
+            When(suspected | overdue | expired, then=None),
             When(state__in=BOUND, then=Subquery(silent.values("since")[:1])),
             default=None,
         ),
@@ -54,8 +57,15 @@ def shown(now: datetime) -> dict[str, Combinable]:
 
 def registrations(now: datetime) -> QuerySet[Registration]:
     """Return all registrations as shown at `now`, with everything `row` reads, in one query."""
-    related = Registration.objects.select_related("line__handset", "group", "site", "server")
+    related = Registration.objects.select_related(
+        "line__handset", "group", "site", "server", "assumed_on"
+    )
     return related.defer("line__auth_password", "snapshot").annotate(**shown(now))
+
+
+def with_memory(rows: QuerySet[Registration]) -> QuerySet[Registration]:
+    """Return rows of `registrations` with what their agents keep, which explains them."""
+    return rows.defer(None).defer("line__auth_password")
 
 
 class RegistrationFilter(django_filters.FilterSet):
@@ -99,12 +109,25 @@ def role_of(server: Server | None, mode: str) -> str | None:
     return (State.FALLBACK if mode == ServerGroup.Mode.FALLBACK else State.SECONDARY).value
 
 
+def assumed_word(registration: Any) -> str:
+    """Return where its calls go without a registration there; '' where they do not."""
+    server = registration.assumed_on
+    if server is None or registration.shown_state not in BOUND:
+        return ""
+    role = "primary" if server.priority == 1 else "secondary"
+    return f"Assumed on {role} {server} (shared registration, not confirmed)"
+
+
 def state_word(registration: Any) -> str:
     """Return the shown state as words, times in the site's zone; takes a row of `registrations`."""
     zone = registration.site.time_zone
     word = str(State(registration.shown_state).label)
     if registration.shown_state == State.UNKNOWN:
         return f"{word} since {clock(registration.shown_since, zone)}"
+    if assumed := assumed_word(registration):
+        ends = registration.expires_at
+        until = f" until {clock(ends, zone)}" if ends is not None else ""
+        return f"{assumed}; registered with {registration.server}{until}"
     lost = registration.server.lost_features if registration.server else []
     if registration.shown_state == State.FALLBACK and lost:
         word += f" (reduced features: {', '.join(map(str, lost))})"
@@ -136,6 +159,14 @@ def row(registration: Any) -> dict[str, Any]:
         if server is None
         else {"id": server.pk, "address": server.address, "port": server.port},
         "server_name": "" if server is None else str(server),
+        "assumed_on": None
+        if registration.assumed_on is None
+        else {
+            "id": registration.assumed_on.pk,
+            "address": registration.assumed_on.address,
+            "port": registration.assumed_on.port,
+        },
+        "assumed_word": assumed_word(registration),
         "silent": registration.silent_since is not None,
         "server_silent_since": moment(registration.silent_since),
         "since": moment(registration.shown_since),

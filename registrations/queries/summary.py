@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Count
 
-from fleet.models import ServerGroup
-from registrations.models import Registration, ServerHealth, State
+from fleet.models import Server, ServerGroup
+from registrations.models import Registration, ServerHealth, SiteNetwork, State
 from registrations.queries.rows import BOUND, GRACE, role_of, shown
 from registrations.queries.words import clock, moment
 
@@ -57,6 +57,52 @@ def server_condition(health: Iterable[ServerHealth], now: datetime) -> dict[str,
     return {"condition": "unknown", "word": "Not heard of", "since": None, "sites": sites}
 
 
+def server_trouble(server: Server, now: datetime) -> dict[str, Any]:
+    """Return what a server may do to its handsets although it answers: refuse them, ask for quiet.
+
+    `trouble` is that as a sentence, '' where there is none.
+    """
+    pace = getattr(server, "pace", None)
+    sick_since = pace.sick_since if pace is not None else None
+    quiet = pace.paused_until if pace is not None and pace.paused_until > now.timestamp() else None
+    told = []
+    if pace is not None and sick_since is not None:
+        told.append(
+            f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)} UTC "
+            f"({pace.refused} within a minute)."
+        )
+    paused_until = None if quiet is None else datetime.fromtimestamp(quiet, UTC)
+    if paused_until is not None:
+        told.append(f"Asked to be left alone until {clock(paused_until, 'UTC', now)} UTC.")
+    return {
+        "sick_since": moment(sick_since),
+        "paused_until": moment(paused_until),
+        "trouble": " ".join(told),
+    }
+
+
+def _with_trouble(condition: dict[str, Any], trouble: dict[str, Any]) -> dict[str, Any]:
+    words = [condition["word"], trouble["trouble"]]
+    return condition | trouble | {"word": ". ".join(word for word in words if word)}
+
+
+def suspected_sites(now: datetime) -> list[dict[str, Any]]:
+    """Return the sites whose own network is suspected, each with a sentence."""
+    found = SiteNetwork.objects.filter(suspected_since__isnull=False).select_related("site")
+    return [
+        {
+            "site": network.site_id,
+            "site_name": network.site.name,
+            "since": moment(network.suspected_since),
+            "sentence": f"All servers fell silent at once for {network.site.name} at "
+            f"{clock(network.suspected_since, network.site.time_zone, now)}: its own network is "
+            "suspected. Nothing is moved there until one answers.",
+        }
+        for network in found.order_by("site__name")
+        if network.suspected_since is not None
+    ]
+
+
 def _health() -> tuple[dict[int, list[ServerHealth]], set[tuple[int, int]]]:
     """Return what is known by server, and the (server, site) pairs that are silent."""
     health: dict[int, list[ServerHealth]] = defaultdict(list)
@@ -67,7 +113,7 @@ def _health() -> tuple[dict[int, list[ServerHealth]], set[tuple[int, int]]]:
 
 
 def summary(now: datetime) -> dict[str, Any]:
-    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Four queries.
+    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Six queries.
 
     `states` counts each registration once: a binding on a silent server under `primary_silent`
     (`secondary_silent`, `fallback_silent`), never under `primary`.
@@ -84,11 +130,12 @@ def summary(now: datetime) -> dict[str, Any]:
             counts[key] += counted["n"]
         if counted["server_id"] is not None:
             by_server[counted["server_id"]][key] += counted["n"]
-    groups = ServerGroup.objects.prefetch_related("servers")
+    groups = ServerGroup.objects.prefetch_related("servers__pace")
     result = {
         "as_of": moment(now),
         "total": sum(total.values()),
         "states": total,
+        "suspected_sites": suspected_sites(now),
         "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
     }
     return result | {"headline": headline(result)}
@@ -110,11 +157,15 @@ def _group(
                 "name": str(server),
                 "address": server.address,
                 "port": server.port,
+                "place": server.place,
                 "priority": server.priority,
                 "role": role_of(server, group.mode),
+                "register": server.register,
                 "held": sum(here[s] + here[f"{s}_silent"] for s in BOUND),
                 "states": here,
-                **server_condition(health.get(server.pk, ()), now),
+                **_with_trouble(
+                    server_condition(health.get(server.pk, ()), now), server_trouble(server, now)
+                ),
             }
         )
     return {
@@ -143,7 +194,15 @@ ELSEWHERE = (
 
 
 def headline(summary: Mapping[str, Any]) -> str:
-    """Return the fleet in one sentence: who is well, then everybody else."""
+    """Return the fleet in one sentence: who is well, then everybody else.
+
+    Sites whose own network is suspected are named in a second one.
+    """
+    names = ", ".join(site["site_name"] for site in summary.get("suspected_sites", ()))
+    return _counted(summary) + (f" The network of {names} is suspected." if names else "")
+
+
+def _counted(summary: Mapping[str, Any]) -> str:
     counts = summary["states"]
     supervised = summary["total"] - counts[State.DISABLED]
     if not summary["total"]:

@@ -10,8 +10,14 @@ from django.conf import settings
 
 from registrations.sip import answering, message
 from registrations.sip.errors import SipParseError
+from registrations.sip.stream import PING, PONG, Framer
 
 logger = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 1000
+IDLE_S = 300.0
+MOST_UNREAD = 1024 * 1024
+"""Bytes of answers that a peer asked for and does not read."""
 
 
 class Answerer:
@@ -51,14 +57,84 @@ class AnswererProtocol(asyncio.DatagramProtocol):
         logger.info("an answer did not arrive: %s", error)
 
 
+class StreamAnswererProtocol(asyncio.Protocol):
+    """The answerer on one TCP connection that somebody opened to it."""
+
+    def __init__(self, open_now: set["StreamAnswererProtocol"]) -> None:
+        self._answerer = Answerer()
+        self._framer = Framer()
+        self._open_now = open_now
+        self._transport: asyncio.Transport | None = None
+        self._source = ("", 0)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._source = transport.get_extra_info("peername")[:2]
+        self._open_now.add(self)
+        if len(self._open_now) > MOST_CONNECTIONS:
+            self.close()
+        else:
+            self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._open_now.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._transport.get_write_buffer_size() > MOST_UNREAD:
+            self.close()
+            return
+        try:
+            found = self._framer.feed(data)
+        except SipParseError as error:
+            logger.info("a connection brought something that is not SIP: %s", error)
+            self.close()
+            return
+        if found:
+            self._wait()
+        for one in found:
+            if one in (PING, PONG):
+                answer = PONG if one == PING else None
+            else:
+                answer = self._answerer.answer(one, self._source)
+            if answer is not None:
+                self._transport.write(answer)
+
+    def close(self) -> None:
+        """End it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _wait(self) -> None:
+        """A peer that says nothing whole for so long is let go."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(IDLE_S, self.close)
+
+
 async def serve(host: str, port: int, stop: asyncio.Event) -> None:
-    """Answer at that address until `stop` is set. Raises OSError where it cannot be bound."""
+    """Answer there, over UDP and TCP, until `stop` is set. Raises OSError if it cannot be bound.
+
+    Somebody else's TCP port is said and borne: most fleets speak UDP.
+    """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     transport, _ = await loop.create_datagram_endpoint(
         AnswererProtocol, local_addr=(host, port), family=family
     )
+    open_now: set[StreamAnswererProtocol] = set()
     try:
-        await stop.wait()
+        try:
+            server = await loop.create_server(lambda: StreamAnswererProtocol(open_now), host, port)
+        except OSError as error:
+            logger.error("no answers over TCP at %s port %d: %s", host, port, error.strerror)
+            await stop.wait()
+            return
+        async with server:
+            await stop.wait()
+            for connection in list(open_now):
+                connection.close()
     finally:
         transport.close()

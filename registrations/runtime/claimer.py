@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError
 
 from registrations import store
+from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
-from registrations.runtime.runner import Runner
+from registrations.runtime.runner import RETRY_AFTER_FAULT_S, Runner
 from registrations.store import BATCH, Claimed
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Claimer:
         self,
         loop: asyncio.AbstractEventLoop,
         database: Database,
+        addressing: Addressing,
         runner: Runner,
         flusher: Flusher,
         hint: Callable[[int], None],
@@ -40,6 +43,9 @@ class Claimer:
         self._runner = runner
         self._flusher = flusher
         self._hint = hint
+        self._addressing = addressing
+        self._waiting: dict[asyncio.Task[None], Claimed] = {}
+        """Rows whose servers' names DNS is being asked for."""
         self._max_in_flight = max_in_flight
         self._max_per_server = max_in_flight * 3 // 4
         self._wanted: set[int] = set()
@@ -52,7 +58,8 @@ class Claimer:
 
     def room(self) -> int:
         """How many more agents this process takes."""
-        return self._max_in_flight - len(self._runner) - len(self._flusher)
+        taken = len(self._runner) + len(self._flusher) + len(self._waiting)
+        return self._max_in_flight - taken
 
     def kick(self, site_id: int) -> None:
         """Look for due work of that site soon; a full process does not."""
@@ -71,6 +78,11 @@ class Claimer:
         self._is_closed = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=10)
+        waiting = dict(self._waiting)
+        for task, claimed in waiting.items():
+            task.cancel()
+            self._flusher.give_back(claimed, time.time())
+        await asyncio.gather(*waiting, return_exceptions=True)
         self._hinting.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
@@ -112,8 +124,27 @@ class Claimer:
     async def _begin(self, claimed: list[Claimed], asked_at: float) -> None:
         for start in range(0, len(claimed), STARTED_AT_ONCE):
             for each in claimed[start : start + STARTED_AT_ONCE]:
-                self._runner.add(each, Lease.taken(each.lease_until, LEASE_S, asked_at))
+                lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
+                ready = self._addressing.at_hand(each)
+                if ready is not None:
+                    self._runner.add(ready, lease)
+                else:
+                    self._wait_for_dns(each, lease)
             await asyncio.sleep(0)
+
+    def _wait_for_dns(self, claimed: Claimed, lease: Lease) -> None:
+        task = self._loop.create_task(self._add_when_found(claimed, lease))
+        self._waiting[task] = claimed
+        task.add_done_callback(self._found)
+
+    async def _add_when_found(self, claimed: Claimed, lease: Lease) -> None:
+        self._runner.add(await self._addressing.find(claimed), lease)
+
+    def _found(self, task: "asyncio.Task[None]") -> None:
+        claimed = self._waiting.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("registration %s has no targets", claimed.registration_id, exc_info=error)
+            self._flusher.give_back(claimed, time.time() + RETRY_AFTER_FAULT_S)
 
     def _recruit(self, site_id: int) -> None:
         if self._hints or self._is_closed:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from registrations import live, store
+from registrations.runtime.addressing import Addressing
 from registrations.runtime.answerer import Answerer
 from registrations.runtime.claimer import LEASE_S, Claimer
 from registrations.runtime.clock import Lease, steady
@@ -17,6 +18,7 @@ from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
 from registrations.runtime.pacer import Pacer
 from registrations.runtime.prober import Prober
+from registrations.runtime.resolver import Resolver
 from registrations.runtime.runner import Run, Runner
 from registrations.runtime.switchboard import Switchboard
 from registrations.store import BATCH
@@ -57,10 +59,20 @@ class Engine:
         self._pacer = Pacer(loop, self._reserve)
         self._flusher = Flusher(loop, self._database, self._room_made)
         self._runner = Runner(self._switchboard, self._pacer, self._flusher, contact_for)
+        self._resolver = Resolver(settings.DNS_SERVERS)
+        self._addressing = Addressing(self._resolver)
         self._claimer = Claimer(
-            loop, self._database, self._runner, self._flusher, hint, max_in_flight
+            loop,
+            self._database,
+            self._addressing,
+            self._runner,
+            self._flusher,
+            hint,
+            max_in_flight,
         )
-        self._prober = Prober(loop, self._database, self._switchboard)
+        self._prober = Prober(
+            loop, self._database, self._addressing, self._switchboard, self._pacer
+        )
         self._chores: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -79,6 +91,7 @@ class Engine:
         for chore in self._chores:
             chore.cancel()
         await self._claimer.close()
+        await self._resolver.close()
         await self._prober.close()
         now = time.time()
         for claimed in self._runner.abandon():
@@ -91,10 +104,8 @@ class Engine:
     def _room_made(self) -> None:
         self._claimer.room_made()
 
-    async def _reserve(
-        self, server_id: int, n: int, rate: float, not_after: float
-    ) -> tuple[float, bool]:
-        return await self._database.run(reserve, server_id, n, rate, not_after)
+    async def _reserve(self, server_id: int, n: int, rate: float, not_after: float) -> store.Slots:
+        return await self._database.run(store.reserve, server_id, n, rate, not_after)
 
     async def _beat(self) -> None:
         while True:
@@ -121,18 +132,15 @@ class Engine:
         self._runner.extended(runs, kept, Lease.taken(until, LEASE_S, asked_at))
 
 
-def reserve(server_id: int, n: int, rate: float, not_after: float) -> tuple[float, bool]:
-    """Reserve slots unless the first would be too late; return it and whether it is ours."""
-    first = store.next_slot(server_id)
-    if first > not_after:
-        return first, False
-    return store.reserve_slots(server_id, n, rate), True
+def contact_for(user: str, local: tuple[str, int], spoken: str) -> str:
+    """Where a registered line is reached: the answerer, stable over workers and restarts.
 
-
-def contact_for(user: str, local: tuple[str, int]) -> str:
-    """Where a registered line is reached: the answerer, stable over workers and restarts."""
+    Over TLS nobody can call the answerer, who has no certificate: requests come in on our own
+    connections (RFC 5923), as they do to a handset.
+    """
     place = settings.SIP_CONTACT
     if not place:
         host = f"[{local[0]}]" if ":" in local[0] else local[0]
         place = f"{host}:{settings.PORT + 1000}"
-    return f"sip:{user}@{place}"
+    parameter = f";transport={spoken}" if spoken in ("tcp", "tls") else ""
+    return f"sip:{user}@{place}{parameter}"

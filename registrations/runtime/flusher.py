@@ -72,17 +72,40 @@ class Flusher:
             self._task.cancel()
 
     def _notice(self, done: Finished) -> None:
-        """Take up what a saved result says about servers; a lost lease says nothing."""
+        """Take up what a saved result says about servers; a lost lease says nothing.
+
+        A server that answered is not noted again so soon, unless what it said is news: it took
+        or refused a handset that had another answer from it before, or asked for a pause.
+        """
+        site_id = done.claimed.site_id
+        before = _answers_before(done.claimed)
+        # One place of a server's name may be dead: while another answers, the server does.
+        spoke = {heard.server_id for heard in done.result.heard if heard.answered}
         for heard in done.result.heard:
-            pair = (heard.server_id, done.claimed.site_id)
-            now = steady()
-            if heard.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S:
+            if not heard.answered and heard.server_id in spoke:
+                continue
+            pair, now = (heard.server_id, site_id), steady()
+            said = before.get(heard.server_id, "")
+            is_old = heard.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S
+            if is_old and heard.verdict == said and not heard.retry_after:
                 continue
             if heard.answered:
                 self._good_news[pair] = now
             else:
                 self._good_news.pop(pair, None)
-            self._noticed.append(Noticed(*pair, heard.answered, heard.at, heard.answer))
+            self._noticed.append(
+                Noticed(
+                    *pair,
+                    heard.answered,
+                    heard.at,
+                    heard.answer,
+                    code=heard.code,
+                    verdict=heard.verdict,
+                    before=said,
+                    retry_after=heard.retry_after,
+                    registration_id=done.claimed.registration_id,
+                )
+            )
 
     def _schedule(self, delay: float) -> None:
         if self._task is not None:
@@ -188,6 +211,15 @@ def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
 def hear(noticed: Sequence[Noticed]) -> None:
     """Note what was learnt of servers, and publish whom a change of that concerns."""
     tell(store.hear(noticed))
+
+
+def _answers_before(claimed: Claimed) -> dict[int, str]:
+    """What each server said last to this handset, by the claim's snapshot: a verdict's value."""
+    said: dict[int, str] = {}
+    for course in claimed.snapshot.get("courses", {}).values():
+        for server_id, answer in course.get("answers", {}).items():
+            said[int(server_id)] = answer["verdict"]
+    return said
 
 
 def tell(moved: Sequence[tuple[int, int]]) -> None:

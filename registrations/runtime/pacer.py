@@ -2,8 +2,12 @@
 
 The cap is kept at the last moment before the socket. A process reserves short blocks of slots
 from the server's pace row; a slot may be used only at its time or up to LATE_S after it, else it
-is lost. Slots are a little further apart than the cap asks, by that same share, so that in no
-second more leave than the cap allows, whatever the processes are.
+is lost. Slots are a little further apart than the cap asks (SPARE), so that in no second more
+leave than the cap allows, whatever the processes are, even when one is put off the processor
+between its permit and its socket.
+
+A server that asked to be left alone (503 with Retry-After) is sent nothing until its pause is
+over: who waits for it is told at once, and goes elsewhere.
 
 Beside the cap there is a window: requests younger than T1 without any answer. It keeps a burst
 from overrunning a socket's buffer, and lets a silent server's requests not block those to come.
@@ -18,11 +22,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from registrations.runtime.clock import GUARD_S, steady
+from registrations.store import Slots
 
 logger = logging.getLogger(__name__)
 
-LATE_S = 0.03
+LATE_S = 0.015
 """How much later than its time a slot may be used."""
+SPARE = 0.03
+"""How much further apart slots are than the cap asks, as a share."""
 BLOCK_S = 0.25
 """Seconds of a server's time that one reservation takes at most."""
 WINDOW = 200
@@ -44,12 +51,14 @@ class Ticket:
     """Lets the request leave now; returns its branch, None if it has gone away."""
     postpone: Callable[[float], None]
     """Called instead when its slot lies beyond the lease, with the slot's time."""
+    pause: Callable[[float], None]
+    """Called instead when the server asked to be left alone, with until when."""
     is_void: Callable[[], bool]
     """Whether nobody waits for it any more."""
 
 
-Reserve = Callable[[int, int, float, float], Awaitable[tuple[float, bool]]]
-"""(server_id, n, rate, not_after) -> (first slot, reserved): nothing where it is too late."""
+Reserve = Callable[[int, int, float, float], Awaitable[Slots]]
+"""(server_id, n, rate, not_after) -> what was reserved: nothing where it is too late."""
 
 
 class Pacer:
@@ -62,10 +71,11 @@ class Pacer:
 
     def ask(self, ticket: Ticket) -> None:
         """Queue a request; its `use` is called when it may leave, at once where nothing waits."""
-        lane = self._lanes.get(ticket.server_id)
-        if lane is None:
-            lane = self._lanes[ticket.server_id] = _Lane(self._loop, self._reserve)
-        lane.add(ticket)
+        self._lane(ticket.server_id).add(ticket)
+
+    def pause(self, server_id: int, until: float) -> None:
+        """Send that server nothing before `until` (Unix seconds)."""
+        self._lane(server_id).pause(until)
 
     def over(self, server_id: int, branch: str) -> None:
         """The transaction of that branch has ended, or its server has answered."""
@@ -76,6 +86,12 @@ class Pacer:
     def waiting(self, server_id: int) -> int:
         lane = self._lanes.get(server_id)
         return len(lane) if lane is not None else 0
+
+    def _lane(self, server_id: int) -> "_Lane":
+        lane = self._lanes.get(server_id)
+        if lane is None:
+            lane = self._lanes[server_id] = _Lane(self._loop, self._reserve)
+        return lane
 
     def close(self) -> None:
         for lane in self._lanes.values():
@@ -96,6 +112,7 @@ class _Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_going = False
+        self._paused_until = 0.0
 
     def __len__(self) -> int:
         return len(self._retries) + len(self._firsts)
@@ -110,6 +127,11 @@ class _Lane:
             if len(self):
                 self.go()
 
+    def pause(self, until: float) -> None:
+        if until > self._paused_until:
+            self._paused_until = until
+            self.go()
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -123,9 +145,13 @@ class _Lane:
             return
         self._is_going = True
         try:
-            while len(self) and self._has_room():
+            while len(self):
                 ticket = self._next()
-                if ticket is None or not self._take_slot(ticket.rate):
+                if ticket is not None and self._paused_until > time.time():
+                    self._pop()
+                    ticket.pause(self._paused_until)
+                    continue
+                if ticket is None or not self._has_room() or not self._take_slot(ticket.rate):
                     break
                 self._pop()
                 branch = ticket.use()
@@ -186,13 +212,13 @@ class _Lane:
             self._task = self._loop.create_task(self._reserve_block(wanted, rate))
 
     async def _reserve_block(self, n: int, rate: float) -> None:
-        gap = (1.0 + LATE_S) / rate
+        gap = (1.0 + SPARE) / rate
         ticket = self._next()
         if ticket is None:
             self._task = None
             return
         try:
-            first, reserved = await self._reserve(
+            slots = await self._reserve(
                 ticket.server_id, n, 1.0 / gap, ticket.lease_until - GUARD_S
             )
         except Exception:
@@ -201,10 +227,13 @@ class _Lane:
             self._come_back(RETRY_RESERVE_S)
             return
         self._task = None
-        if reserved:
-            self._slots.append((first, n, gap))
+        if slots.paused_until > time.time():
+            self.pause(slots.paused_until)
+            return
+        if slots.is_ours:
+            self._slots.append((slots.first, n, gap))
         at_hand = sum(left for _, left, _ in self._slots)
-        end = first + n * gap if reserved else first
+        end = slots.first + n * gap if slots.is_ours else slots.first
         self._postpone_beyond(end, at_hand, gap)
         self.go()
 

@@ -1,34 +1,45 @@
-"""Asks every server of a site whether it still answers: an OPTIONS each 10 s, sooner in doubt."""
+"""Asks every server of a site whether it still answers: each 10 s, sooner in doubt.
+
+An OPTIONS asks whether it is there; in doubt a fetch asks whether it serves users (see
+`store.probes`).
+"""
 
 import asyncio
 import logging
 import secrets
 import time
+from dataclasses import replace
+from functools import partial
 
 from django.db import DatabaseError
 
 from registrations import store
+from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import tell
+from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.sip import message
 from registrations.sip.errors import SipParseError
-from registrations.sip.probe import OptionsProbe
-from registrations.store import ClaimedHealth, Probed
+from registrations.sip.probe import FetchProbe, OptionsProbe
+from registrations.sip.targets import Located
+from registrations.store import ClaimedHealth, GroupFacts, Probed
 from registrations.values import Target
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 10.0
-"""A probe is over within 3.5 s; then the row comes back soon although its worker died."""
+LEASE_S = 15.0
+"""A probe is over within 3.5 s a request; then the row comes back soon although its worker died."""
 AT_ONCE = 200
+MOST_PLACES = 3
+"""Of one name, so that all are asked within the lease."""
 
 
 class Probe(Flight):
-    """One OPTIONS under way."""
+    """One question under way: an OPTIONS, or in doubt a fetch."""
 
-    __slots__ = ("claimed", "lease", "options", "prober", "shift")
+    __slots__ = ("claimed", "has_asked", "lease", "others", "prober", "question", "shift")
 
     def __init__(self, prober: "Prober", claimed: ClaimedHealth, lease: Lease) -> None:
         super().__init__()
@@ -36,9 +47,16 @@ class Probe(Flight):
         self.claimed = claimed
         self.lease = lease
         self.shift = time.time() - steady()
+        self.has_asked = False
+        self.others: tuple[Target, ...] = ()
+        """The other places of the same server's name, asked in turn while none answers."""
         host, port = prober.transport.local(claimed.target)
         sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.options = OptionsProbe(claimed.target, sent_by, token, self.now())
+        self.question: OptionsProbe | FetchProbe
+        if claimed.account is None:
+            self.question = OptionsProbe(claimed.target, sent_by, token, self.now())
+        else:
+            self.question = FetchProbe(claimed.account, claimed.target, sent_by, token, self.now())
 
     def now(self) -> float:
         return steady() + self.shift
@@ -49,15 +67,15 @@ class Probe(Flight):
         except SipParseError:
             return
         if isinstance(answer, message.Response):
-            self.options.receive(answer, self.now())
+            self.question.receive(answer, self.now())
             self.prober.go_on(self)
 
     def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
-        if target.place == self.claimed.target.place or branch is not None:
+        if target.place == self.question.target.place or branch is not None:
             self.prober.failed(self, why)
 
     def ring(self) -> None:
-        self.options.handle_timer(self.now())
+        self.question.handle_timer(self.now())
         self.prober.go_on(self)
 
 
@@ -65,15 +83,24 @@ class Prober:
     """Claims due probes like registrations and saves what came of them, fenced alike."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, database: Database, switchboard: Switchboard
+        self,
+        loop: asyncio.AbstractEventLoop,
+        database: Database,
+        addressing: Addressing,
+        switchboard: Switchboard,
+        pacer: Pacer,
     ) -> None:
         self._loop = loop
         self._database = database
+        self._addressing = addressing
         self._switchboard = switchboard
+        self._pacer = pacer
         self.transport = switchboard.transport
         self._probes: set[Probe] = set()
         self._probed: list[Probed] = []
+        self._put_back: list[tuple[ClaimedHealth, float]] = []
         self._wanted: set[int] = set()
+        self._finding: set[asyncio.Task[dict[int, Located]]] = set()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -85,6 +112,8 @@ class Prober:
     async def close(self) -> None:
         """Save what is known, give the rest back."""
         self._is_closed = True
+        for task in self._finding:
+            task.cancel()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=5)
         open_probes = [probe.claimed for probe in self._probes]
@@ -100,34 +129,81 @@ class Prober:
         """Send what the probe has to send; note its end."""
         if probe not in self._probes:
             return
-        for data in probe.options.datagrams_to_send():
+        question = probe.question
+        for data in question.datagrams_to_send():
             if not probe.lease.is_ours():
                 self._forget(probe)
                 return
-            why = self.transport.send(probe.claimed.target, data)
+            why = self.transport.send(question.target, data)
             if why is not None:
                 self.failed(probe, why)
                 return
-        if probe.options.answered is not None:
-            self._end(probe, probe.options.answered, probe.options.answer)
+        probed = _end_of(probe)
+        if probed is not None:
+            self._end(probe, probed)
             return
-        branch = probe.options.branch
-        self._switchboard.follow(probe, (branch,) if branch else ())
-        timer = probe.options.get_timer()
-        self._switchboard.wake(probe, None if timer is None else timer - probe.shift)
+        self._follow(probe)
+        if isinstance(question, FetchProbe) and question.wants_permit and not probe.has_asked:
+            probe.has_asked = True
+            self._pacer.ask(self._ticket(probe))
 
     def failed(self, probe: Probe, why: str) -> None:
+        """The network failed it. Where TCP was only preferred the question goes on over UDP."""
         if probe in self._probes:
-            self._end(probe, False, why)
+            probe.question.transport_failed(why, probe.now())
+            self.go_on(probe)
 
-    def _end(self, probe: Probe, answered: bool, answer: str) -> None:
+    def _ticket(self, probe: Probe) -> Ticket:
+        """A fetch is a REGISTER and counts for the cap. It goes first: the fleet waits for it."""
+        return Ticket(
+            server_id=probe.claimed.target.server_id,
+            rate=probe.claimed.rate,
+            is_retry=True,
+            lease_until=probe.lease.until,
+            use=partial(self._use, probe),
+            postpone=partial(self._put_off, probe),
+            pause=partial(self._put_off, probe),
+            is_void=lambda: probe not in self._probes,
+        )
+
+    def _use(self, probe: Probe) -> str | None:
+        question = probe.question
+        if probe not in self._probes or not isinstance(question, FetchProbe):
+            return None
+        probe.has_asked = False
+        question.grant(probe.now())
+        branch = question.branch
+        self._loop.call_soon(self.go_on, probe)
+        return branch
+
+    def _put_off(self, probe: Probe, until: float) -> None:
         self._forget(probe)
-        self._probed.append(Probed(probe.claimed, answered, probe.now(), answer))
+        self._put_back.append((probe.claimed, until))
+        self._start()
+
+    def _follow(self, probe: Probe) -> None:
+        branch = probe.question.branch
+        for gone in self._switchboard.follow(probe, (branch,) if branch else ()):
+            self._pacer.over(probe.claimed.target.server_id, gone)
+        timer = probe.question.get_timer()
+        self._switchboard.wake(probe, None if timer is None else timer - probe.shift)
+
+    def _end(self, probe: Probe, probed: Probed) -> None:
+        self._forget(probe)
+        self._conclude(probed, probe.lease, probe.others)
+
+    def _conclude(self, probed: Probed, lease: Lease, others: tuple[Target, ...]) -> None:
+        """Note a probe's end. A name is silent only when none of its places answers."""
+        if others and not probed.answered:
+            self._begin(replace(probed.claimed, target=others[0]), lease, others[1:])
+            return
+        self._probed.append(probed)
         self._start()
 
     def _forget(self, probe: Probe) -> None:
         self._probes.discard(probe)
-        self._switchboard.follow(probe, ())
+        for gone in self._switchboard.follow(probe, ()):
+            self._pacer.over(probe.claimed.target.server_id, gone)
         probe.wake_at = None
 
     def _start(self) -> None:
@@ -136,7 +212,7 @@ class Prober:
 
     async def _work(self) -> None:
         try:
-            while self._wanted or self._probed:
+            while self._wanted or self._probed or self._put_back:
                 await self._save()
                 await self._claim()
         except DatabaseError as error:
@@ -151,6 +227,9 @@ class Prober:
         probed, self._probed = self._probed, []
         if probed:
             await self._database.run(save, probed)
+        put_back, self._put_back = self._put_back, []
+        for claimed, until in put_back:
+            await self._database.run(store.release_probes, [claimed], until)
 
     async def _claim(self) -> None:
         sites, self._wanted = sorted(self._wanted), set()
@@ -159,17 +238,62 @@ class Prober:
         asked_at = steady()
         claimed = await self._database.run(store.claim_probes, sites, AT_ONCE, LEASE_S)
         for each in claimed:
-            self._begin(each, Lease.taken(each.lease_until, LEASE_S, asked_at))
+            lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
+            if each.group is None:
+                self._begin(each, lease)
+            else:
+                self._find(each, each.group, lease)
 
-    def _begin(self, claimed: ClaimedHealth, lease: Lease) -> None:
+    def _find(self, claimed: ClaimedHealth, group: GroupFacts, lease: Lease) -> None:
+        """Ask DNS where the server is, then the server. A name without a place is a miss."""
+        task = self._loop.create_task(self._addressing.located(group, claimed.health_id))
+        self._finding.add(task)
+
+        def found(done: "asyncio.Task[dict[int, Located]]") -> None:
+            self._finding.discard(done)
+            if done.cancelled() or self._is_closed:
+                return
+            located = done.result()[claimed.target.server_id]
+            if located.targets:
+                first, *others = located.targets[:MOST_PLACES]
+                self._begin(replace(claimed, target=first), lease, tuple(others))
+            else:
+                self._probed.append(Probed(claimed, False, time.time(), located.unresolved))
+                self._start()
+
+        task.add_done_callback(found)
+
+    def _begin(self, claimed: ClaimedHealth, lease: Lease, others: tuple[Target, ...] = ()) -> None:
         try:
             probe = Probe(self, claimed, lease)
         except OSError as error:
             why = error.strerror or "no way there"
-            self._probed.append(Probed(claimed, False, time.time(), why))
+            self._conclude(Probed(claimed, False, time.time(), why), lease, others)
             return
+        probe.others = others
         self._probes.add(probe)
         self.go_on(probe)
+
+
+def _end_of(probe: Probe) -> Probed | None:
+    """What the question came to; None while it is open."""
+    question, claimed = probe.question, probe.claimed
+    if isinstance(question, OptionsProbe):
+        if question.answered is None:
+            return None
+        return Probed(claimed, question.answered, probe.now(), question.answer, question.code)
+    outcome = question.outcome
+    if outcome is None:
+        return None
+    return Probed(
+        claimed,
+        outcome.code is not None,
+        probe.now(),
+        outcome.answer or outcome.sentence,
+        code=outcome.code,
+        verdict=outcome.verdict.value,
+        retry_after=outcome.retry_after,
+    )
 
 
 def save(probed: list[Probed]) -> None:

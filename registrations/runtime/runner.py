@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
 
-from registrations.agent import Agent, Want
+from registrations.agent import Agent
+from registrations.keeping import Entry
+from registrations.report import Want
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
-from registrations.runtime.transport import branch_of_request
+from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished
 from registrations.values import Target
 
@@ -75,7 +77,7 @@ class Runner:
         switchboard: Switchboard,
         pacer: Pacer,
         results: Results,
-        contact_for: Callable[[str, tuple[str, int]], str],
+        contact_for: Callable[[str, tuple[str, int], str], str],
     ) -> None:
         self._switchboard = switchboard
         self._transport = switchboard.transport
@@ -102,7 +104,9 @@ class Runner:
         run = Run(self, claimed, lease, agent)
         self._runs[claimed.registration_id] = run
         self.per_server[claimed.server_id] += 1
-        self.turn(run, agent.start, run.now(), claimed.wish, claimed.silent)
+        for server_id, until in claimed.news.paused.items():
+            self._pacer.pause(server_id, until)
+        self.turn(run, agent.start, run.now(), claimed.wish, claimed.news)
 
     def turn(self, run: Run, action: Callable[..., None], *given: Any) -> None:
         """Give the agent one input and do all that comes of it. An agent that raises is put off."""
@@ -145,12 +149,15 @@ class Runner:
 
     def _agent(self, claimed: Claimed) -> Agent:
         user = claimed.account.user
+        spoken = common_transport(claimed.group.entries)
         return Agent(
             account=claimed.account,
             policy=claimed.group.policy,
             mode=claimed.group.mode,
             entries=claimed.group.entries,
-            contact_for=lambda target: self._contact_for(user, self._transport.local(target)),
+            contact_for=lambda target: self._contact_for(
+                user, self._transport.local(target), spoken
+            ),
             sent_by_for=self._sent_by,
             token=_token,
             jitter=random.random,
@@ -165,7 +172,10 @@ class Runner:
     def _drain(self, run: Run) -> None:
         agent = run.agent
         for _ in range(MOST_TURNS):
-            for want in agent.permits_wanted():
+            for server_id, until in agent.pauses().items():
+                self._pacer.pause(server_id, until)
+            wants = agent.permits_wanted()
+            for want in wants:
                 self._ask(run, want)
             datagrams = agent.datagrams_to_send()
             if datagrams:
@@ -173,7 +183,7 @@ class Runner:
                     self._drop(run, "its lease ended while it had something to send")
                     return
                 self._send(run, datagrams)
-            elif not self._follow(run):
+            elif not self._follow(run) and not wants:
                 break
         else:
             raise RuntimeError("the agent does not come to rest")
@@ -208,6 +218,7 @@ class Runner:
             lease_until=run.lease.until,
             use=partial(self._use, run, want),
             postpone=partial(self._postpone, run, want),
+            pause=partial(self._pause, run, want),
             is_void=lambda: run.is_over,
         )
         self._pacer.ask(ticket)
@@ -231,6 +242,13 @@ class Runner:
 
     def _postpone(self, run: Run, want: Want, until: float) -> None:
         self.turn(run, run.agent.postpone, want.key, until, run.now())
+
+    def _pause(self, run: Run, want: Want, until: float) -> None:
+        """The server asked to be left alone: the agent goes elsewhere, or waits."""
+        if run.is_turning:
+            run.agent.pause(want.key, until, run.now())
+        else:
+            self.turn(run, run.agent.pause, want.key, until, run.now())
 
     def _finish(self, run: Run) -> None:
         result = run.agent.result()
@@ -262,6 +280,16 @@ class Runner:
     def _blame(self, claimed: Claimed) -> None:
         logger.exception("the agent of registration %s failed", claimed.registration_id)
         self._results.give_back(claimed, time.time() + RETRY_AFTER_FAULT_S)
+
+
+def common_transport(entries: Iterable[Entry]) -> str:
+    """Return the transport all servers of a group share; UDP, which all can send to, otherwise.
+
+    A Contact must be the same at each server of a failover group: where they share their data,
+    another transport in it would be another binding.
+    """
+    spoken = {target.transport for entry in entries for target in entry.targets}
+    return spoken.pop() if len(spoken) == 1 else "udp"
 
 
 def _token() -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from itertools import count
 
 from registrations.runtime.clock import steady
-from registrations.runtime.transport import UdpTransport
+from registrations.runtime.transport import Transport
 from registrations.sip import message
 from registrations.values import Target
 
@@ -56,7 +56,7 @@ class Switchboard:
     ) -> None:
         self._loop = loop
         self._answer = answer
-        self.transport = UdpTransport(loop, self._on_datagram, self._on_failure)
+        self.transport = Transport(loop, self._on_datagram, self._on_failure)
         self._flights: dict[str, Flight] = {}
         self._heap: list[tuple[float, int, Flight]] = []
         self._order = count()

@@ -102,6 +102,14 @@ def branch_of(data: bytes) -> str | None:
     return None
 
 
+def branch_of_request(data: bytes) -> str | None:
+    """The branch in one of our own requests, perhaps cut short; its Via is the first."""
+    _, found, rest = data.partition(b";branch=")
+    if not found or b"\r" not in rest:
+        return None
+    return rest.partition(b"\r")[0].partition(b";")[0].decode("ascii", "replace")
+
+
 def _is_via(line: bytes) -> bool:
     name, _, _ = line[:16].partition(b":")
     return name.strip().lower() in (b"via", b"v")

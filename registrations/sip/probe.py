@@ -1,13 +1,15 @@
-"""Asking one server whether it answers at all: a single OPTIONS (RFC 3261 section 11)."""
+"""Asking one server whether it answers at all (OPTIONS), and whether it serves users (a fetch)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from registrations.sip.grammar import escape_host
 from registrations.sip.message import Response
+from registrations.sip.register import Attempt, RegisterClient
 from registrations.sip.timers import Schedule
-from registrations.sip.transaction import ClientTransaction, Key, TransactionState
+from registrations.sip.transaction import ClientTransaction, Key, TransactionState, first_wire
 from registrations.sip.verdicts import answer_text
-from registrations.values import Target
+from registrations.values import Account, Outcome, Target
 
 PROBE_SCHEDULE = Schedule(sends=(0.0, 0.5, 1.5), give_up_after=3.5)
 """RFC 3261 spacing, cut so that a probe is over well before the next one is due."""
@@ -27,23 +29,22 @@ def options_request(target: Target, sent_by: str, *, branch: str, call_id: str, 
 
 
 class OptionsProbe:
-    """One probe on its way. Over when `answered` is no longer None."""
+    """One OPTIONS on its way (RFC 3261 section 11). Over when `answered` is no longer None."""
 
     def __init__(self, target: Target, sent_by: str, token: Callable[[], str], now: float) -> None:
-        self.target = target
+        self.target = first_wire(target)
+        """Where the probe goes, by the transport it takes."""
         self.answered: bool | None = None
         """True after any final answer, whatever it says; False after silence or a failure."""
+        self.code: int | None = None
         self.answer = ""
         """The answer's status line, or why there was none."""
         self.started_at = now
         self.ended_at: float | None = None
-        key = Key(f"z9hG4bK{token()}", sent_by, "OPTIONS", 1, token())
-        request = options_request(
-            target, sent_by, branch=key.branch, call_id=key.call_id, tag=token()
-        )
-        self._transaction = ClientTransaction(
-            request, key, PROBE_SCHEDULE, transport=target.transport, now=now
-        )
+        self._sent_by = sent_by
+        self._token = token
+        self._may_use_udp = target.transport == "tcp_preferred"
+        self._transaction = self._ask(now)
 
     @property
     def branch(self) -> str:
@@ -54,11 +55,18 @@ class OptionsProbe:
         """Take an answer. One that does not fit changes nothing."""
         final = self._transaction.receive(response, now)
         if final is not None and self.answered is None:
+            self.code = final.code
             self._end(True, answer_text(final), now)
 
     def transport_failed(self, why: str, now: float) -> None:
-        """The transport could not deliver."""
-        if self.answered is None:
+        """The transport could not deliver. Where TCP was only preferred, UDP is asked now."""
+        if self.answered is not None:
+            return
+        if self._may_use_udp:
+            self._may_use_udp = False
+            self.target = replace(self.target, transport="udp")
+            self._transaction = self._ask(now)
+        else:
             self._end(False, why, now)
 
     def handle_timer(self, now: float) -> None:
@@ -75,5 +83,79 @@ class OptionsProbe:
         """What must leave now. Taken once."""
         return self._transaction.datagrams_to_send()
 
+    def _ask(self, now: float) -> ClientTransaction:
+        key = Key(f"z9hG4bK{self._token()}", self._sent_by, "OPTIONS", 1, self._token())
+        request = options_request(
+            self.target, self._sent_by, branch=key.branch, call_id=key.call_id, tag=self._token()
+        )
+        return ClientTransaction(
+            request, key, PROBE_SCHEDULE, transport=self.target.transport, now=now
+        )
+
     def _end(self, answered: bool, answer: str, now: float) -> None:
         self.answered, self.answer, self.ended_at = answered, answer, now
+
+
+class FetchProbe:
+    """One REGISTER without a Contact: it binds nothing and shows whether users are served.
+
+    RFC 3261 section 10.2.3. Each of its requests waits for a permit, as every REGISTER does. Over
+    when `outcome` is no longer None.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        target: Target,
+        sent_by: str,
+        token: Callable[[], str],
+        now: float,
+    ) -> None:
+        self.outcome: Outcome | None = None
+        self._target = target
+        self._client = RegisterClient(account, token=token)
+        self._client.begin(Attempt(target, sent_by, None, 0, PROBE_SCHEDULE), now)
+
+    @property
+    def wants_permit(self) -> bool:
+        return self._client.wants_permit
+
+    @property
+    def target(self) -> Target:
+        """Where the request in flight goes, with the transport it takes."""
+        return self._client.target or self._target
+
+    @property
+    def branch(self) -> str | None:
+        """Of the request in flight, for the dispatch table."""
+        return self._client.branch
+
+    def grant(self, now: float) -> None:
+        """Let the waiting request leave now."""
+        self._client.grant(now)
+
+    def receive(self, response: Response, now: float) -> None:
+        """Take an answer. One that does not fit changes nothing."""
+        self._client.receive(response, now)
+        self._look()
+
+    def transport_failed(self, why: str, now: float) -> None:
+        """The transport could not deliver."""
+        self._client.transport_failed(why, now)
+        self._look()
+
+    def handle_timer(self, now: float) -> None:
+        """Resend or give up, whatever is due."""
+        self._client.handle_timer(now)
+        self._look()
+
+    def get_timer(self) -> float | None:
+        """When handle_timer() wants to be called; None while nothing is in flight."""
+        return self._client.get_timer()
+
+    def datagrams_to_send(self) -> list[bytes]:
+        """What must leave now. Taken once."""
+        return self._client.datagrams_to_send()
+
+    def _look(self) -> None:
+        self.outcome = self.outcome or self._client.outcome()

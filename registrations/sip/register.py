@@ -5,7 +5,7 @@ itself or renew by itself: the caller begins each attempt and grants each reques
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registrations.sip import digest
@@ -14,12 +14,14 @@ from registrations.sip.grammar import escape_host, escape_user, parse_delta_seco
 from registrations.sip.keyring import Keyring
 from registrations.sip.message import Response
 from registrations.sip.timers import TIMER_F, Schedule
-from registrations.sip.transaction import ClientTransaction, Key, TransactionState
+from registrations.sip.transaction import ClientTransaction, Key, TransactionState, first_wire
 from registrations.sip.verdicts import Reading, answer_text, read_failure, read_success
 from registrations.values import Account, Outcome, Target, Verdict
 
 MIN_EXPIRES_MAX = 86_400
 """The longest registration a 423 can talk us into, in seconds (R12)."""
+LONGEST_OVER_UDP = 1300
+"""Bytes of a request where the path's MTU is not known (RFC 3261 section 18.1.1)."""
 MAX_CHALLENGES = 5
 """Challenges answered in one attempt: a proxy's and the registrar's, each once stale, and one."""
 CSEQ_LIMIT = 2**31 - 2**20
@@ -38,6 +40,10 @@ class Attempt:
     expires: int
     """Seconds to ask for; 0 removes our own binding (R15), never anybody else's."""
     schedule: Schedule
+    stream_schedule: Schedule | None = None
+    """Where the request goes over TCP although its target is reached by UDP too; None: the same."""
+    until: float | None = None
+    """Unix seconds at which it is given up whatever was answered so far; None: no such bound."""
 
 
 @dataclass(slots=True)
@@ -45,6 +51,8 @@ class _Flight:
     """An attempt from begin() to its outcome."""
 
     attempt: Attempt
+    wire: Target
+    """Where the request goes: the attempt's target, by the transport of the moment."""
     server: str
     expires: int
     """What is asked for now: the wish, or what a 423 made of it."""
@@ -54,6 +62,8 @@ class _Flight:
     challenges: int = 0
     adjusted: bool = False
     """A 423 was followed already."""
+    tcp_failed: bool = False
+    """TCP was refused where UDP may do: from now on this attempt stays on UDP."""
     answered: dict[tuple[bool, str], int] = field(default_factory=dict)
     """How many challenges of this (proxy, realm) were answered in this attempt (D2)."""
     transaction: ClientTransaction | None = None
@@ -110,7 +120,8 @@ class RegisterClient:
         if expires:
             expires = max(expires, self._min_expires.get(server, 0))
         self._outcome = None
-        self._flight = _Flight(attempt, server, expires, started_at=now)
+        wire = first_wire(attempt.target)
+        self._flight = _Flight(attempt, wire, server, expires, started_at=now)
 
     @property
     def wants_permit(self) -> bool:
@@ -119,7 +130,7 @@ class RegisterClient:
 
     @property
     def is_retry(self) -> bool:
-        """The waiting REGISTER repeats one that a challenge or a 423 answered."""
+        """The waiting REGISTER repeats one that a challenge, a 423 or a refused TCP ended."""
         flight = self._flight
         return flight is not None and flight.transaction is None and flight.sent > 0
 
@@ -134,14 +145,18 @@ class RegisterClient:
         self._cseq += 1
         attempt = flight.attempt
         key = Key(f"z9hG4bK{self._token()}", attempt.sent_by, "REGISTER", self._cseq, self._call_id)
-        transport = attempt.target.transport
+        request = self._request(flight, key.branch)
+        schedule = attempt.schedule
+        if flight.wire.transport != attempt.target.transport and flight.wire.transport == "tcp":
+            schedule = attempt.stream_schedule or schedule
         flight.transaction = ClientTransaction(
-            self._request(flight, key.branch),
+            request,
             key,
-            attempt.schedule,
-            transport=transport,
+            schedule,
+            transport=flight.wire.transport,
             now=now,
             proceeding_s=TIMER_F,
+            until=attempt.until,
         )
         self._out += flight.transaction.datagrams_to_send()
 
@@ -163,9 +178,15 @@ class RegisterClient:
             self._finish(flight, read_failure(response, self._account), now, response)
 
     def transport_failed(self, why: str, now: float) -> None:
-        """The transport could not deliver: the attempt ends as UNREACHABLE (R20)."""
+        """The transport could not deliver: the attempt ends as UNREACHABLE (R20).
+
+        Not where TCP was only the first choice: then the same server is asked over UDP (R21).
+        """
         flight = self._flight
-        if flight is not None:
+        if flight is not None and _has_udp_left(flight):
+            flight.tcp_failed, flight.transaction, self._out = True, None, []
+            flight.wire = replace(flight.wire, transport="udp")
+        elif flight is not None:
             text = f"The server {flight.attempt.target} could not be reached: {why}."
             self._finish(flight, Reading(Verdict.UNREACHABLE, text), now)
 
@@ -218,8 +239,8 @@ class RegisterClient:
 
     @property
     def target(self) -> Target | None:
-        """Where the attempt in flight goes."""
-        return None if self._flight is None else self._flight.attempt.target
+        """Where the attempt in flight goes, with the transport it takes."""
+        return None if self._flight is None else self._flight.wire
 
     def snapshot(self) -> dict[str, Any]:
         """Everything the next claim needs, JSON-safe. Holds nonces: store it, never log it."""
@@ -280,14 +301,25 @@ class RegisterClient:
     # -- inside ----------------------------------------------------------------------------
 
     def _request(self, flight: _Flight, branch: str) -> bytes:
+        """Build it; one too long for UDP goes over TCP, unless that failed (18.1.1, R21)."""
+        rest = self._after_via(flight)
+        data = self._with_via(flight, branch, rest)
+        is_udp = flight.wire.transport == "udp" and not flight.tcp_failed
+        if is_udp and len(data) > LONGEST_OVER_UDP:
+            flight.wire = replace(flight.wire, transport="tcp")
+            data = self._with_via(flight, branch, rest)
+        return data
+
+    def _with_via(self, flight: _Flight, branch: str, rest: str) -> bytes:
+        via = f"{flight.wire.transport.upper()} {flight.attempt.sent_by};branch={branch}"
+        return f"{self._head}{via}{rest}".encode()
+
+    def _after_via(self, flight: _Flight) -> str:
         attempt, account = flight.attempt, self._account
-        text = (
-            f"{self._head}{attempt.target.transport.upper()} {attempt.sent_by};branch={branch}"
-            f"{self._names}{self._cseq} REGISTER\r\n"
-        )
+        text = f"{self._names}{self._cseq} REGISTER\r\n"
         if attempt.contact is not None:
-            instance = f';+sip.instance="<{account.instance}>"' if account.instance else ""
-            text += f"Contact: <{attempt.contact}>{instance}\r\nExpires: {flight.expires}\r\n"
+            flow = f';+sip.instance="<{account.instance}>";reg-id=1' if account.instance else ""
+            text += f"Contact: <{attempt.contact}>{flow}\r\nExpires: {flight.expires}\r\n"
         for credentials in self._keyring.of(flight.server):
             text += digest.authorization(
                 credentials,
@@ -296,7 +328,7 @@ class RegisterClient:
                 method="REGISTER",
                 uri=self._uri,
             )
-        return f"{text}User-Agent: Rollcall\r\nContent-Length: 0\r\n\r\n".encode()
+        return f"{text}User-Agent: Rollcall\r\nContent-Length: 0\r\n\r\n"
 
     def _finish(
         self, flight: _Flight, reading: Reading, now: float, response: Response | None = None
@@ -323,6 +355,12 @@ class RegisterClient:
         self._from_tag: str = snapshot["from_tag"] if known else self._token()
         self._min_expires: dict[str, int] = dict(snapshot.get("min_expires", {}))
         self._keyring.restore(snapshot.get("nonces", {}), cseq_offset)
+
+
+def _has_udp_left(flight: _Flight) -> bool:
+    """TCP was a preference or a matter of length, and it is TCP that failed."""
+    may = flight.attempt.target.transport in ("tcp_preferred", "udp")
+    return may and flight.wire.transport == "tcp" and not flight.tcp_failed
 
 
 def _may_answer(flight: _Flight, proxy: bool, challenge: digest.Challenge) -> bool:

@@ -4,16 +4,25 @@ It knows nothing of registration. Timer K needs no clock here: once the transact
 branch is gone from the dispatch table, so late and doubled answers reach nobody.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from registrations.sip.errors import SipParseError
 from registrations.sip.headers import count_vias, parse_cseq, parse_via
 from registrations.sip.message import Response
-from registrations.sip.timers import T2, Schedule
+from registrations.sip.timers import T1, T2, Schedule
+from registrations.values import Target
 
 RELIABLE = frozenset({"tcp", "tls"})
 """Transports that need no retransmission (Timer E is not used)."""
+
+
+def first_wire(target: Target) -> Target:
+    """The target by the transport it is asked over first: TCPpreferred is TCP, until that fails."""
+    if target.transport == "tcp_preferred":
+        return replace(target, transport="tcp")
+    return target
 
 
 class TransactionState(Enum):
@@ -65,7 +74,7 @@ class ClientTransaction:
     """A request on its way. Made the moment it leaves: its first send is due at once.
 
     `proceeding_s` is how long, counted from the start, to wait at least once the server said that
-    it is working on it: the short ladder is for silence only.
+    it is working on it: the short ladder is for silence only. `until` bounds both.
     """
 
     __slots__ = (
@@ -92,6 +101,7 @@ class ClientTransaction:
         transport: str,
         now: float,
         proceeding_s: float = 0.0,
+        until: float | None = None,
     ) -> None:
         self.key = key
         self.state = TransactionState.TRYING
@@ -99,8 +109,9 @@ class ClientTransaction:
         self._request = request
         self._schedule = schedule
         self._started_at = now
-        self._give_up_at = now + schedule.give_up_after
-        self._proceeding_until = now + proceeding_s
+        latest = math.inf if until is None else max(until, now + T1)
+        self._give_up_at = min(now + schedule.give_up_after, latest)
+        self._proceeding_until = min(now + proceeding_s, latest)
         self._out = [request]
         self._index = 0
         self._send_at: float | None = None

@@ -4,19 +4,17 @@ Every write of a worker is fenced by the lease token of its claim: what a worker
 its lease still wants to write finds no row. Transactions touch at most BATCH rows.
 """
 
-from registrations.store.claim import Claimed, GroupFacts, claim_due, extend, release
-from registrations.store.health import (
+from registrations.store.claim import Claimed, GroupFacts, claim_due, extend, policy_of, release
+from registrations.store.health import concerned, ensure_health, hear
+from registrations.store.noticed import Noticed
+from registrations.store.pace import Slots, pause, reserve, reserve_slots, spread, spread_from
+from registrations.store.probes import (
     ClaimedHealth,
-    Noticed,
     Probed,
     claim_probes,
-    concerned,
-    ensure_health,
-    hear,
     release_probes,
     save_probes,
 )
-from registrations.store.pace import next_slot, reserve_slots, spread
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH
 
@@ -30,18 +28,22 @@ __all__ = [
     "Noticed",
     "Probed",
     "Saved",
+    "Slots",
     "claim_due",
     "claim_probes",
     "concerned",
     "ensure_health",
     "extend",
     "hear",
-    "next_slot",
+    "pause",
+    "policy_of",
     "record",
     "release",
     "release_probes",
+    "reserve",
     "reserve_slots",
     "save",
     "save_probes",
     "spread",
+    "spread_from",
 ]

@@ -4,14 +4,16 @@ import json
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 
 from fleet.models import Line, ServerGroup
-from registrations.agent import Entry
-from registrations.models import ServerHealth
+from registrations.keeping import Entry
+from registrations.sip.targets import Question, Record
+from registrations.store.news import news_at
+from registrations.store.places import configured, is_literal, own_records, targets_of
 from registrations.store.sql import (
     changed,
     is_postgresql,
@@ -21,12 +23,26 @@ from registrations.store.sql import (
     token_text,
     within,
 )
-from registrations.values import Account, FailBackMode, GroupMode, Policy, Target
+from registrations.values import (
+    Account,
+    FailBackMode,
+    GroupMode,
+    ListScope,
+    News,
+    OnMassRejection,
+    Policy,
+    Target,
+)
 
 CSEQ_BLOCK = 100
 """CSeq numbers a claim sets aside: the next claim after a lost lease is above them (R16)."""
 
 _POLICY = tuple(Policy.__dataclass_fields__)
+_WORDS = {
+    "fail_back_mode": FailBackMode,
+    "register_list_scope": ListScope,
+    "on_mass_rejection": OnMassRejection,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,11 @@ class GroupFacts:
     mode: GroupMode
     policy: Policy
     entries: tuple[Entry, ...]
+    """Those configured by name have no targets yet: see `names`."""
+    names: Mapping[int, Target] = field(default_factory=dict)
+    """By server: what is configured where that is a name; `sip.targets.locate` finds its places."""
+    records: Mapping[Question, tuple[Record, ...]] = field(default_factory=dict)
+    """The group's own records, for where DNS has nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +78,8 @@ class Claimed:
     snapshot: Mapping[str, Any]
     account: Account
     group: GroupFacts
-    silent: frozenset[int]
-    """Servers that this site's workers know to be silent."""
+    news: News
+    """What the fleet knows of the servers, seen from this site."""
 
 
 def claim_due(
@@ -71,8 +92,9 @@ def claim_due(
 ) -> list[Claimed]:
     """Take up to `limit` due rows of these sites (None: of all), the longest due first.
 
-    Rows on one of `busy_servers` are left to others. Each row is taken by one claimer only; its
-    `due_at` becomes the end of the lease, so that a row whose claimer dies comes back by itself.
+    Rows on one of `busy_servers` are left to others; those of a site whose own network is suspected
+    are left alone: nothing moves there. Each row is taken by one claimer only; its `due_at` becomes
+    the end of the lease, so that a row whose claimer dies comes back by itself.
     """
     if limit <= 0:
         return []
@@ -105,7 +127,7 @@ _CLAIM = {
 def _due(
     site_ids: Sequence[int] | None, busy_servers: Collection[int], now: float
 ) -> tuple[str, list[Any]]:
-    where, parameters = "due_at <= %s", [stamp(now)]
+    where, parameters = f"due_at <= %s AND {_IN_PEACE}", [stamp(now)]
     if site_ids is not None:
         where += f" AND {within('site_id')}"
         parameters.append(listed(site_ids))
@@ -116,6 +138,10 @@ def _due(
     return where, parameters
 
 
+_IN_PEACE = (
+    "site_id NOT IN (SELECT n.site_id FROM registrations_sitenetwork n "
+    "WHERE n.suspected_since IS NOT NULL)"
+)
 _PRIMARY_OF_ROW = (
     "SELECT s.id FROM fleet_server s WHERE s.group_id = registrations_registration.group_id "
     "AND s.register ORDER BY s.priority LIMIT 1"
@@ -129,9 +155,9 @@ def _claim_parameters(where: list[Any], limit: int, token: str, until: float) ->
 
 def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[Claimed]:
     taken.sort(key=lambda row: (row[0], row[2]))
-    accounts = _accounts(row[3] for row in taken)
-    groups = _groups({row[4] for row in taken})
-    silent = _silent({row[5] for row in taken})
+    accounts = accounts_of(row[3] for row in taken)
+    groups = groups_of({row[4] for row in taken})
+    news = news_at({row[5] for row in taken}, time.time())
     claimed = []
     for _, offset, pk, line, group_id, site, server, wish, version, by, snapshot in taken:
         group = groups[group_id]
@@ -150,13 +176,14 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
                 snapshot=json.loads(snapshot) if isinstance(snapshot, str) else snapshot,
                 account=accounts[line],
                 group=group,
-                silent=silent.get(site, frozenset()),
+                news=news[site],
             )
         )
     return claimed
 
 
-def _accounts(line_ids: Iterable[int]) -> dict[int, Account]:
+def accounts_of(line_ids: Iterable[int]) -> dict[int, Account]:
+    """Return who registers, by line."""
     lines = Line.objects.filter(pk__in=list(line_ids)).values_list(
         "pk", "number", "extension", "domain", "auth_user", "auth_password", "handset__mac"
     )
@@ -172,35 +199,37 @@ def _accounts(line_ids: Iterable[int]) -> dict[int, Account]:
     }
 
 
-def _groups(group_ids: Collection[int]) -> dict[int, GroupFacts]:
-    groups = ServerGroup.objects.filter(pk__in=group_ids).prefetch_related("servers")
+def groups_of(group_ids: Collection[int]) -> dict[int, GroupFacts]:
+    """Return these server groups as agents need them."""
+    groups = ServerGroup.objects.filter(pk__in=group_ids).prefetch_related("servers", "dns_records")
     return {group.pk: _facts(group) for group in groups}
 
 
-def _facts(group: ServerGroup) -> GroupFacts:
+def policy_of(group: ServerGroup) -> Policy:
+    """Return a group's policy as its agents decide by it."""
     policy = {name: getattr(group, name) for name in _POLICY}
-    policy["fail_back_mode"] = FailBackMode(policy["fail_back_mode"])
+    for name, enum in _WORDS.items():
+        policy[name] = enum(policy[name])
+    return Policy(**policy)
+
+
+def _facts(group: ServerGroup) -> GroupFacts:
+    servers = sorted(group.servers.all(), key=lambda server: server.priority)
     entries = tuple(
         Entry(
             server_id=server.pk,
             priority=server.priority,
             register=server.register,
-            targets=(Target(server.pk, server.address, server.port, server.transport),),
+            targets=targets_of(server),
             label=str(server),
+            tls_ca=group.tls_ca,
+            tls_certificate=group.tls_certificate,
         )
-        for server in sorted(group.servers.all(), key=lambda server: server.priority)
+        for server in servers
     )
-    return GroupFacts(group.pk, GroupMode(group.mode), Policy(**policy), entries)
-
-
-def _silent(site_ids: Collection[int]) -> dict[int, frozenset[int]]:
-    silent: dict[int, set[int]] = {}
-    known = ServerHealth.objects.filter(
-        site_id__in=site_ids, condition=ServerHealth.Condition.SILENT
-    )
-    for site, server in known.values_list("site_id", "server_id"):
-        silent.setdefault(site, set()).add(server)
-    return {site: frozenset(servers) for site, servers in silent.items()}
+    names = {server.pk: configured(server) for server in servers if not is_literal(server.address)}
+    records = own_records(group.dns_records.all()) if names else {}
+    return GroupFacts(group.pk, GroupMode(group.mode), policy_of(group), entries, names, records)
 
 
 def extend(leases: Mapping[str, Sequence[int]], until: float) -> set[int]:

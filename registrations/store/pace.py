@@ -1,11 +1,12 @@
-"""When REGISTERs may leave: the slots of each server, shared by all processes, and spreading."""
+"""When REGISTERs may leave: slots and pauses of each server, shared by all, and spreading."""
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db import transaction
 
-from registrations.models import ServerPace
+from registrations.models import Registration, ServerPace
 from registrations.store.sql import (
     BATCH,
     changed,
@@ -16,12 +17,53 @@ from registrations.store.sql import (
     stamp,
 )
 
+LONGEST_PAUSE_S = 3600.0
 
-def next_slot(server_id: int, now: float | None = None) -> float:
-    """Return when the server's first free slot is, in Unix seconds; reserves nothing."""
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """What a process got when it asked for slots. Times are Unix seconds."""
+
+    first: float
+    """When the first slot is, or would be."""
+    is_ours: bool
+    """False: nothing was reserved, the first slot would be too late."""
+    paused_until: float
+    """Until when the server asked to be left alone; in the past where it did not."""
+
+
+def pause(server_id: int, until: float, now: float | None = None) -> None:
+    """Leave the server alone until `until`, an hour at most: it asked for that (S6, S8).
+
+    The pause is the target's: it holds for every group that names the same place.
+    """
     now = time.time() if now is None else now
-    found = ServerPace.objects.filter(server_id=server_id).values_list("next_at", flat=True)
-    return max(now, found.first() or 0.0)
+    until = min(until, now + LONGEST_PAUSE_S)
+    later = "GREATEST" if is_postgresql() else "MAX"
+    changed(
+        "INSERT INTO registrations_serverpace (server_id, next_at, paused_until, refused) "
+        "SELECT v.id, 0, %s, 0 FROM fleet_server v JOIN fleet_server w ON v.address = w.address "
+        "AND v.port = w.port AND v.transport = w.transport WHERE w.id = %s ORDER BY v.id "
+        "ON CONFLICT (server_id) DO UPDATE SET "
+        f"paused_until = {later}(registrations_serverpace.paused_until, EXCLUDED.paused_until)",
+        [until, server_id],
+    )
+
+
+def reserve(
+    server_id: int, n: int, rate: float, not_after: float, now: float | None = None
+) -> Slots:
+    """Reserve `n` slots 1/`rate` seconds apart, unless the first would be after `not_after`.
+
+    While the server is paused nothing is reserved.
+    """
+    now = time.time() if now is None else now
+    found = ServerPace.objects.filter(server_id=server_id).values_list("next_at", "paused_until")
+    next_at, paused_until = found.first() or (0.0, 0.0)
+    first = max(now, next_at, paused_until)
+    if first > not_after or paused_until > now:
+        return Slots(first, False, paused_until)
+    return Slots(reserve_slots(server_id, n, rate, now), True, paused_until)
 
 
 def reserve_slots(server_id: int, n: int, rate: float, now: float | None = None) -> float:
@@ -34,7 +76,8 @@ def reserve_slots(server_id: int, n: int, rate: float, now: float | None = None)
     later = "GREATEST" if is_postgresql() else "MAX"
     length = n / rate
     [(end,)] = changed(
-        "INSERT INTO registrations_serverpace (server_id, next_at) VALUES (%s, %s) "
+        "INSERT INTO registrations_serverpace (server_id, next_at, paused_until, refused) "
+        "VALUES (%s, %s, 0, 0) "
         "ON CONFLICT (server_id) DO UPDATE SET "
         f"next_at = {later}(registrations_serverpace.next_at, %s) + %s RETURNING next_at",
         [server_id, now + length, now, length],
@@ -58,12 +101,48 @@ def spread(registration_ids: Sequence[int], rate: float, now: float | None = Non
             _spread([(pk, now + place * gap) for place, pk in places[start : start + BATCH]])
 
 
-def _spread(due: list[tuple[int, float]]) -> None:
-    changed(
-        "UPDATE registrations_registration AS r SET "
+def spread_from(server_id: int, site_id: int, rate: float, now: float | None = None) -> None:
+    """Make all who are bound there due from `now` on, in one statement, `rate` per second.
+
+    Whose binding ends first goes first. Only groups with `fast_failover`; otherwise like `spread`.
+    """
+    now = time.time() if now is None else now
+    gap = 1.0 / rate if rate else 0.0
+    turn = (
+        "SELECT b.id, ROW_NUMBER() OVER (ORDER BY b.expires_at, b.id) - 1 AS place "
+        "FROM registrations_registration b JOIN fleet_servergroup g ON g.id = b.group_id "
+        "WHERE b.server_id = %s AND b.site_id = %s AND g.fast_failover "
+        "AND b.state <> 'disabled'"
+    )
+    with transaction.atomic():
+        there = Registration.objects.filter(server_id=server_id, site_id=site_id)
+        if is_postgresql():
+            lock_in_order(there.values_list("pk", flat=True))
+        changed(
+            f"UPDATE registrations_registration AS r SET {_due_at(_AT_PLACE[is_postgresql()])} "
+            f"FROM ({turn}) AS x WHERE r.id = x.id",
+            [stamp(now), gap] * 2 + [server_id, site_id],
+        )
+
+
+_AT_PLACE = {
+    True: "(%s::timestamptz + x.place * %s * interval '1 second')",
+    False: "(strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s, '+' || (x.place * %s) || ' seconds'))",
+}
+
+
+def _due_at(at: str) -> str:
+    """Bring forward who is due later; one under a lease comes again as soon as it is saved."""
+    return (
         "wish_version = r.wish_version + CASE WHEN r.lease_token IS NULL THEN 0 ELSE 1 END, "
         "due_at = CASE WHEN r.lease_token IS NULL AND r.state <> 'disabled' "
-        "AND (r.due_at IS NULL OR r.due_at > x.due_at) THEN x.due_at ELSE r.due_at END "
+        f"AND (r.due_at IS NULL OR r.due_at > {at}) THEN {at} ELSE r.due_at END"
+    )
+
+
+def _spread(due: list[tuple[int, float]]) -> None:
+    changed(
+        f"UPDATE registrations_registration AS r SET {_due_at('x.due_at')} "
         f"FROM {rows({'id': 'bigint', 'due_at': 'timestamptz'})} WHERE r.id = x.id",
         [packed([{"id": pk, "due_at": stamp(at)} for pk, at in due])],
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from registrations.agent import AgentResult, Moved
+from registrations.report import AgentResult, Moved
 from registrations.store.claim import Claimed
 from registrations.store.sql import (
     changed,
@@ -20,8 +20,12 @@ from registrations.store.sql import (
     token_text,
 )
 
-RESUME = "resume"
-"""The wish of an edit: forget back-off and refusals. Done as soon as an agent has run."""
+RESUME, OVERRIDE = "resume", "override"
+"""Wishes that are done as soon as an agent has run: forget back-off and refusals; and bind
+although somebody else is bound, which the agent keeps in mind until it is bound."""
+
+ASKED_FOR = frozenset({"forced_failback", "overridden"})
+"""Causes of a change behind which a person stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ _COLUMNS = {
     "wish": "text",
     "state": "text",
     "server_id": "bigint",
+    "assumed_id": "bigint",
     "since": "timestamptz",
     "reason": "text",
     "expires_at": "timestamptz",
@@ -102,6 +107,7 @@ def _save_sql() -> str:
         UPDATE registrations_registration AS r SET
             state = x.state,
             server_id = (SELECT s.id FROM fleet_server s WHERE s.id = x.server_id),
+            assumed_on_id = (SELECT s.id FROM fleet_server s WHERE s.id = x.assumed_id),
             since = x.since, reason = x.reason, expires_at = x.expires_at,
             next_attempt_at = x.due_at, attempt = x.attempt,
             last_code = COALESCE(x.code, CASE WHEN x.answer = '' THEN r.last_code END),
@@ -117,7 +123,7 @@ def _save_sql() -> str:
 
 def _row(done: Finished) -> dict[str, Any]:
     claimed, result = done.claimed, done.result
-    wish_is_done = claimed.wish == RESUME or result.wish_result is not None
+    wish_is_done = claimed.wish in (RESUME, OVERRIDE) or result.wish_result is not None
     return {
         "id": claimed.registration_id,
         "token": token_text(claimed.token),
@@ -125,6 +131,7 @@ def _row(done: Finished) -> dict[str, Any]:
         "wish": "" if wish_is_done else claimed.wish,
         "state": result.state,
         "server_id": result.server_id,
+        "assumed_id": result.assumed_server_id,
         "since": stamp(result.since),
         "reason": text(result.reason),
         "expires_at": stamp(result.expires_at),
@@ -144,7 +151,7 @@ def _changes(done: Finished) -> list[Change]:
         Change(
             claimed.registration_id,
             moved,
-            claimed.wish_by if moved.cause == "forced_failback" else "",
+            claimed.wish_by if moved.cause in ASKED_FOR else "",
         )
         for moved in done.result.transitions
     ]
@@ -164,7 +171,8 @@ _CHANGE_COLUMNS = {
     "asked_by": "text",
 }
 _LABEL = (
-    "COALESCE((SELECT CASE WHEN v.name <> '' THEN v.name ELSE v.address || ':' || v.port END "
+    "COALESCE((SELECT CASE WHEN v.name <> '' THEN v.name ELSE v.address || "
+    "CASE WHEN v.port > 0 THEN ':' || v.port ELSE '' END END "
     "FROM fleet_server v WHERE v.id = x.{side}), '')"
 )
 

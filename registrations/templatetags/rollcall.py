@@ -82,6 +82,18 @@ def state_label(state: str) -> str:
 
 
 @register.filter
+def clause(sentence: str) -> str:
+    """A sentence without its full stop, for one that goes on: `Renews at PBX A` in 0:42."""
+    return sentence.removesuffix(".")
+
+
+@register.filter
+def dotted(name: str) -> SafeString:
+    """A parameter's long name, which a narrow screen breaks after its dots."""
+    return format_html_join(SafeString(".<wbr>"), "{}", ((part,) for part in name.split(".")))
+
+
+@register.filter
 def mac(value: str) -> str:
     """`00907a000001` as `00:90:7a:00:00:01`."""
     return ":".join(value[i : i + 2] for i in range(0, len(value), 2))

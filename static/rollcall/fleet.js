@@ -70,7 +70,7 @@ function showRow(row, { before, moved, element: place }) {
     setIcon(situation.firstElementChild, key);
     if (other) reload("#main");
     else if (before && before.heard_at !== row.heard_at) {
-      reload(`[data-registration-id="${row.id}"] .facts`);
+      reload(`section[data-registration-id="${row.id}"]`);
     }
   }
   put(part("since"), "lasting", row.since, zone);
@@ -81,7 +81,7 @@ function showRow(row, { before, moved, element: place }) {
 }
 
 // A move changes sentences that only the server words, a renewal changes counts that no row
-// carries: take that part of the page anew, the smallest that has it, so that focus stays.
+// carries: take that part of the page anew. What can hold focus there has an id: htmx keeps it.
 let reloading = false;
 async function reload(part) {
   if (reloading || document.querySelector("dialog[open]")) return;
@@ -122,9 +122,12 @@ function showLane(server, total) {
   for (const lane of document.querySelectorAll(`.lane[data-server-id="${server.id}"]`)) {
     showBar(lane.querySelector(".bar"), server.states, total, ORDER.slice(0, 6));
     setText(lane.querySelector("[data-lane-held]"), String(server.held));
+    const trouble = lane.querySelector("[data-lane-trouble]");
+    setText(trouble, server.trouble);
+    trouble.hidden = !server.trouble;
     lane.querySelector(".lane-health").replaceChildren(chip(server.condition, server.word));
   }
-  document.querySelector(`[data-server-row="${server.id}"] .chip`)?.replaceWith(chip(server.condition, server.word));
+  for (const old of document.querySelectorAll(`[data-server-row="${server.id}"] .chip`)) old.replaceWith(chip(server.condition, server.word));
 }
 
 function showGroup(group) {
@@ -144,7 +147,22 @@ function showGroup(group) {
   for (const server of group.servers) showLane(server, group.total);
 }
 
+// A site whose own network is suspected: nothing moves there, and every page of the fleet says so.
+function showSuspected(sites) {
+  const place = document.querySelector("#suspected");
+  if (!place || place.dataset.sites === sites.map((site) => site.sentence).join()) return;
+  place.dataset.sites = sites.map((site) => site.sentence).join();
+  place.replaceChildren(
+    ...sites.map((site) => {
+      const notice = element("div", "notice", icon("plug-connected-x"), element("span", "", site.sentence));
+      notice.dataset.state = "unregistered";
+      return notice;
+    }),
+  );
+}
+
 function showSummary(summary) {
+  showSuspected(summary.suspected_sites);
   setText(document.querySelector("[data-summary=headline]"), summary.headline);
   put(document.querySelector("[data-summary=as_of]"), "age", summary.as_of, "UTC");
   showStates(summary);

@@ -14,6 +14,7 @@ from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
 from fleet.signals import fleet_changed
 from registrations.models import Registration, State
+from tests.support.certificates import Authority
 from tests.support.rows import make_group, make_line, make_site, make_user
 
 pytestmark = pytest.mark.django_db
@@ -126,15 +127,17 @@ def test_a_password_keeps_its_spaces(asked: APIClient) -> None:
         ("groups", {"name": ""}, "name"),
         ("groups", {"expires": 9}, "expires"),
         ("groups", {"fail_back_timeout": 30}, "fail_back_timeout"),
-        ("groups", {"fail_back_mode": "dns_ttl"}, "fail_back_mode"),
+        ("groups", {"fail_back_mode": "sometimes"}, "fail_back_mode"),
         ("groups", {"mode": "fallback", "re_register_on": True}, "re_register_on"),
-        ("servers", {"address": "pbx.example"}, "address"),
+        ("servers", {"address": "pbx example"}, "address"),
         ("servers", {"address": "127.0.0.3"}, "address"),
-        ("servers", {"transport": "tcp"}, "transport"),
         ("servers", {"port": 70_000}, "port"),
         ("servers", {"priority": 5}, "priority"),
         ("servers", {"priority": 0}, "priority"),
         ("servers", {"transport": "smoke"}, "transport"),
+        ("servers", {"tls_name": "*.example"}, "tls_name"),
+        ("groups", {"tls_ca": "pbx.pem"}, "tls_ca"),
+        ("groups", {"tls_certificate": "pbx.pem"}, "tls_certificate"),
         ("servers", {"lost_features": "voicemail"}, "lost_features"),
         ("handsets", {"mac": "00907a"}, "mac"),
         ("handsets", {"mac": "00907a00000g"}, "mac"),
@@ -389,5 +392,20 @@ def test_lists_cost_the_same_queries_for_few_and_for_many(
             make_line(group, make_site(f"site-{number}"))
     for kind in ("sites", "groups", "servers", "handsets", "lines"):
         # Token and user, role, count, rows, and what is nested in them.
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(6):
             assert asked.get(f"/api/v1/{kind}/?page_size=1000").json()["count"] >= 5
+
+
+def test_a_server_may_be_reached_over_tls_and_its_group_says_whom_to_trust(
+    asked: APIClient,
+) -> None:
+    trusted = Authority().certificate
+    group = make_group()
+    server = group.servers.get(priority=1)
+    said = {"transport": "TLS", "tls_name": "PBX.example"}
+    answer = asked.patch(f"/api/v1/servers/{server.pk}/", said, format="json")
+    assert answer.json()["transport"] == "tls"
+    assert answer.json()["tls_name"] == "pbx.example"
+    url = f"/api/v1/groups/{group.pk}/"
+    assert asked.patch(url, {"tls_ca": trusted}, format="json").json()["tls_ca"] == trusted
+    assert asked.patch(url, {"tls_ca": ""}, format="json").json()["tls_ca"] == ""

@@ -173,8 +173,8 @@ def test_lists_cost_the_same_queries_for_few_and_for_many(
         # Token and user, role, count, rows.
         with django_assert_max_num_queries(4):
             asked.get(f"/api/v1/{path}/?page_size=1000")
-    # Token and user, role, then groups with servers, health, counts.
-    with django_assert_max_num_queries(7):
+    # Token and user, role, then groups with servers and their pace, health, counts, networks.
+    with django_assert_max_num_queries(9):
         asked.get("/api/v1/summary/")
 
 

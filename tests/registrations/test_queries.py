@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from fleet.models import ServerGroup, Site
 from registrations import queries
-from registrations.models import Registration, ServerHealth, State
+from registrations.models import Registration, ServerHealth, ServerPace, SiteNetwork, State
 from tests.registrations import live_fleet
+from tests.support.rows import make_group, make_registration
 
 pytestmark = pytest.mark.django_db
 
@@ -226,3 +227,28 @@ def test_history_filters_take_names_times_and_causes() -> None:
     row = queries.transition_row(queries.transitions()[0])
     assert row["from"] == {"state": "primary", "server": str(fleet.primary)}
     assert row["to"] == {"state": "secondary", "server": str(fleet.secondary)}
+
+
+def test_a_sick_server_and_a_pause_are_said_in_words_beside_its_condition() -> None:
+    group = make_group()
+    server = group.servers.get(priority=1)
+    ServerPace.objects.create(
+        server=server,
+        sick_since=NOW - timedelta(minutes=5),
+        refused=12,
+        paused_until=(NOW + timedelta(minutes=5)).timestamp(),
+    )
+    [sick, well] = queries.summary(NOW)["groups"][0]["servers"]
+    assert "Refuses handsets it accepted before, since" in sick["word"]
+    assert "(12 within a minute)" in sick["word"]
+    assert "Asked to be left alone until" in sick["word"]
+    assert (well["trouble"], well["sick_since"], well["paused_until"]) == ("", None, None)
+
+
+def test_a_suspected_network_is_told_in_the_headline() -> None:
+    row = make_registration(make_group(), State.PRIMARY)
+    SiteNetwork.objects.create(site=row.site, suspected_since=NOW)
+    summary = queries.summary(NOW)
+    assert summary["headline"].endswith("The network of main is suspected.")
+    assert summary["states"]["unknown"] == 1
+    assert "Nothing is moved there" in summary["suspected_sites"][0]["sentence"]

@@ -5,22 +5,18 @@ from itertools import product
 
 import pytest
 
-from registrations.intervals import back_off, renewal_delay
-from registrations.redundancy import (
+from registrations.binding import (
     HOLDING,
     RESTING,
-    TABLE,
     Binding,
     Event,
     EventKind,
-    ImpossibleEvent,
     Phase,
     Rules,
     Try,
-    due_at,
-    is_last,
-    step,
 )
+from registrations.intervals import back_off, renewal_delay
+from registrations.redundancy import TABLE, ImpossibleEvent, due_at, is_last, step
 from registrations.values import FailBackMode, Policy
 
 NOW = 1_000_000.0
@@ -28,6 +24,9 @@ LADDER_S = 7.5
 DUE, HOME = Event(EventKind.DUE), Event(EventKind.HOME)
 LOST, REFUSED, ERROR = Event(EventKind.LOST), Event(EventKind.REFUSED), Event(EventKind.ERROR)
 ANSWERS = {EventKind.BOUND, EventKind.REFUSED, EventKind.BUSY, EventKind.ERROR, EventKind.LOST}
+IMPOSSIBLE = set(product(RESTING, ANSWERS)) | {
+    (phase, EventKind.FOREIGN) for phase in Phase if phase is not Phase.SEEKING
+}
 
 
 def bound_for(seconds: int) -> Event:
@@ -35,7 +34,7 @@ def bound_for(seconds: int) -> Event:
 
 
 def rules(targets: int = 2, jitter: float = 0.0, **policy: object) -> Rules:
-    return Rules(Policy(**policy), targets, LADDER_S, lambda: jitter)  # type: ignore[arg-type]
+    return Rules(Policy(**policy), (None,) * targets, LADDER_S, lambda: jitter)  # type: ignore[arg-type]
 
 
 def walk(binding: Binding, events: list[tuple[float, Event]], by: Rules) -> Binding:
@@ -67,12 +66,12 @@ def sample(phase: Phase) -> Binding:
 @pytest.mark.parametrize(("phase", "kind"), list(product(Phase, EventKind)))
 def test_every_pair_of_phase_and_event_is_decided(phase: Phase, kind: EventKind) -> None:
     event = Event(kind, expires=60)
-    if phase in RESTING and kind in ANSWERS:
+    if (phase, kind) in IMPOSSIBLE:
         with pytest.raises(ImpossibleEvent):
             step(sample(phase), event, rules(3), NOW)
         return
     after, wanted = step(sample(phase), event, rules(3), NOW)
-    keeps_trying = phase not in RESTING and kind is EventKind.DUE
+    keeps_trying = phase not in RESTING and kind in (EventKind.DUE, EventKind.LEAVE)
     assert (after.phase not in RESTING) == (wanted is not None or keeps_trying)
     assert (after.trying is None) == (after.phase in RESTING)
     assert (after.current is not None) == (after.phase in HOLDING)

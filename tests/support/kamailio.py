@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import parts
+from tests.support.certificates import Issued
 from tests.support.processes import Child
 from tests.support.waiting import wait_until
 
@@ -36,11 +37,28 @@ class Contact:
 
 
 class Kamailio:
-    """One Kamailio at an address of its own. Its tables die with it: it keeps nothing on disk."""
+    """One Kamailio at an address of its own. Its tables die with it: it keeps nothing on disk.
 
-    def __init__(self, address: str, port: int, home: Path) -> None:
+    `issued` is the certificate it shows at `tls_port`; an IPv6 address stands in brackets. With
+    `location_db` (a PostgreSQL URL) its bindings live in that database instead, shared by all who
+    name it; `locations` is of no use then.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        home: Path,
+        *,
+        issued: Issued | None = None,
+        tls_port: int = 0,
+        location_db: str = "",
+    ) -> None:
         self.address = address
         self.port = port
+        self.tls_port = tls_port
+        self._issued = issued
+        self._location_db = location_db
         self._home = home
         self._program = parts.need("kamailio")
         self._child: Child | None = None
@@ -65,6 +83,8 @@ class Kamailio:
             *(self._program, "-DD", "-E", "-f", str(CONFIGURATION), "-m", "64", "-M", "16"),
             *("-x", "tlsf", "-X", "tlsf", "-Y", str(run), "-P", str(run / "pid")),
             *("-A", f"ADDRESS={self.address}", "-A", f"PORT={self.port}"),
+            *self._tls(),
+            *(("-A", f"LOCATION_DB={self._location_db}") if self._location_db else ()),
         ]
         child = Child(name, command, self._home / f"{name}.log")
         self._child = child
@@ -155,6 +175,15 @@ class Kamailio:
         """The end of its log."""
         return self._child.tail() if self._child is not None else f"--- {self}: never started"
 
+    def _tls(self) -> list[str]:
+        if self._issued is None:
+            return []
+        parts.need("kamailio's TLS module")
+        name = f"certificate-{self.address}-{self.tls_port}"
+        certificate, key = self._issued.written(self._home, name)
+        facts = f"CERTIFICATE={certificate}", f"KEY={key}", f"TLS_PORT={self.tls_port}"
+        return [word for fact in facts for word in ("-A", fact)]
+
     def _answers(self) -> bool:
         try:
             self.rpc("core.version")
@@ -180,9 +209,11 @@ def _contact(raw: dict[str, Any]) -> Contact | None:
 
 
 @contextmanager
-def running(address: str, port: int, home: Path) -> Iterator[Kamailio]:
+def running(
+    address: str, port: int, home: Path, *, issued: Issued | None = None, tls_port: int = 0
+) -> Iterator[Kamailio]:
     """A started Kamailio that is gone afterwards."""
-    registrar = Kamailio(address, port, home)
+    registrar = Kamailio(address, port, home, issued=issued, tls_port=tls_port)
     try:
         registrar.start()
         yield registrar

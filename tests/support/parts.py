@@ -41,6 +41,12 @@ def _postgres() -> str | None:
     return str(Path(found).resolve().parent) if found else None
 
 
+def _kamailio_postgres() -> str | None:
+    """Kamailio's tables for PostgreSQL, which come with the module that reads them."""
+    path = Path("/usr/share/kamailio/postgres")
+    return str(path) if (path / "usrloc-create.sql").exists() else None
+
+
 def _redis() -> str | None:
     found = _on_path("redis-server", "valkey-server")()
     if found:
@@ -52,11 +58,18 @@ def _redis() -> str | None:
     return str(get_binary_path())
 
 
+def _kamailio_tls() -> str | None:
+    return next(map(str, Path("/usr").glob("lib*/**/kamailio/modules/tls.so")), None)
+
+
 PARTS = {
     part.name: part
     for part in (
         Part("kamailio", "kamailio", _on_path("kamailio")),
+        Part("kamailio's TLS module", "kamailio-tls-modules", _kamailio_tls),
+        Part("kamailio-postgres", "kamailio-postgres-modules", _kamailio_postgres),
         Part("sipp", "sip-tester", _on_path("sipp")),
+        Part("dnsmasq", "dnsmasq-base", _on_path("dnsmasq")),
         Part("postgres", "postgresql", _postgres),
         Part("redis", "redis-server", _redis),
         Part("chromium", "chromium", _on_path("chromium", "chromium-browser")),

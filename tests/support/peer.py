@@ -1,12 +1,20 @@
-"""A UDP peer under the test's hand: hears everything, answers what the test says."""
+"""A UDP peer under the test's hand: hears everything, answers what the test says.
+
+Its times are the kernel's, taken when a datagram arrives: on loopback, when it was sent. A test
+that counts requests in a second does not count how busy the machine was.
+"""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from registrations.sip import message
+
+SO_TIMESTAMPNS = 35
+"""Linux's number; the socket module does not name it."""
 
 
 def accept(request: message.Request, status: str = "200 OK", expires: int = 60) -> bytes:
@@ -15,7 +23,8 @@ def accept(request: message.Request, status: str = "200 OK", expires: int = 60) 
     for name in ("via", "from", "to", "call-id", "cseq"):
         lines += [f"{name}: {value}" for value in request.headers[name]]
     if request.method == "REGISTER" and status.startswith("200"):
-        lines += [f"Contact: {value};expires={expires}" for value in request.headers["contact"]]
+        contacts = request.headers.get("contact", [])
+        lines += [f"Contact: {value};expires={expires}" for value in contacts]
     return ("\r\n".join(lines) + "\r\nContent-Length: 0\r\n\r\n").encode()
 
 
@@ -29,6 +38,7 @@ class Peer:
         self.last_source: tuple[str, int] | None = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind((address, 0))
         self._socket.settimeout(0.05)
         self.address: tuple[str, int] = self._socket.getsockname()
@@ -42,7 +52,12 @@ class Peer:
         self._socket.sendto(data, self.last_source)
 
     def registers(self) -> list[tuple[float, message.Request]]:
-        return [(at, request) for at, request in self.heard if request.method == "REGISTER"]
+        """Return the new REGISTERs: a retransmission has the branch of its request."""
+        first: dict[str, tuple[float, message.Request]] = {}
+        for at, request in self.heard:
+            if request.method == "REGISTER":
+                first.setdefault(request.headers["via"][0], (at, request))
+        return list(first.values())
 
     def close(self) -> None:
         self._is_closed.set()
@@ -52,7 +67,7 @@ class Peer:
     def _listen(self) -> None:
         while not self._is_closed.is_set():
             try:
-                data, source = self._socket.recvfrom(65535)
+                data, notes, _flags, source = self._socket.recvmsg(65535, 256)
             except TimeoutError:
                 continue
             said = message.parse(data)
@@ -60,10 +75,18 @@ class Peer:
             if isinstance(said, message.Response):
                 self.answers.append(said)
                 continue
-            self.heard.append((time.time(), said))
+            self.heard.append((_arrived_at(notes), said))
             reply = self.answer(said) if self.answer is not None else None
             if reply is not None:
                 self._socket.sendto(reply, source)
+
+
+def _arrived_at(notes: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack_from("qq", data)
+            return float(seconds) + nanoseconds / 1e9
+    return time.time()
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from registrations.agent import Agent, AgentResult, Entry
-from registrations.values import Account, GroupMode, Policy, Target
+from registrations.agent import Agent
+from registrations.keeping import Entry
+from registrations.report import AgentResult
+from registrations.values import Account, GroupMode, News, Policy, Target
 
 ACCOUNT = Account("4101", "pbx.example", "4101", "pw-4101", "urn:uuid:1")
 START = 1_700_000_000.0
@@ -32,6 +34,8 @@ class Registrar:
     grants: int | None = None
     seen: list[bytes] = field(default_factory=list)
     bindings: dict[str, float] = field(default_factory=dict)
+    foreign: str = ""
+    """Somebody else's Contact, listed in every 200."""
 
     def answer(self, data: bytes, now: float) -> bytes | None:
         self.seen.append(data)
@@ -42,11 +46,16 @@ class Registrar:
         if self.challenges and not header(data, "Authorization"):
             challenge = 'Digest realm="pbx.example", nonce="n1", qop="auth", algorithm=MD5'
             return self._reply(data, "401 Unauthorized", f"WWW-Authenticate: {challenge}\r\n")
+        also = f"Contact: <{self.foreign}>;expires=100\r\n" if self.foreign else ""
+        if not header(data, "Contact"):
+            return self._reply(data, "200 OK", also)
         expires = self.grants if self.grants is not None else int(header(data, "Expires"))
         contact = header(data, "Contact")
         uri = contact[contact.index("<") : contact.index(">") + 1]
         self.bindings[uri] = now + expires
-        return self._reply(data, "200 OK", f"Contact: {uri};expires={expires}\r\n{self.extra}")
+        return self._reply(
+            data, "200 OK", f"Contact: {uri};expires={expires}\r\n{also}{self.extra}"
+        )
 
     @staticmethod
     def _reply(data: bytes, status: str, extra: str) -> bytes:
@@ -70,6 +79,11 @@ class World:
     registers: Mapping[int, bool] = field(default_factory=dict)
     now: float = START
     lease_gap: int = 0
+    is_cleared: bool = True
+    """Start as a line that was bound before: no question before the first binding."""
+    news: News = field(default_factory=News)
+    entries: tuple[Entry, ...] | None = None
+    """The group's servers where they are not simply one for each registrar."""
 
     def __post_init__(self) -> None:
         self.registrars = [
@@ -77,6 +91,10 @@ class World:
             for number in range(1, self.servers + 1)
         ]
         self.snapshot: dict[str, object] = {}
+        if self.is_cleared:
+            keys = ["group", *(str(r.target.server_id) for r in self.registrars)]
+            courses = {key: {"is_cleared": True} for key in keys}
+            self.snapshot = {"aor": ACCOUNT.aor, "courses": courses}
         self.result: AgentResult | None = None
         self._tokens = count(1)
 
@@ -85,16 +103,7 @@ class World:
             account=ACCOUNT,
             policy=self.policy,
             mode=self.mode,
-            entries=tuple(
-                Entry(
-                    r.target.server_id,
-                    r.target.server_id,
-                    self.registers.get(r.target.server_id, True),
-                    (r.target,),
-                    f"Server {r.target.server_id}",
-                )
-                for r in self.registrars
-            ),
+            entries=self.entries or self.one_each(),
             contact_for=lambda target: "sip:4101@127.0.0.1:9000",
             sent_by_for=lambda target: "127.0.0.1:40000",
             token=lambda: f"t{next(self._tokens):08d}",
@@ -103,10 +112,23 @@ class World:
             cseq_offset=self.lease_gap,
         )
 
+    def one_each(self) -> tuple[Entry, ...]:
+        """Return one configured server for each registrar."""
+        return tuple(
+            Entry(
+                r.target.server_id,
+                r.target.server_id,
+                self.registers.get(r.target.server_id, True),
+                (r.target,),
+                f"Server {r.target.server_id}",
+            )
+            for r in self.registrars
+        )
+
     def claim(self, wish: str = "") -> AgentResult:
         """Claim, drive to idle, save: what a worker does with a due row."""
         agent = self.agent()
-        agent.start(self.now, wish)
+        agent.start(self.now, wish, self.news)
         while not agent.is_idle:
             self.drive_once(agent)
         self.result = agent.result()
@@ -127,7 +149,7 @@ class World:
             agent.handle_timer(self.now)
 
     def _deliver(self, agent: Agent, target: Target, data: bytes) -> None:
-        registrar = self.registrars[target.server_id - 1]
+        registrar = next(r for r in self.registrars if r.target.place == target.place)
         if registrar.mood == "dead":
             registrar.seen.append(data)
             agent.transport_failed(target, None, "port unreachable", self.now)

@@ -69,9 +69,9 @@ groups:
     mode: both
     colour: red
     servers:
-      - {address: pbx.example, port: 0}
+      - {address: pbx example, port: 70000}
       - {address: 127.0.0.2}
-      - {address: 127.0.0.2, transport: tcp}
+      - {address: 127.0.0.2, transport: smoke}
     policy: {expires: 3, expirse: 4}
 handsets:
   - mac: 00907a

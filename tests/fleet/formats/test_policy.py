@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from fleet.formats.policy import LARGEST, PARAMETERS, contradictions, read_policy
+from fleet.formats.policy import LARGEST, PARAMETERS, contradictions, our_name, read_policy
 from fleet.models import ServerGroup
 from registrations.values import FailBackMode, Policy
 
@@ -86,6 +86,69 @@ def test_re_register_on_is_refused_on_a_fallback_group_alone() -> None:
     assert contradictions("failover", {"re_register_on": True}) == {}
 
 
-def test_failback_by_dns_ttl_is_refused_for_now_with_the_reason() -> None:
-    wrong = contradictions("failover", {"fail_back_mode": "dns_ttl"})
-    assert "over UDP to literal IP addresses" in wrong["fail_back_mode"]
+@pytest.mark.parametrize("mode", ["new_requests", "dns_ttl", "registration", "duration"])
+def test_all_four_failback_modes_are_permitted(mode: str) -> None:
+    assert read_policy({"fail_back_mode": mode}) == ({"fail_back_mode": mode}, {})
+    assert contradictions("failover", {"fail_back_mode": mode}) == {}
+
+
+@pytest.mark.parametrize(
+    ("word", "mode"),
+    [("DNSTTL", "dns_ttl"), ("newRequests", "new_requests"), ("dnsttl", "dns_ttl")],
+)
+def test_the_guides_word_for_a_choice_is_read_too(word: str, mode: str) -> None:
+    assert PARAMETERS["fail_back_mode"].read(word) == mode
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("failOver.failBack.mode", "fail_back_mode"),
+        ("voIpProt.server.1.failOver.failBack.mode", "fail_back_mode"),
+        ("reg.1.server.2.RETRYMAXCOUNT", "retry_max_count"),
+        ("reg.2.outboundProxy.failOver.reRegisterOn", "re_register_on"),
+        ("voIpProt.SIP.failoverOn503Response", "failover_on_503"),
+        ("voIpProt.server.x.failOver.RegisterOn", "re_register_on"),
+        ("expires", "expires"),
+        ("voIpProt.server.x.expires.overlap", "expires_overlap"),
+        ("voIpProt.server.x.", "voIpProt.server.x."),
+        ("expires.lineSeize", "expires.lineSeize"),
+    ],
+)
+def test_a_parameter_may_be_called_as_the_guide_calls_it(given: str, name: str) -> None:
+    assert our_name(given) == name
+
+
+def test_every_parameter_answers_to_its_full_name_in_the_guide() -> None:
+    for parameter in PARAMETERS.values():
+        if parameter.guide_name:
+            assert our_name(parameter.guide_name) == parameter.name
+
+
+def test_a_policy_in_the_guides_words_is_read() -> None:
+    values, wrong = read_policy({"failOver.failBack.mode": "DNSTTL", "retryTimeOut": "500"})
+    assert (values, wrong) == ({"fail_back_mode": "dns_ttl", "retry_timeout": 500}, {})
+
+
+def test_a_parameter_set_under_both_names_is_a_fault() -> None:
+    _, wrong = read_policy({"expires_overlap": "60", "expires.overlap": "90"})
+    assert wrong == {
+        "expires.overlap": "This is expires_overlap, which 'expires_overlap' sets already."
+    }
+
+
+def test_what_the_guide_leaves_open_has_the_value_it_had_as_a_constant() -> None:
+    open_ones = {
+        "failover_on_503": True,
+        "failover_on_408": True,
+        "retry_waits_after_last": True,
+        "register_list_scope": "own_group",
+        "tcp_fast_failover": False,
+        "on_mass_rejection": "stay",
+        "refuse_md5": False,
+    }
+    assert {name: PARAMETERS[name].default for name in open_ones} == open_ones
+    with pytest.raises(ValueError, match="register_list_scope must be own_group or all, not"):
+        PARAMETERS["register_list_scope"].read("first")
+    with pytest.raises(ValueError, match=r"failover_on_503 \(failoverOn503Response\) must be true"):
+        PARAMETERS["failover_on_503"].read("sometimes")

@@ -20,13 +20,30 @@ def test_what_is_no_mac_is_refused(given: str) -> None:
         values.mac(given)
 
 
-def test_a_host_name_as_address_is_refused_and_said_to_come_next() -> None:
-    with pytest.raises(ValueError, match="host name.*UDP to literal IP addresses.*come next"):
-        values.address("pbx.example")
+@pytest.mark.parametrize("given", ["pbx.example", "PBX.example.", "pbx1", "_sip.pbx.example"])
+def test_a_server_may_be_a_name(given: str) -> None:
+    assert values.address(given) == given.lower().removesuffix(".")
+    assert values.default_port(values.address(given), "tls") == 0, "DNS says it"
+
+
+def test_a_literal_address_has_its_transports_port() -> None:
+    assert values.default_port("127.0.0.2", "dns_naptr") == 5060
+    assert values.default_port("::1", "tls") == 5061
 
 
 @pytest.mark.parametrize(
-    "given", ["", "1.2.3", "1.2.3.256", "0.0.0.0", "224.0.0.1", "::", "fe80::1%eth0", "01.2.3.4"]
+    "given",
+    [
+        "",
+        "1.2.3",
+        "1.2.3.256",
+        "0.0.0.0",
+        "224.0.0.1",
+        "::",
+        "fe80::1%eth0",
+        "01.2.3.4",
+        "pbx example",
+    ],
 )
 def test_what_is_no_servers_address_is_refused(given: str) -> None:
     with pytest.raises(ValueError):
@@ -38,11 +55,24 @@ def test_addresses_are_kept_in_their_shortest_form() -> None:
     assert values.address("[2001:DB8:0::1]") == "2001:db8::1"
 
 
-@pytest.mark.parametrize("given", ["tcp", "TLS", "DNSnaptr", "TCPpreferred"])
-def test_other_transports_than_udp_are_refused_and_said_to_come_next(given: str) -> None:
-    with pytest.raises(ValueError, match="come next"):
-        values.transport(given)
-    assert values.transport("UDPOnly") == "udp"
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ("UDPonly", "udp"),
+        ("TCPOnly", "tcp"),
+        ("TLS", "tls"),
+        ("TCPpreferred", "tcp_preferred"),
+        ("DNSnaptr", "dns_naptr"),
+        ("dns_naptr", "dns_naptr"),
+    ],
+)
+def test_a_transport_may_be_written_in_the_guides_words(given: str, stored: str) -> None:
+    assert values.transport(given) == stored
+
+
+def test_what_is_no_transport_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="udp, tcp, tls, tcp_preferred or dns_naptr"):
+        values.transport("smoke")
 
 
 @pytest.mark.parametrize("given", ["41 01", "4101@pbx", "<4101>", 'a"b', "", "4\r\n101"])

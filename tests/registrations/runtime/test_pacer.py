@@ -9,8 +9,8 @@ import pytest
 from registrations import store
 from registrations.runtime import pacer as pacing
 from registrations.runtime.database import Database
-from registrations.runtime.engine import reserve
 from registrations.runtime.pacer import Pacer, Ticket
+from registrations.store import reserve
 from tests.support.claims import make_group
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -23,6 +23,7 @@ class Line:
         self.name = name
         self.left_at: float | None = None
         self.postponed_to: float | None = None
+        self.paused_until: float | None = None
         self.log = log
         self.is_gone = False
         self.ticket = Ticket(
@@ -32,6 +33,7 @@ class Line:
             lease_until=time.time() + float(more.get("lease", 30.0)),  # type: ignore[arg-type]
             use=self.use,
             postpone=self.postpone,
+            pause=self.pause,
             is_void=lambda: self.is_gone,
         )
 
@@ -39,6 +41,10 @@ class Line:
         self.left_at = time.time()
         self.log.append(self)
         return f"branch-{self.name}"
+
+    def pause(self, until: float) -> None:
+        self.paused_until = until
+        self.log.append(self)
 
     def postpone(self, until: float) -> None:
         self.postponed_to = until
@@ -158,7 +164,7 @@ def test_a_server_booked_beyond_the_lease_postpones_all_and_uses_no_slot_up() ->
 
     with_pacers(1, body)
     assert all(line.postponed_to is not None and line.postponed_to >= free_at - 1 for line in log)
-    assert store.next_slot(asked) == pytest.approx(free_at, abs=1)
+    assert store.reserve(asked, 0, 10, 0.0).first == pytest.approx(free_at, abs=1)
 
 
 def test_who_has_gone_away_costs_no_slot() -> None:
@@ -205,7 +211,7 @@ def test_a_database_that_is_away_delays_permits_and_loses_none() -> None:
     async def body(pacer: Pacer) -> None:
         inner = pacer._reserve
 
-        async def shaky(*given: object) -> tuple[float, bool]:
+        async def shaky(*given: object) -> store.Slots:
             for failure in failures:
                 raise failure
             return await inner(*given)  # type: ignore[arg-type]
@@ -216,3 +222,43 @@ def test_a_database_that_is_away_delays_permits_and_loses_none() -> None:
 
     with_pacers(1, body)
     assert log[0].left_at is not None
+
+
+@pytest.mark.parametrize("cap", [0, 20])
+def test_a_pause_sends_all_who_wait_away_and_nothing_leaves_until_it_is_over(cap: int) -> None:
+    log: list[Line] = []
+    asked = server()
+    until_then = time.time() + 1.5
+
+    async def body(pacer: Pacer) -> None:
+        early = [Line(log, f"early-{i}", asked, 1) for i in range(10)]
+        for line in early:
+            pacer.ask(line.ticket)
+        pacer.pause(asked, until_then)
+        assert all(line.paused_until == until_then for line in early)
+        pacer.pause(asked, until_then - 1)
+        late = Line(log, "late", asked, cap)
+        pacer.ask(late.ticket)
+        assert late.paused_until == until_then
+        await until(lambda: time.time() > until_then)
+        after = Line(log, "after", asked, cap)
+        pacer.ask(after.ticket)
+        await until(lambda: after.left_at is not None)
+        assert [line for line in log if line.left_at is not None] == [after]
+
+    with_pacers(1, body)
+
+
+def test_a_pause_that_another_process_was_told_holds_here_at_the_next_reservation() -> None:
+    log: list[Line] = []
+    asked = server()
+    until_then = time.time() + 60
+    store.pause(asked, until_then)
+
+    async def body(pacer: Pacer) -> None:
+        line = Line(log, "one", asked, 20)
+        pacer.ask(line.ticket)
+        await until(lambda: bool(log))
+        assert (line.left_at, line.paused_until) == (None, until_then)
+
+    with_pacers(1, body)

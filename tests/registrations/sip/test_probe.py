@@ -74,3 +74,24 @@ def test_somebody_elses_answer_changes_nothing() -> None:
     machine, data = probe()
     machine.receive(response_of(reply(data, "200 OK", call_id="forged")), 10.1)
     assert machine.answered is None
+
+
+def test_a_probe_over_preferred_tcp_goes_on_over_udp_where_tcp_fails() -> None:
+    machine, data = probe(Target(1, "127.0.0.2", 5060, "tcp_preferred"))
+    assert request_of(data).headers["via"][0].startswith("SIP/2.0/TCP ")
+    machine.transport_failed("Connection refused", 10.1)
+    assert machine.answered is None
+    assert machine.target.transport == "udp"
+    (again,) = machine.datagrams_to_send()
+    assert request_of(again).headers["via"][0].startswith("SIP/2.0/UDP ")
+    machine.receive(response_of(reply(data, "200 OK")), 10.2)
+    assert machine.answered is None
+    machine.receive(response_of(reply(again, "200 OK")), 10.3)
+    assert machine.answered is True
+
+
+def test_a_probe_that_failed_over_udp_too_is_over() -> None:
+    machine, _ = probe(Target(1, "127.0.0.2", 5060, "tcp_preferred"))
+    machine.transport_failed("Connection refused", 10.1)
+    machine.transport_failed("Connection refused", 10.2)
+    assert (machine.answered, machine.answer) == (False, "Connection refused")

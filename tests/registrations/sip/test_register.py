@@ -37,7 +37,7 @@ def test_the_request_stands_on_the_wire_as_the_rfc_writes_it() -> None:
         "To: <sip:4101@pbx.example>",
         "Call-ID: t1",
         "CSeq: 1 REGISTER",
-        f'Contact: <{CONTACT}>;+sip.instance="<{INSTANCE}>"',
+        f'Contact: <{CONTACT}>;+sip.instance="<{INSTANCE}>";reg-id=1',
         "Expires: 600",
         "User-Agent: Rollcall",
         "Content-Length: 0",

@@ -1,6 +1,7 @@
-"""What is known of servers: two misses make one silent, two answers bring it back."""
+"""What is known of servers: two misses make one silent, good answers in a row bring it back."""
 
 import time
+import uuid
 
 import pytest
 
@@ -8,7 +9,7 @@ from fleet.models import Line, Site
 from registrations import store
 from registrations.models import Registration, ServerHealth
 from registrations.store import Noticed, Probed
-from tests.support.claims import make_due, make_group, make_lines
+from tests.support.claims import at, make_due, make_group, make_lines
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -19,12 +20,23 @@ def a_fleet(n: int = 2, **policy: object) -> ServerHealth:
     return ServerHealth.objects.get(server__priority=1)
 
 
-def notice(health: ServerHealth, *answers: bool) -> list[tuple[int, int]]:
-    now = time.time()
+def notice(
+    health: ServerHealth, *answers: bool, after: float = 0.0, **said: object
+) -> list[tuple[int, int]]:
+    """REGISTERs of one handset that were answered, or not, a hundredth of a second apart."""
+    now = time.time() + after
+    said = {"code": 200, "verdict": "bound", "registration_id": 1} | said
+    missed = {"code": None, "verdict": "silent", "registration_id": said["registration_id"]}
     return store.hear(
-        Noticed(health.server_id, health.site_id, answered, now + i / 100, "200 OK")
+        Noticed(
+            *(health.server_id, health.site_id, answered, now + i / 100, "200 OK"),
+            **(said if answered else missed),  # type: ignore[arg-type]
+        )
         for i, answered in enumerate(answers)
     )
+
+
+OPTIONS = {"registration_id": None, "verdict": ""}
 
 
 def condition(health: ServerHealth) -> str:
@@ -70,13 +82,56 @@ def test_an_answer_between_two_misses_forgives_the_first() -> None:
     assert condition(health) == "up"
 
 
-def test_a_silent_server_is_up_after_two_answers_in_a_row() -> None:
+def test_a_silent_server_is_up_after_three_good_answers_in_a_row() -> None:
     health = a_fleet()
     notice(health, False, False)
-    notice(health, True, False, True)
+    notice(health, True, True, False, True, True)
     assert condition(health) == "silent"
     notice(health, True)
     assert condition(health) == "up"
+
+
+def test_a_server_that_answers_options_but_serves_no_users_stays_silent() -> None:
+    """What makes baresip go back and forth (its issue 1660)."""
+    health = a_fleet()
+    notice(health, False, False)
+    for _ in range(5):
+        notice(health, True, True, True, **OPTIONS)
+        notice(health, True, code=500, verdict="error")
+        notice(health, True, code=403, verdict="refused")
+        assert condition(health) == "silent"
+
+
+def test_good_answers_too_far_apart_do_not_bring_a_server_back() -> None:
+    health = a_fleet()
+    notice(health, False, False)
+    for after in (10, 45, 80, 115):
+        notice(health, True, after=after)
+        assert condition(health) == "silent"
+    notice(health, True, True, after=120)
+    assert condition(health) == "up"
+
+
+def test_an_options_answer_does_not_make_good_for_a_register_nobody_answered() -> None:
+    health = a_fleet()
+    notice(health, True, False)
+    notice(health, True, **OPTIONS)
+    notice(health, False)
+    assert condition(health) == "silent"
+
+
+def test_an_options_answer_makes_good_for_an_options_that_was_lost() -> None:
+    health = a_fleet()
+    notice(health, True, False, True, False, **OPTIONS)
+    assert condition(health) == "up"
+
+
+def test_an_agent_that_missed_an_answer_brings_the_next_probe_forward() -> None:
+    health = a_fleet()
+    ServerHealth.objects.update(due_at=at(time.time() + 9))
+    notice(health, False)
+    health.refresh_from_db()
+    assert health.due_at.timestamp() == pytest.approx(time.time() + 1.5, abs=0.5)
 
 
 def test_since_is_when_the_condition_changed_not_when_it_was_last_seen() -> None:
@@ -96,7 +151,7 @@ def test_probes_are_claimed_once_and_wait_ten_seconds_or_less_in_doubt() -> None
     assert {each.target.address for each in claimed} == {"127.0.0.61", "127.0.0.62"}
     assert store.claim_probes(None, 9, 10.0, now=now + 9) == []
     [ours] = [each for each in claimed if each.health_id == health.pk]
-    assert store.save_probes([Probed(ours, True, now, "200 OK")])
+    assert store.save_probes([Probed(ours, True, now, "200 OK", 200)])
     health.refresh_from_db()
     assert health.due_at.timestamp() == pytest.approx(now + 10, abs=0.001)
     again = store.claim_probes([health.site_id], 9, 10.0, now=now + 10.5)
@@ -104,6 +159,56 @@ def test_probes_are_claimed_once_and_wait_ten_seconds_or_less_in_doubt() -> None
     store.save_probes([Probed(ours, False, now + 11, "")])
     health.refresh_from_db()
     assert health.due_at.timestamp() == pytest.approx(now + 12.5, abs=0.001)
+
+
+def the_probe(health: ServerHealth) -> store.ClaimedHealth:
+    """The probe that is due now, claimed."""
+    ServerHealth.objects.update(due_at=at(time.time() - 1), lease_token=None)
+    claimed = store.claim_probes(None, 9, 10.0)
+    return next(each for each in claimed if each.health_id == health.pk)
+
+
+def test_a_probe_is_an_options_and_in_doubt_a_fetch_by_a_handset_that_is_bound() -> None:
+    health = a_fleet(3, max_registrations_per_second=7)
+    bound = Registration.objects.order_by("pk")[1]
+    Registration.objects.filter(pk=bound.pk).update(state="secondary")
+    assert the_probe(health).account is None
+    notice(health, False)
+    fetch = the_probe(health)
+    assert fetch.registration_id == bound.pk
+    assert fetch.account is not None
+    assert fetch.account.user == bound.line.extension
+    assert fetch.rate == 7
+
+
+def test_a_silent_server_is_asked_by_fetches_until_it_is_up() -> None:
+    health = a_fleet()
+    notice(health, False, False)
+    for expected in ("silent", "silent", "up"):
+        fetch = the_probe(health)
+        assert fetch.registration_id is not None
+        store.save_probes([Probed(fetch, True, time.time(), "200 OK", 200, "error")])
+        assert condition(health) == expected
+    assert the_probe(health).registration_id is None
+
+
+def test_a_server_that_never_answers_options_is_not_silent_while_it_answers_fetches() -> None:
+    health = a_fleet()
+    for _ in range(5):
+        store.save_probes([Probed(the_probe(health), False, time.time(), "")])
+        store.save_probes([Probed(the_probe(health), True, time.time(), "200 OK", 200, "bound")])
+    assert condition(health) == "up"
+
+
+def test_a_paused_server_is_not_probed_until_the_pause_is_over() -> None:
+    health = a_fleet()
+    now = time.time() + 1
+    store.pause(health.server_id, now + 100, now)
+    claimed = store.claim_probes(None, 9, 10.0, now=now)
+    assert [each.target.address for each in claimed] == ["127.0.0.62"]
+    health.refresh_from_db()
+    assert health.due_at.timestamp() == pytest.approx(now + 100, abs=0.001)
+    assert health.lease_token is None
 
 
 def test_a_probe_under_a_lost_lease_writes_nothing() -> None:
@@ -117,18 +222,64 @@ def test_a_probe_under_a_lost_lease_writes_nothing() -> None:
     assert condition(health) == "unknown"
 
 
+def other(health: ServerHealth) -> ServerHealth:
+    return ServerHealth.objects.exclude(pk=health.pk).get(server__group=health.server.group_id)
+
+
+def dues() -> dict[str, list[float]]:
+    """Seconds until each registration is due, by group."""
+    now = time.time()
+    due: dict[str, list[float]] = {}
+    for row in Registration.objects.select_related("group").order_by("expires_at", "pk"):
+        assert row.due_at is not None
+        due.setdefault(row.group.name, []).append(row.due_at.timestamp() - now)
+    return due
+
+
 def test_silence_wakes_the_handsets_of_a_fast_failover_group_only() -> None:
-    health = a_fleet(fast_failover=True, max_registrations_per_second=10)
+    health = a_fleet(4, fast_failover=True, max_registrations_per_second=10)
     slow = make_group("slow", ("127.0.0.61:5071",))
     make_due(make_lines(1, slow), time.time() + 900)
-    Registration.objects.filter(group=health.server.group).update(server=health.server)
+    rows = Registration.objects.filter(group=health.server.group)
+    for seconds, row in zip((400, 100, 300, 200), rows, strict=True):
+        Registration.objects.filter(pk=row.pk).update(
+            server=health.server, state="primary", expires_at=at(time.time() + seconds)
+        )
+    notice(other(health), True, after=1)
     notice(health, False, False)
-    now = time.time()
-    due = {r.group.name: [] for r in Registration.objects.select_related("group")}
-    for row in Registration.objects.select_related("group").order_by("pk"):
-        due[row.group.name].append(row.due_at.timestamp() - now)
-    assert due["ward"] == pytest.approx([0.0, 0.1], abs=0.09)
+    due = dues()
+    assert due["ward"] == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=0.09), "who ends first goes first"
     assert due["slow"][0] > 800
+
+
+def test_nobody_moves_until_another_server_has_answered_since_the_silence() -> None:
+    health = a_fleet(fast_failover=True, max_registrations_per_second=10)
+    Registration.objects.update(server=health.server, state="primary")
+    notice(other(health), True)
+    ServerHealth.objects.update(due_at=at(time.time() + 9))
+    notice(health, False, False, after=0.1)
+    assert min(dues()["ward"]) > 800
+    asked = other(health)
+    assert asked.due_at.timestamp() < time.time() + 1, "it is asked at once"
+    notice(asked, True, after=0.5, **OPTIONS)
+    assert max(dues()["ward"]) < 1
+    Registration.objects.update(due_at=at(time.time() + 900))
+    notice(health, False, after=1)
+    notice(asked, True, after=2)
+    assert min(dues()["ward"]) > 800, "told once is enough"
+
+
+def test_a_fast_move_leaves_whom_a_worker_has_in_hand_to_that_worker() -> None:
+    health = a_fleet(fast_failover=True)
+    rows = list(Registration.objects.order_by("pk"))
+    Registration.objects.update(server=health.server, state="primary")
+    Registration.objects.filter(pk=rows[0].pk).update(lease_token=uuid.uuid4())
+    notice(other(health), True, after=1)
+    notice(health, False, False)
+    leased, free = Registration.objects.order_by("pk")
+    assert leased.due_at == rows[0].due_at
+    assert (leased.wish_version, free.wish_version) == (1, 0)
+    assert free.due_at.timestamp() < time.time() + 1
 
 
 def test_a_change_concerns_those_on_the_server_or_one_of_its_group() -> None:

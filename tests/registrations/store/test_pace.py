@@ -21,7 +21,7 @@ def test_slots_follow_one_another_without_gap_or_overlap() -> None:
     server = a_server()
     assert store.reserve_slots(server, 10, 100, 1000.0) == pytest.approx(1000.0)
     assert store.reserve_slots(server, 5, 100, 1000.0) == pytest.approx(1000.1)
-    assert store.next_slot(server, 1000.0) == pytest.approx(1000.15)
+    assert store.reserve(server, 0, 100, 0.0, 1000.0).first == pytest.approx(1000.15)
 
 
 def test_time_that_passed_unused_is_not_made_up_for() -> None:
@@ -84,3 +84,19 @@ def test_a_spread_neither_delays_a_row_nor_wakes_one_that_is_off() -> None:
     Registration.objects.filter(pk=rows[1].pk).update(state="disabled", due_at=None)
     store.spread([row.pk for row in rows], 1, now)
     assert due_times() == pytest.approx([now - 5, None], abs=0.001)
+
+
+def test_a_pause_holds_for_every_group_that_names_the_place_and_an_hour_at_most() -> None:
+    server = a_server()
+    twin = make_group("twin").servers.get(priority=1).pk
+    neighbour = make_group("other", ("127.0.0.68",)).servers.get(priority=1).pk
+    store.pause(server, 1120.0, 1000.0)
+    for each in (server, twin):
+        slots = store.reserve(each, 5, 10, 1060.0, 1000.0)
+        assert (slots.is_ours, slots.paused_until) == (False, 1120.0)
+    assert store.reserve(neighbour, 5, 10, 1060.0, 1000.0).is_ours
+    store.pause(server, 1010.0, 1000.0)
+    assert store.reserve(server, 5, 10, 1060.0, 1119.0).paused_until == 1120.0
+    assert store.reserve(server, 5, 10, 1180.0, 1121.0).is_ours
+    store.pause(server, 99_999.0, 2000.0)
+    assert store.reserve(server, 5, 10, 9e9, 2000.0).paused_until == 5600.0

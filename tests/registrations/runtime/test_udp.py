@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from registrations.runtime.transport import (
-    UdpTransport,
-    branch_of_request,
-    is_signalling_failure,
-)
+from registrations.runtime.udp import UdpTransport, is_signalling_failure
+from registrations.sip.message import branch_of_request
 from registrations.values import Target
 from tests.support.peer import peer
 

@@ -1,0 +1,106 @@
+"""One binding as the redundancy machine sees it: its phases, its events, what it decides by."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registrations.values import Policy
+
+
+class Phase(StrEnum):
+    IDLE = "idle"
+    """Not bound, never asked since it was set up."""
+    SEEKING = "seeking"
+    """Not bound; a try is under way."""
+    BOUND = "bound"
+    """Bound at `current`; waits for the renewal or for the failback try."""
+    RENEWING = "renewing"
+    """Bound at `current`; its renewal is under way."""
+    RETURNING = "returning"
+    """Bound at `current`, which is not the primary; a try at the primary is under way."""
+    MOVING = "moving"
+    """`current` did not take the renewal; a try at another target is under way."""
+    WAITING = "waiting"
+    """Not bound; no target took it; backs off until `retry_at`."""
+    REFUSED = "refused"
+    """Not bound; the server asked refuses this handset; backs off for long."""
+    HELD = "held"
+    """Not bound; somebody else is bound at this AOR, and this agent was never."""
+
+
+RESTING = frozenset({Phase.IDLE, Phase.BOUND, Phase.WAITING, Phase.REFUSED, Phase.HELD})
+HOLDING = frozenset({Phase.BOUND, Phase.RENEWING, Phase.RETURNING, Phase.MOVING})
+
+
+class EventKind(StrEnum):
+    DUE = "due"
+    """The time `due_at` named has come."""
+    HOME = "home"
+    """An operator wants this binding on the primary now, whatever its health."""
+    LEAVE = "leave"
+    """The fleet knows that the server holding this binding is silent: move without asking it."""
+    BOUND = "bound"
+    FOREIGN = "foreign"
+    """Asked before the first binding, the server listed somebody else's Contact."""
+    REFUSED = "refused"
+    BUSY = "busy"
+    ERROR = "error"
+    LOST = "lost"
+    """No answer, or the transport failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    kind: EventKind
+    expires: int = 0
+    """Granted seconds, with BOUND."""
+    retry_after: int | None = None
+    """Seconds, with BUSY and ERROR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the machine decides by."""
+
+    policy: Policy
+    ttls: tuple[int | None, ...]
+    """One per target: seconds its DNS records live, None for a literal address."""
+    ladder_s: float
+    """Seconds until a silent server that is not the last is given up."""
+    jitter: Callable[[], float]
+    """Uniform in [0, 1)."""
+
+    @property
+    def targets(self) -> int:
+        return len(self.ttls)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One binding. Indexes point into its list of targets; times are Unix seconds."""
+
+    phase: Phase = Phase.IDLE
+    current: int | None = None
+    trying: int | None = None
+    tried: tuple[int, ...] = ()
+    connected_at: float = 0.0
+    """Since when `current` is the working server: `duration` failback counts from here."""
+    granted: float = 0.0
+    expires_at: float = 0.0
+    renew_at: float = 0.0
+    failback_at: float | None = None
+    retry_at: float = 0.0
+    failures: int = 0
+    """Rounds in a row that found no server."""
+    refusals: int = 0
+    blocked: Mapping[int, float] = field(default_factory=dict)
+    """Targets to leave alone, and until when: 503 with Retry-After, or a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """REGISTER at this target now."""
+
+    index: int
+    last: bool
+    """No other target is left in this round: wait the whole RFC 3261 time (redundancy 1.4)."""

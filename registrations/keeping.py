@@ -1,0 +1,110 @@
+"""What a binding leaves in its row between two claims, and how it comes back from there.
+
+Targets are kept whole, so that a binding survives a DNS that is dead or answers in another order.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from registrations.binding import HOLDING, RESTING, Binding, Phase
+from registrations.values import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One configured server of a group, with the targets it stands for now."""
+
+    server_id: int
+    priority: int
+    register: bool
+    targets: tuple[Target, ...]
+    label: str = ""
+    unresolved: str = ""
+    """Why its name stands for no target: a sentence. Counts as a signalling failure (S209)."""
+    tls_ca: str = field(default="", repr=False)
+    tls_certificate: str = field(default="", repr=False)
+    """What its group trusts: not kept in rows, and needed for a target that comes from there."""
+
+
+def kept_targets(targets: Sequence[Target]) -> list[list[Any]]:
+    """Return targets as JSON."""
+    return [[t.server_id, t.address, t.port, t.transport, t.tls_name, t.ttl] for t in targets]
+
+
+def _target(fields: Sequence[Any]) -> Target:
+    server_id, address, port, transport, tls_name, ttl = fields
+    return Target(server_id, address, port, transport, tls_name, ttl=ttl)
+
+
+def targets_of(entries: Sequence[Entry], kept: Mapping[str, Any]) -> tuple[Target, ...]:
+    """Return the targets of one binding, in order.
+
+    Addresses of one record keep their order while the set is unchanged: DNS servers rotate them.
+    An entry that does not resolve keeps the target that holds the binding: a renewal goes where
+    the registration is (R10), whatever DNS says.
+    """
+    before = [_target(fields) for fields in kept.get("targets", [])]
+    current = kept.get("binding", {}).get("current")
+    holder = before[current] if current is not None and current < len(before) else None
+    targets: list[Target] = []
+    for entry in entries:
+        mine = [target for target in before if target.server_id == entry.server_id]
+        if set(mine) == set(entry.targets):
+            fresh = {target: target for target in entry.targets}
+            targets += sorted((fresh[target] for target in mine), key=lambda target: target.rank)
+        elif entry.unresolved and holder in mine and holder is not None:
+            pins = {"tls_ca": entry.tls_ca, "tls_certificate": entry.tls_certificate}
+            targets.append(replace(holder, **pins))
+        else:
+            targets += entry.targets
+    return tuple(targets)
+
+
+def kept_binding(binding: Binding) -> dict[str, Any]:
+    """Return a binding as JSON."""
+    return {
+        "phase": binding.phase.value,
+        "current": binding.current,
+        "trying": binding.trying,
+        "tried": list(binding.tried),
+        "connected_at": binding.connected_at,
+        "granted": binding.granted,
+        "expires_at": binding.expires_at,
+        "renew_at": binding.renew_at,
+        "failback_at": binding.failback_at,
+        "retry_at": binding.retry_at,
+        "failures": binding.failures,
+        "refusals": binding.refusals,
+        "blocked": {str(index): until for index, until in binding.blocked.items()},
+    }
+
+
+def restored(kept: Mapping[str, Any], targets: Sequence[Target]) -> Binding:
+    """Bring a binding back; what pointed at a target that is gone is forgotten."""
+    fields = kept.get("binding")
+    if not fields:
+        return Binding()
+    before = [_target(each) for each in kept["targets"]]
+    now_at = {target: index for index, target in enumerate(targets)}
+    moved = {old: now_at[target] for old, target in enumerate(before) if target in now_at}
+    current, trying = moved.get(fields["current"]), moved.get(fields["trying"])
+    binding = Binding(
+        **{
+            **fields,
+            "phase": Phase(fields["phase"]),
+            "current": current,
+            "trying": trying,
+            "tried": tuple(moved[old] for old in fields["tried"] if old in moved),
+            "blocked": {
+                moved[int(old)]: until
+                for old, until in fields["blocked"].items()
+                if int(old) in moved
+            },
+        }
+    )
+    if binding.phase in HOLDING and current is None:
+        return Binding(blocked=binding.blocked)
+    if binding.phase not in RESTING and trying is None:
+        return replace(binding, phase=Phase.BOUND if current is not None else Phase.IDLE)
+    return binding

@@ -1,0 +1,97 @@
+"""S6, F4: a target that asked for quiet gets nothing, and its handsets go to the next one."""
+
+import pytest
+
+from registrations.agent import Agent
+from registrations.values import News, Policy
+from tests.support.virtual import World
+
+
+def paused(world: World, wish: str = "", **pauses: float) -> Agent:
+    """An agent under way whose permits for these servers are refused until then."""
+    until = {int(name.removeprefix("s")): at for name, at in pauses.items()}
+    agent = world.agent()
+    agent.start(world.now, wish, world.news)
+    while not agent.is_idle:
+        wants = agent.permits_wanted()
+        for want in wants:
+            if until.get(want.server_id, 0.0) > world.now:
+                agent.pause(want.key, until[want.server_id], world.now)
+            else:
+                agent.grant(want.key, world.now)
+        if not wants:
+            world.drive_once(agent)
+    world.result = agent.result()
+    world.snapshot = world.result.snapshot
+    return agent
+
+
+@pytest.fixture
+def world() -> World:
+    return World(policy=Policy(re_register_on=True, expires=600))
+
+
+def test_a_handset_whose_server_is_paused_goes_to_the_next_one(world: World) -> None:
+    agent = paused(world, s1=world.now + 90)
+    assert (agent.result().state, agent.result().server_id) == ("secondary", 2)
+    assert world.seen(1) == 0
+    assert "asked to be left alone for 90 s more" in agent.result().reason
+
+
+def test_a_pause_heard_of_says_nothing_new_about_the_server(world: World) -> None:
+    agent = paused(world, s1=world.now + 90)
+    assert [each.server_id for each in agent.result().heard] == [2]
+    assert agent.pauses() == {}
+
+
+def test_a_pause_asked_of_this_handset_is_told_to_all(world: World) -> None:
+    world.registrars[0].mood, world.registrars[0].extra = "503 Busy", "Retry-After: 120\r\n"
+    began = world.now
+    agent = paused(world)
+    assert agent.pauses() == {1: pytest.approx(began + 120, abs=1)}
+    assert agent.result().server_id == 2
+
+
+def test_a_renewal_at_a_paused_server_moves_rather_than_lapses(world: World) -> None:
+    world.claim()
+    expires_at = world.result.expires_at if world.result else 0.0
+    assert expires_at
+    world.now = world.result.due_at if world.result else 0.0
+    agent = paused(world, s1=expires_at + 60)
+    assert (agent.result().state, agent.result().server_id) == ("secondary", 2)
+    assert agent.result().expires_at > expires_at  # type: ignore[operator]
+
+
+def test_who_waits_for_a_permit_across_claims_is_not_held_by_a_pause(world: World) -> None:
+    """The permit lay beyond the lease; then the server asked for quiet."""
+    world.claim()
+    assert world.result is not None
+    world.now = world.result.due_at
+    agent = world.agent()
+    agent.start(world.now, "", News())
+    [want] = agent.permits_wanted()
+    agent.postpone(want.key, world.now + 5, world.now)
+    world.snapshot = agent.result().snapshot
+    world.now += 5
+    agent = paused(world, s1=world.now + 600)
+    assert agent.result().server_id == 2
+
+
+def test_an_order_home_to_a_paused_primary_fails_and_says_why(world: World) -> None:
+    world.registrars[0].mood = "dead"
+    world.claim()
+    world.registrars[0].mood = "ok"
+    asked = world.seen(1)
+    agent = paused(world, "failback", s1=world.now + 30)
+    result = agent.result().wish_result
+    assert result is not None
+    assert result.result == "failed"
+    assert "asked to be left alone for 30 s more" in result.reason
+    assert (agent.result().server_id, world.seen(1)) == (2, asked)
+
+
+def test_where_all_are_paused_nothing_is_sent_until_the_first_is_free(world: World) -> None:
+    agent = paused(world, s1=world.now + 300, s2=world.now + 200)
+    assert agent.result().state == "unregistered"
+    assert agent.result().due_at >= world.now + 200
+    assert (world.seen(1), world.seen(2)) == (0, 0)

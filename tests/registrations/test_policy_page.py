@@ -1,0 +1,105 @@
+"""Setting a group's policy on its page: who may, what is refused and how, what is announced."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from fleet.formats.policy import PARAMETERS
+from fleet.roles import Role
+from registrations.models import Registration, State
+from tests.support.rows import make_group, make_registration, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def signed_in(role: Role = Role.CONFIGURER) -> Client:
+    client = Client()
+    client.force_login(make_user(f"some-{role.word}", role))
+    return client
+
+
+def form(**changes: Any) -> dict[str, str]:
+    values = {name: str(parameter.default) for name, parameter in PARAMETERS.items()}
+    return values | {name: str(value) for name, value in changes.items()}
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
+def test_who_may_not_configure_neither_sees_nor_sets_it(role: Role) -> None:
+    group = make_group()
+    client = signed_in(role)
+    assert "Change" not in client.get(f"/groups/{group.pk}/").content.decode()
+    assert client.get(f"/groups/{group.pk}/policy/").status_code == 403
+    answer = client.post(f"/groups/{group.pk}/policy/", form(expires=600))
+    assert answer.status_code == 403
+    group.refresh_from_db()
+    assert group.expires == 3600
+
+
+def test_the_form_shows_every_parameter_by_the_guides_name_with_its_value() -> None:
+    group = make_group(expires=600, re_register_on=True, fail_back_mode="dns_ttl")
+    page = signed_in().get(f"/groups/{group.pk}/policy/").content.decode().replace("<wbr>", "")
+    for parameter in PARAMETERS.values():
+        assert (parameter.guide_name or parameter.name) in page
+        assert f'name="{parameter.name}"' in page
+    assert 'value="600"' in page
+    assert re.search(r'value="dns_ttl" selected>DNSTTL<', page)
+    assert re.search(r'id="id-re_register_on".*?value="true" selected', page, re.S)
+
+
+def test_a_policy_that_is_right_is_set_and_its_handsets_are_woken() -> None:
+    group = make_group()
+    row = make_registration(group, State.PRIMARY)
+    before = Registration.objects.get(pk=row.pk).wish_version
+    answer = signed_in().post(
+        f"/groups/{group.pk}/policy/",
+        form(expires=600, fail_back_mode="duration", fail_back_timeout=120, re_register_on="true"),
+        follow=True,
+    )
+    assert "The policy is set" in answer.content.decode()
+    group.refresh_from_db()
+    assert (group.expires, group.fail_back_mode, group.fail_back_timeout) == (600, "duration", 120)
+    assert group.re_register_on is True
+    assert Registration.objects.get(pk=row.pk).wish_version > before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"fail_back_timeout": 30}, "must be 0 or 60 to 65535 seconds, not &#x27;30&#x27;."),
+        ({"fail_back_mode": "sometimes"}, "must be new_requests, dns_ttl, registration or"),
+        ({"expires": ""}, "expires (expires) must be at least 10 seconds"),
+    ],
+)
+def test_a_wrong_value_is_told_by_name_and_nothing_is_set(
+    change: dict[str, Any], sentence: str
+) -> None:
+    group = make_group()
+    given = form(retry_max_count=5) | {name: str(value) for name, value in change.items()}
+    answer = signed_in().post(f"/groups/{group.pk}/policy/", given)
+    assert answer.status_code == 422
+    assert sentence in answer.content.decode()
+    group.refresh_from_db()
+    assert group.retry_max_count == 3
+
+
+def test_re_register_on_is_refused_on_a_fallback_group_with_the_reason() -> None:
+    group = make_group(mode="fallback")
+    answer = signed_in().post(f"/groups/{group.pk}/policy/", form(re_register_on="true"))
+    assert answer.status_code == 422
+    assert "applies only to failover groups" in answer.content.decode()
+
+
+def test_the_preview_says_what_handsets_would_do_and_sets_nothing() -> None:
+    group = make_group()
+    answer = signed_in().get(
+        f"/groups/{group.pk}/policy/",
+        form(retry_timeout=500, re_register_on="true"),
+        headers={"HX-Request": "true"},
+    )
+    words = answer.content.decode()
+    assert "<html" not in words
+    assert "gives the server up at 2 s" in words
+    group.refresh_from_db()
+    assert (group.retry_timeout, group.re_register_on) == (0, False)
