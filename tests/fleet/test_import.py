@@ -171,7 +171,7 @@ def test_a_dry_run_tells_what_would_be_done_and_does_nothing(announced: list[lis
 def test_every_fault_of_every_file_is_told_and_nothing_changes() -> None:
     put(FLEET)
     found = refused(
-        FLEET.replace("expires: 20", "expires: 2").replace("127.0.0.3", "pbx"),
+        FLEET.replace("expires: 20", "expires: 2").replace("127.0.0.3", "-pbx-"),
         "mac,group,site,supervision,extension,domain\n"
         "00907a000001,,,,4101,pbx.example\n"
         "00907a000005,gone,nowhere,register,4105,pbx.example\n"

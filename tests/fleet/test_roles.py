@@ -143,9 +143,9 @@ def line_history(line: Line) -> list[object]:
 def test_djangos_admin_refuses_what_an_import_refuses(client: Client) -> None:
     group = make_group()
     client.force_login(make_user("ada", Role.ADMIN))
-    given = {"group": group.pk, "address": "pbx.example", "port": 5060, "transport": "udp"}
+    given = {"group": group.pk, "address": "-pbx-", "port": 5060, "transport": "udp"}
     answer = client.post("/admin/fleet/server/add/", given | {"lost_features": "[]"})
-    assert "is a host name" in answer.content.decode()
+    assert "is neither an IP address nor a host name" in answer.content.decode()
     given["address"] = "127.0.0.9"
     answer = client.post("/admin/fleet/server/add/", given | {"lost_features": "[]"})
     assert answer.status_code == 302
