@@ -20,6 +20,8 @@ from registrations.store import BATCH, Claimed, Finished, Noticed
 logger = logging.getLogger(__name__)
 
 FLUSH_S = 0.1
+SAME_PAUSE_S = 0.5
+"""A pause that ends so little later than the one already told is the same one."""
 OUTAGE_RETRY_S = 1.0
 REFUSED_RETRY_S = 30.0
 KEPT_S = 30.0
@@ -42,6 +44,8 @@ class Flusher:
         self._finished: dict[int, Finished] = {}
         self._returned: dict[int, tuple[Claimed, float]] = {}
         self._noticed: list[Noticed] = []
+        self._pauses: dict[int, float] = {}
+        self._paused_until: dict[int, float] = {}
         self._good_news: dict[tuple[int, int], float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -59,6 +63,12 @@ class Flusher:
         """Release a row without a result; it is due at `due_at` (Unix seconds)."""
         self._returned[claimed.registration_id] = (claimed, due_at)
         self._schedule(FLUSH_S)
+
+    def pause(self, server_id: int, until: float) -> None:
+        """Let all workers know at once that a server asked to be left alone until `until`."""
+        if until - self._paused_until.get(server_id, 0.0) > SAME_PAUSE_S:
+            self._paused_until[server_id] = self._pauses[server_id] = until
+            self._schedule(0.0)
 
     async def finish(self, patience_s: float) -> None:
         """Write what is left, for at most so many seconds."""
@@ -125,6 +135,7 @@ class Flusher:
     async def _flush(self) -> None:
         delay = FLUSH_S
         try:
+            await self._write_pauses()
             await self._write_results()
             await self._write_returned()
             await self._write_noticed()
@@ -141,7 +152,7 @@ class Flusher:
             self._drop_overdue()
         finally:
             self._task = None
-            if len(self) or self._noticed:
+            if len(self) or self._noticed or self._pauses:
                 self._schedule(0.0 if len(self._finished) >= BATCH and not self._is_out else delay)
         self._on_room()
 
@@ -169,8 +180,19 @@ class Flusher:
 
     async def _write_noticed(self) -> None:
         noticed, self._noticed = self._noticed, []
-        if noticed:
+        if not noticed:
+            return
+        try:
             await self._database.run(hear, noticed)
+        except Outage:
+            self._noticed = noticed + self._noticed
+            raise
+
+    async def _write_pauses(self) -> None:
+        for server_id, until in list(self._pauses.items()):
+            await self._database.run(store.pause, server_id, until)
+            if self._pauses.get(server_id) == until:
+                del self._pauses[server_id]
 
     def _drop_overdue(self) -> None:
         """Whose lease is over has been or will be claimed anew: the result is of no use."""

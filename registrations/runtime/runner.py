@@ -38,6 +38,8 @@ class Results(Protocol):
 
     def give_back(self, claimed: Claimed, due_at: float) -> None: ...
 
+    def pause(self, server_id: int, until: float) -> None: ...
+
 
 class Run(Flight):
     """One agent under way, with the lease it runs on."""
@@ -174,6 +176,7 @@ class Runner:
         for _ in range(MOST_TURNS):
             for server_id, until in agent.pauses().items():
                 self._pacer.pause(server_id, until)
+                self._results.pause(server_id, until)
             wants = agent.permits_wanted()
             for want in wants:
                 self._ask(run, want)
