@@ -177,11 +177,9 @@ def test_a_silent_server_is_found_out_by_probes_and_is_up_again_after_two_answer
         wait_until(lambda: condition() == "up", 15, "up again")
 
 
-def test_what_was_done_while_the_database_was_away_is_saved_when_it_is_back(
-    database: str,
-) -> None:
-    if database != "postgresql":
-        pytest.skip("SQLite has no connections to lose")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_was_done_while_the_database_was_away_is_saved_when_it_is_back() -> None:
+    """SQLite has no connections to lose."""
     hold = threading.Event()
 
     def answer_late(request: message.Request) -> bytes | None:
