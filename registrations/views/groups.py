@@ -1,0 +1,46 @@
+"""Groups: their servers, who is on them, and the policy in sentences."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from fleet.models import Line, ServerGroup
+from fleet.roles import Role, require_role
+from registrations import behaviour, pages, queries, wording
+from registrations.views.changes import recent
+
+
+@require_safe
+@require_role(Role.VIEWER)
+def groups(request: HttpRequest) -> HttpResponse:
+    """All groups with their servers."""
+    context = {"nav": "groups", "summary": queries.summary(timezone.now())}
+    return render(request, "groups.html", context)
+
+
+@require_safe
+@require_role(Role.VIEWER)
+def group(request: HttpRequest, pk: int) -> HttpResponse:
+    """One group: its policy in sentences, its servers and who is on them."""
+    found = get_object_or_404(ServerGroup, pk=pk)
+    summary = queries.summary(timezone.now())
+    servers = list(found.servers.all())
+    parameters = wording.policy(found, servers)
+    has_dns_cache = found.dns_records.exists()
+    lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
+    context = {
+        "nav": "groups",
+        "group": found,
+        "card": next(card for card in summary["groups"] if card["id"] == pk),
+        "as_of": summary["as_of"],
+        "steps": behaviour.steps(found, servers, lines),
+        "warnings": wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),
+        "policy": parameters,
+        "chosen": [each for each in parameters if not each.is_default],
+        "suspected": summary["suspected_sites"],
+        "homeward": behaviour.homeward(found),
+        "transitions": recent(group_name=found.name),
+        "zones": pages.zones(),
+    }
+    return render(request, "group.html", context)
