@@ -243,7 +243,7 @@ class Hospital:
                 lease_until=run.lease_until,
                 use=partial(self._use, run, want),
                 postpone=partial(self._send_away, run, run.agent.postpone, want),
-                pause=partial(self._send_away, run, run.agent.pause, want),
+                pause=partial(self._turn_away, run, want),
                 is_void=lambda: run.handset.run is not run,
             )
         )
@@ -261,6 +261,11 @@ class Hospital:
             run.branches[branch] = want.server_id
         self._drain(run)
         return next((branch for branch in new if branch in run.branches), None)
+
+    def _turn_away(self, run: Run, want: Want, until: float) -> None:
+        """Somebody else heard the server's 503 while this one waited for its permit."""
+        run.handset.record.bad.add(want.server_id)
+        self._send_away(run, run.agent.pause, want, until)
 
     def _send_away(self, run: Run, action: Any, want: Want, until: float) -> None:
         action(want.key, until, self.loop.now)
