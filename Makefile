@@ -44,7 +44,7 @@ test: lint
 	$(BIN)/pytest
 
 bench: setup-dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 simulate: setup-dev
 	$(BIN)/python -m benchmarks.simulate $(SIMULATE)

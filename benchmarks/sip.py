@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 
+from benchmarks.figure import Figure
 from registrations.registrar.registrar import Registrar
 from registrations.sip import message
 from registrations.sip.message import Response
@@ -17,8 +18,8 @@ NOW = 1_800_000_000.0
 _TARGET = Target(1, "127.0.0.2", 5070)
 
 
-def measure() -> Iterator[tuple[str, float]]:
-    """Yields (what, how many a second)."""
+def measure() -> Iterator[Figure]:
+    """How many a second, in one process."""
     tokens = count(1)
 
     def token() -> str:
@@ -34,10 +35,12 @@ def measure() -> Iterator[tuple[str, float]]:
         for n in range(HANDSETS)
     ]
     first = _seconds(lambda: [_register(client, registrar, NOW) for client in clients])
-    yield "first registrations (401, digest, 200; client + registrar)", HANDSETS / first
+    yield Figure(
+        "first registrations (401, digest, 200; client + registrar)", HANDSETS / first, "/s"
+    )
     renewal = _seconds(lambda: [_register(client, registrar, NOW + 10) for client in clients])
-    yield "renewals with a cached nonce (client + registrar)", HANDSETS / renewal
-    yield "renewals, the client alone", HANDSETS / _client_alone(clients, registrar)
+    yield Figure("renewals with a cached nonce (client + registrar)", HANDSETS / renewal, "/s")
+    yield Figure("renewals, the client alone", HANDSETS / _client_alone(clients, registrar), "/s")
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -1,0 +1,32 @@
+"""What a benchmark finds: one figure, its unit, and the bound the product promises, if any."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    `at_most` or `at_least` is a promise of the product; without one the figure is told, not judged.
+    """
+
+    name: str
+    value: float
+    unit: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept; True where there is none."""
+        above = self.at_least is None or self.value >= self.at_least
+        return above and (self.at_most is None or self.value <= self.at_most)
+
+    def __str__(self) -> str:
+        promise = ""
+        if self.at_most is not None:
+            promise = f"at most {self.at_most:,.6g}"
+        elif self.at_least is not None:
+            promise = f"at least {self.at_least:,.6g}"
+        missed = "" if self.holds else "  MISSED"
+        return f"{self.name:<66}{self.value:>12,.6g} {self.unit:<8}{promise}{missed}"

@@ -1,0 +1,82 @@
+"""The pages of 50,000 handsets on PostgreSQL: at the server, and until Chromium has painted them.
+
+At the server: from the request's first byte to the answer's last, over loopback, median of seven.
+"""
+
+from collections.abc import Iterator
+from statistics import median
+from time import perf_counter
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.figure import Figure
+from benchmarks.installation import installation, logged_in
+from tests.support import parts
+from tests.support.product import ADMIN, PASSWORD, Product
+
+HANDSETS = 50_000
+TIMES = 7
+OVERVIEW_MS, TABLE_MS, PAINTED_MS = 200.0, 150.0, 1000.0
+FILTERS = (
+    "",
+    "state=primary",
+    "state=secondary",
+    "state=unknown",
+    "group=3",
+    "site=2",
+    "server=7",
+    "silent=true",
+    "tag=icu",
+    "q=4711",
+    "q=Cardiology",
+    "q=00907a00",
+    "sort=-since",
+    "sort=server",
+    "page=500",
+)
+OTHERS = ("/groups/", "/groups/3/", "/handsets/77/", "/history/", "/jobs/")
+PAINTED = """() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"""
+
+
+def measure() -> Iterator[Figure]:
+    """Yields the milliseconds of each page."""
+    with installation(HANDSETS) as product:
+        client = logged_in(product)
+
+        def served(path: str) -> float:
+            taken = []
+            for _ in range(TIMES + 1):
+                begun = perf_counter()
+                client.open(f"{product.url}{path}").read()
+                taken.append(1000 * (perf_counter() - begun))
+            return median(taken[1:])
+
+        yield Figure("overview", served("/"), "ms", at_most=OVERVIEW_MS)
+        for query in FILTERS:
+            name = f"handsets, {query or 'no filter'}"
+            yield Figure(name, served(f"/handsets/?{query}"), "ms", at_most=TABLE_MS)
+        for path in OTHERS:
+            yield Figure(path, served(path), "ms")
+        yield from _painted(product)
+
+
+def _painted(product: Product) -> Iterator[Figure]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=parts.need("chromium"), args=["--disable-gpu"]
+        )
+        page = browser.new_page()
+        log_in(page, product)
+        for path in ("/", "/handsets/", "/handsets/?state=secondary", "/handsets/?q=Cardiology"):
+            page.goto(f"{product.url}{path}")
+            yield Figure(f"{path} painted", page.evaluate(PAINTED), "ms", at_most=PAINTED_MS)
+        browser.close()
+
+
+def log_in(page: Page, product: Product) -> None:
+    """Log in by the form, as the admin."""
+    page.goto(f"{product.url}/accounts/login/")
+    page.get_by_label("User name").fill(ADMIN)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{product.url}/")
