@@ -26,10 +26,10 @@ from rest_framework.views import APIView
 
 from fleet.api import Conflict, Pages
 from fleet.roles import Role
-from registrations import failback, history, queries, wishes
+from registrations import history, jobs, queries, wishes
 from registrations import why as explained
 from registrations.api_why import Override, ServerRef, Why
-from registrations.models import FailbackResult, Registration, State, Transition
+from registrations.models import JobResult, Registration, State, Transition
 
 VIEWER_READS = {"GET": Role.VIEWER}
 OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
@@ -137,7 +137,7 @@ class HandsetResult(serializers.Serializer[Any]):
     registration = serializers.IntegerField(allow_null=True)
     mac = serializers.CharField()
     extension = serializers.CharField()
-    result = serializers.ChoiceField(choices=FailbackResult.Result.choices)
+    result = serializers.ChoiceField(choices=JobResult.Result.choices)
     reason = serializers.CharField(allow_blank=True)
     seconds = serializers.FloatField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -160,7 +160,7 @@ class FailbackJob(serializers.Serializer[Any]):
     moved = serializers.IntegerField()
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        return failback.overview(instance)
+        return jobs.overview(instance)
 
 
 class FailbackProgress(FailbackJob):
@@ -297,7 +297,7 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
     """Bringing handsets home."""
 
     required_roles = OPERATOR_ORDERS
-    queryset = failback.jobs()
+    queryset = jobs.listing()
     serializer_class = FailbackJob
     pagination_class = Pages
     filter_backends = ()
@@ -305,12 +305,12 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Any]:
-        return failback.jobs()
+        return jobs.listing()
 
     @extend_schema(responses=FailbackProgress)
     def retrieve(self, request: Request, pk: str) -> Response:
         """Say what became of every handset of one failback so far."""
-        return Response(failback.progress(self.get_object()))
+        return Response(jobs.progress(self.get_object()))
 
     @extend_schema(request=FailbackScope, responses={201: FailbackProgress})
     def create(self, request: Request) -> Response:
@@ -318,10 +318,10 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
         if not isinstance(request.data, dict):
             raise ValidationError({"scope": ["Give a JSON object."]})
         try:
-            job = failback.order(request.data, request.user)
-        except failback.ScopeError as wrong:
+            job = jobs.order(request.data, request.user)
+        except jobs.ScopeError as wrong:
             raise ValidationError({wrong.field: [wrong.sentence]}) from wrong
-        return Response(failback.progress(job), status=status.HTTP_201_CREATED)
+        return Response(jobs.progress(job), status=status.HTTP_201_CREATED)
 
     @extend_schema(
         request=None,
@@ -334,7 +334,7 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
     def cancel(self, request: Request, pk: str) -> Response:
         """Take back what no agent has taken up yet."""
         try:
-            job = failback.cancel(self.get_object(), request.user)
-        except failback.FailbackIsOver as over:
+            job = jobs.cancel(self.get_object(), request.user)
+        except jobs.JobIsOver as over:
             raise Conflict(str(over)) from over
-        return Response(failback.progress(job))
+        return Response(jobs.progress(job))

@@ -14,11 +14,11 @@ from django.db.models import Case, Count, F, QuerySet, When
 from django.http import QueryDict
 
 from fleet.models import Site
-from registrations import failback, queries
-from registrations.models import FailbackResult, Registration, State
+from registrations import jobs, queries
+from registrations.models import JobResult, Registration, State
 from registrations.templatetags.rollcall import mac, state_label, zone_of
 
-Result = FailbackResult.Result
+Result = JobResult.Result
 
 PAGE_SIZES = (50, 100, 200)
 
@@ -179,7 +179,7 @@ class Preview:
 
 def preview(scope: Mapping[str, Any], now: datetime) -> Preview:
     """Count whom bringing `scope` home would touch, in two queries."""
-    rows: QuerySet[Any] = failback.judged(in_scope(scope, now))
+    rows: QuerySet[Any] = jobs.judged(in_scope(scope, now))
     fields = ("group__name", "shown_state", "server__name", "server__address", "server__port")
     counted = rows.order_by().values(*fields, "verdict").annotate(n=Count("pk"))
     sums: Counter[str] = Counter()
@@ -222,14 +222,13 @@ def scope_fields(params: QueryDict) -> list[tuple[str, str]]:
 
 def worst_first() -> Case:
     """The order of a job's results: who needs somebody first, who was home already last."""
-    results = FailbackResult.Result
+    results = JobResult.Result
     order = (results.REFUSED, results.FAILED, results.PENDING, results.MOVED)
     return Case(*(When(result=r, then=n) for n, r in enumerate(order)), default=len(order))
 
 
-def result_counts(failback_id: int) -> list[tuple[str, str, int]]:
+def result_counts(job_id: int, kind: str) -> list[tuple[str, str, int]]:
     """How many of a job's handsets came to each result: (result, word, how many)."""
-    counted = FailbackResult.objects.filter(failback=failback_id).order_by()
+    counted = JobResult.objects.filter(job=job_id).order_by()
     found = dict(counted.values_list("result").annotate(n=Count("pk")))
-    words = FailbackResult.Result.choices
-    return [(result, str(word), found[result]) for result, word in words if result in found]
+    return [(r, jobs.result_word(kind, r), found[r]) for r in Result.values if r in found]

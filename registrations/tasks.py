@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
-from registrations import failback
+from registrations import jobs
 from registrations.models import Registration, ServerHealth
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
@@ -34,7 +34,7 @@ def tick() -> None:
 @shared_task(name="registrations.tasks.settle_failbacks", expires=HINT_EXPIRES_S)
 def settle_failbacks() -> None:
     """End what waits in a failback although no agent will answer it any more."""
-    failback.settle()
+    jobs.settle()
 
 
 @shared_task(name="registrations.tasks.run_due", expires=HINT_EXPIRES_S)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from fleet.models import Line
-from registrations import failback, store
+from registrations import jobs, store
 from registrations.models import Registration, State
 
 User = AbstractBaseUser | AnonymousUser
@@ -22,7 +22,7 @@ RESUMABLE = (State.REGISTERING, State.UNREGISTERED, State.REJECTED, State.HELD)
 """States in which a line waits for something that an operator may know to be over."""
 
 WORDS = {
-    failback.WISH: "Bring home",
+    jobs.WISH: "Bring home",
     RESUME: "Look again now",
     OVERRIDE: "Bind although somebody else is bound",
 }
@@ -46,7 +46,7 @@ def resume(registration_id: int, user: User) -> None:
     if row.state not in RESUMABLE:
         where = f"It is registered with {row.server}" if row.server else "It is on a server"
         raise WishRefused(f"{where}: there is nothing to resume.")
-    if row.wish == failback.WISH:
+    if row.wish == jobs.WISH:
         raise WishRefused("It is asked home already, which tries again too.")
     if row.wish != OVERRIDE:
         _wish(row, RESUME, user)

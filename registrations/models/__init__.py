@@ -1,13 +1,15 @@
 """What happens: one hot row per line, its history, jobs, server health and pace."""
 
 from registrations.models.history import Transition
-from registrations.models.jobs import Failback, FailbackResult
+from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.registration import Registration, State
 from registrations.models.servers import ServerAcceptance, ServerHealth, ServerPace, SiteNetwork
 
 __all__ = [
-    "Failback",
-    "FailbackResult",
+    "Drain",
+    "Job",
+    "JobResult",
+    "QuietHours",
     "Registration",
     "ServerAcceptance",
     "ServerHealth",

@@ -237,7 +237,7 @@ def _answer_failbacks(finished: Sequence[Finished]) -> None:
     if not answers:
         return
     changed(
-        "UPDATE registrations_failbackresult AS f SET result = x.result, reason = x.reason, "
+        "UPDATE registrations_jobresult AS f SET result = x.result, reason = x.reason, "
         f"seconds = x.seconds, finished_at = x.at FROM {rows(_ANSWER_COLUMNS)} "
         "WHERE f.registration_id = x.id AND f.result = 'pending'",
         [packed(answers)],

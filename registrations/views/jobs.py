@@ -7,8 +7,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import failback, pages
-from registrations.models import Failback, FailbackResult
+from registrations import jobs, pages
+from registrations.models import Job, JobResult
 
 POLL_OVER = 286
 """htmx: show this answer and stop asking (htmx docs, "Polling")."""
@@ -16,11 +16,11 @@ POLL_OVER = 286
 
 @require_safe
 @require_role(Role.VIEWER)
-def jobs(request: HttpRequest) -> HttpResponse:
+def listing(request: HttpRequest) -> HttpResponse:
     """All orders to bring handsets home, newest first."""
-    page = pages.page_of(failback.jobs(), request.GET)
-    shown = [failback.overview(job) for job in page]
-    words = failback.scope_words([job["scope"] for job in shown])
+    page = pages.page_of(jobs.listing(), request.GET)
+    shown = [jobs.overview(job) for job in page]
+    words = jobs.words([job["scope"] for job in shown])
     context = {
         "nav": "jobs",
         "page": page,
@@ -35,20 +35,18 @@ def jobs(request: HttpRequest) -> HttpResponse:
 @require_role(Role.VIEWER)
 def job(request: HttpRequest, pk: int) -> HttpResponse:
     """One order: what it did to each handset and why. Polled by its own page while it runs."""
-    found = get_object_or_404(failback.jobs(), pk=pk)
-    shown = failback.overview(found)
-    results = FailbackResult.objects.filter(failback=pk).select_related(
-        "registration__line__handset"
-    )
+    found = get_object_or_404(jobs.listing(), pk=pk)
+    shown = jobs.overview(found)
+    results = JobResult.objects.filter(job=pk).select_related("registration__line__handset")
     chosen = request.GET.get("result", "")
-    if chosen in FailbackResult.Result.values:
+    if chosen in JobResult.Result.values:
         results = results.filter(result=chosen)
     context = {
         "nav": "jobs",
         "job": shown,
-        "scope": failback.scope_words([shown["scope"]])[0],
+        "scope": jobs.words([shown["scope"]])[0],
         "page": pages.page_of(results.order_by(pages.worst_first(), "pk"), request.GET),
-        "kinds": pages.result_counts(pk),
+        "kinds": pages.result_counts(pk, found.kind),
         "chosen": chosen,
         "sizes": pages.PAGE_SIZES,
         "zone": pages.common_zone(pages.zones()),
@@ -70,15 +68,15 @@ def job_new(request: HttpRequest) -> HttpResponse:
     scope = pages.scope_of(request.POST if request.method == "POST" else request.GET, now)
     if request.method == "POST":
         try:
-            made = failback.order(scope, request.user.get_username())
-        except failback.ScopeError as fault:
+            made = jobs.order(scope, request.user.get_username())
+        except jobs.ScopeError as fault:
             messages.error(request, fault.sentence)
             return redirect("handsets")
         return redirect("job", made.pk)
     context = {
         "nav": "jobs",
         "preview": pages.preview(scope, now),
-        "scope": failback.scope_words([scope])[0],
+        "scope": jobs.words([scope])[0],
         "fields": pages.scope_fields(request.GET),
     }
     polled = "HX-Request" in request.headers
@@ -90,7 +88,7 @@ def job_new(request: HttpRequest) -> HttpResponse:
 def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back what nobody has begun yet."""
     try:
-        failback.cancel(get_object_or_404(Failback, pk=pk), request.user.get_username())
-    except failback.FailbackIsOver as over:
+        jobs.cancel(get_object_or_404(Job, pk=pk), request.user.get_username())
+    except jobs.JobIsOver as over:
         messages.info(request, str(over))
     return redirect("job", pk)

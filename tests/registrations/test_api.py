@@ -19,7 +19,7 @@ from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
 from registrations import api, history, queries
-from registrations.models import Failback, Registration, State
+from registrations.models import Job, Registration, State
 from tests.support.rows import (
     make_group,
     make_registration,
@@ -62,7 +62,7 @@ def test_a_registration_row_has_the_fields_others_build_on() -> None:
 def test_the_schema_describes_exactly_what_the_rows_hold() -> None:
     registration = make_registration(make_group())
     make_transition(registration)
-    Failback.objects.create(scope={"all": True}, asked_by="olga")
+    Job.objects.create(scope={"all": True}, asked_by="olga")
     asked = client()
     for path, serializer in (
         ("registrations", api.RegistrationRow),
@@ -300,7 +300,7 @@ def test_a_browser_session_orders_only_with_its_csrf_token() -> None:
     assert browser.get("/api/v1/registrations/").status_code == 200
     answer = browser.post("/api/v1/failbacks/", {"all": True}, format="json")
     assert answer.status_code == 403
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 def test_a_wrong_token_is_401_and_says_how_to_ask() -> None:

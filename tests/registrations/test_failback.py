@@ -9,16 +9,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from fleet.models import Line, Server
-from registrations import failback, queries, tasks
-from registrations.models import Failback, FailbackResult, Registration, State
+from registrations import jobs, queries, tasks
+from registrations.models import Job, JobResult, Registration, State
 from tests.support.rows import make_group, make_registration, make_site, make_user
 
 pytestmark = pytest.mark.django_db
 
-Result = FailbackResult.Result
+Result = JobResult.Result
 
 
-def results(job: Failback) -> dict[int | None, tuple[str, str]]:
+def results(job: Job) -> dict[int | None, tuple[str, str]]:
     rows = job.results.values_list("registration_id", "result", "reason")
     return {pk: (result, reason) for pk, result, reason in rows}
 
@@ -26,14 +26,14 @@ def results(job: Failback) -> dict[int | None, tuple[str, str]]:
 def answer(registration: Registration, result: str) -> None:
     """What the store writes when an agent has answered a wish."""
     Registration.objects.filter(pk=registration.pk).update(wish="", lease_token=None)
-    FailbackResult.objects.filter(registration=registration, result=Result.PENDING).update(
+    JobResult.objects.filter(registration=registration, result=Result.PENDING).update(
         result=result, seconds=0.25, finished_at=timezone.now()
     )
 
 
 def test_a_registration_on_the_secondary_is_wished_home_and_due() -> None:
     registration = make_registration(make_group())
-    job = failback.order({"registrations": [registration.pk]}, make_user("olga"))
+    job = jobs.order({"registrations": [registration.pk]}, make_user("olga"))
     registration.refresh_from_db()
     assert registration.wish == "failback"
     assert registration.wish_by == "olga"
@@ -58,7 +58,7 @@ def test_scopes_reach_exactly_their_registrations() -> None:
         ({"all": True}, {r.pk for r in rows.values()}),
     ]
     for scope, expected in scopes:
-        job = failback.order(scope, "olga")
+        job = jobs.order(scope, "olga")
         assert set(results(job)) == expected
         assert job.scope == scope
 
@@ -84,19 +84,19 @@ def test_scopes_reach_exactly_their_registrations() -> None:
     ],
 )
 def test_a_scope_that_names_nothing_is_refused_by_field(scope: dict[str, Any], field: str) -> None:
-    with pytest.raises(failback.ScopeError) as wrong:
-        failback.order(scope, "olga")
+    with pytest.raises(jobs.ScopeError) as wrong:
+        jobs.order(scope, "olga")
     assert wrong.value.field == field
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 def test_who_is_on_primary_is_already_there_at_once() -> None:
     registration = make_registration(make_group(), State.PRIMARY)
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     registration.refresh_from_db()
     assert results(job) == {registration.pk: (Result.ALREADY_THERE, "")}
     assert registration.wish == ""
-    progress = failback.progress(job)
+    progress = jobs.progress(job)
     assert progress["state"] == "done"
     assert progress["results"][0]["finished_at"] is not None
 
@@ -105,7 +105,7 @@ def test_in_a_fallback_group_home_is_entry_1() -> None:
     group = make_group(mode="fallback")
     home = make_registration(group, State.PRIMARY)
     away = make_registration(group, State.FALLBACK)
-    job = failback.order({"group": group.pk}, "olga")
+    job = jobs.order({"group": group.pk}, "olga")
     assert results(job)[home.pk][0] == Result.ALREADY_THERE
     assert results(job)[away.pk][0] == Result.PENDING
 
@@ -121,7 +121,7 @@ def test_in_a_fallback_group_home_is_entry_1() -> None:
 )
 def test_who_cannot_be_asked_is_left_out_with_a_reason(fields: dict[str, Any], word: str) -> None:
     registration = make_registration(make_group(), **fields)
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     result, reason = results(job)[registration.pk]
     assert result == Result.LEFT_OUT
     assert word in reason
@@ -133,7 +133,7 @@ def test_without_a_primary_that_registers_a_handset_is_left_out() -> None:
     group = make_group()
     registration = make_registration(group)
     Server.objects.filter(group=group, priority=1).update(register=False)
-    result, reason = results(failback.order({"all": True}, "olga"))[registration.pk]
+    result, reason = results(jobs.order({"all": True}, "olga"))[registration.pk]
     assert result == Result.LEFT_OUT
     assert "no primary" in reason
 
@@ -141,15 +141,15 @@ def test_without_a_primary_that_registers_a_handset_is_left_out() -> None:
 def test_a_primary_nobody_has_heard_of_for_long_is_asked_again() -> None:
     late = timezone.now() - timedelta(minutes=1)
     registration = make_registration(make_group(), State.PRIMARY, due_at=late)
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     assert results(job) == {registration.pk: (Result.PENDING, "")}
 
 
 def test_a_second_job_leaves_out_who_is_already_asked_and_names_the_first() -> None:
     group = make_group()
     asked, other = make_registration(group), make_registration(group)
-    first = failback.order({"registrations": [asked.pk]}, "olga")
-    second = failback.order({"all": True}, "omar")
+    first = jobs.order({"registrations": [asked.pk]}, "olga")
+    second = jobs.order({"all": True}, "omar")
     assert results(second) == {
         asked.pk: (Result.LEFT_OUT, f"Already asked home by job {first.pk}."),
         other.pk: (Result.PENDING, ""),
@@ -160,9 +160,9 @@ def test_a_second_job_leaves_out_who_is_already_asked_and_names_the_first() -> N
 
 def test_who_has_answered_can_be_asked_again() -> None:
     registration = make_registration(make_group())
-    failback.order({"all": True}, "olga")
+    jobs.order({"all": True}, "olga")
     answer(registration, Result.REFUSED)
-    assert results(failback.order({"all": True}, "olga")) == {registration.pk: (Result.PENDING, "")}
+    assert results(jobs.order({"all": True}, "olga")) == {registration.pk: (Result.PENDING, "")}
 
 
 def test_an_order_is_spread_by_each_groups_cap() -> None:
@@ -170,7 +170,7 @@ def test_an_order_is_spread_by_each_groups_cap() -> None:
     quick = make_group("quick", max_registrations_per_second=0)
     slow_rows = [make_registration(slow) for _ in range(11)]
     quick_rows = [make_registration(quick) for _ in range(11)]
-    failback.order({"all": True}, "olga")
+    jobs.order({"all": True}, "olga")
     due = dict(Registration.objects.values_list("pk", "due_at"))
     slow_due = [due[r.pk] for r in slow_rows]
     quick_due = [due[r.pk] for r in quick_rows]
@@ -182,14 +182,14 @@ def test_an_order_never_postpones_a_renewal() -> None:
     group = make_group(max_registrations_per_second=1)
     soon = timezone.now() + timedelta(seconds=2)
     rows = [make_registration(group, due_at=soon) for _ in range(10)]
-    failback.order({"all": True}, "olga")
+    jobs.order({"all": True}, "olga")
     assert all(r.due_at <= soon for r in Registration.objects.filter(pk__in=[r.pk for r in rows]))
 
 
 def test_an_agent_at_work_keeps_its_lease() -> None:
     lease_end = timezone.now() + timedelta(seconds=20)
     registration = make_registration(make_group(), lease_token=uuid.uuid4(), due_at=lease_end)
-    failback.order({"all": True}, "olga")
+    jobs.order({"all": True}, "olga")
     registration.refresh_from_db()
     assert registration.due_at == lease_end
     assert registration.wish == "failback"
@@ -203,17 +203,17 @@ def test_an_order_costs_the_same_queries_for_one_and_for_many(
     for _ in range(30):
         make_registration(group)
     with django_assert_max_num_queries(20):
-        failback.order({"group": group.pk}, "olga")
+        jobs.order({"group": group.pk}, "olga")
 
 
 def test_progress_tells_of_every_handset_what_became_of_it() -> None:
     group = make_group()
     moved, refused, waiting = (make_registration(group) for _ in range(3))
     off = make_registration(group, State.DISABLED, supervision=Line.Supervision.OFF)
-    job = failback.order({"group": group.pk}, "olga")
+    job = jobs.order({"group": group.pk}, "olga")
     answer(moved, Result.MOVED)
     answer(refused, Result.REFUSED)
-    progress = failback.progress(job)
+    progress = jobs.progress(job)
     assert progress["id"] == job.pk
     assert progress["state"] == "running"
     assert progress["scope"] == {"group": group.pk}
@@ -227,7 +227,7 @@ def test_progress_tells_of_every_handset_what_became_of_it() -> None:
     assert by_registration[waiting.pk]["result"] == "pending"
     assert by_registration[off.pk]["result"] == "left_out"
     answer(waiting, Result.FAILED)
-    progress = failback.progress(job)
+    progress = jobs.progress(job)
     assert (progress["state"], progress["done"], progress["failed"]) == ("done", 4, 2)
     assert progress["finished_at"] is not None
 
@@ -235,55 +235,55 @@ def test_progress_tells_of_every_handset_what_became_of_it() -> None:
 def test_cancelling_takes_back_what_nobody_has_begun() -> None:
     group = make_group()
     moved, waiting = make_registration(group), make_registration(group)
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     answer(moved, Result.MOVED)
-    failback.cancel(job, make_user("omar"))
+    jobs.cancel(job, make_user("omar"))
     waiting.refresh_from_db()
     assert waiting.wish == ""
     assert waiting.wish_version == 2
     assert results(job)[moved.pk][0] == Result.MOVED
     assert results(job)[waiting.pk] == (Result.CANCELLED, "Cancelled before its turn.")
-    progress = failback.progress(job)
+    progress = jobs.progress(job)
     assert progress["state"] == "cancelled"
     assert progress["cancelled_by"] == "omar"
 
 
 def test_cancelling_waits_for_the_agent_that_is_at_it() -> None:
     registration = make_registration(make_group(), lease_token=uuid.uuid4())
-    job = failback.cancel(failback.order({"all": True}, "olga"), "omar")
+    job = jobs.cancel(jobs.order({"all": True}, "olga"), "omar")
     assert results(job)[registration.pk][0] == Result.PENDING
-    assert failback.progress(job)["state"] == "running"
+    assert jobs.progress(job)["state"] == "running"
     Registration.objects.filter(pk=registration.pk).update(lease_token=None)
-    failback.settle()
+    jobs.settle()
     assert results(job)[registration.pk][0] == Result.CANCELLED
-    assert failback.progress(job)["state"] == "cancelled"
+    assert jobs.progress(job)["state"] == "cancelled"
 
 
 def test_who_came_home_although_cancelled_counts_as_moved() -> None:
     registration = make_registration(make_group(), lease_token=uuid.uuid4())
-    job = failback.cancel(failback.order({"all": True}, "olga"), "omar")
+    job = jobs.cancel(jobs.order({"all": True}, "olga"), "omar")
     Registration.objects.filter(pk=registration.pk).update(
         lease_token=None, state=State.PRIMARY, since=timezone.now() + timedelta(seconds=1)
     )
-    failback.settle()
+    jobs.settle()
     assert results(job)[registration.pk] == (Result.MOVED, "It came home meanwhile.")
 
 
 def test_a_job_that_is_over_cannot_be_cancelled() -> None:
     registration = make_registration(make_group())
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     answer(registration, Result.MOVED)
-    with pytest.raises(failback.FailbackIsOver, match=rf"Failback {job.pk} is done"):
-        failback.cancel(job, "omar")
-    assert failback.progress(job)["state"] == "done"
+    with pytest.raises(jobs.JobIsOver, match=rf"Failback {job.pk} is done"):
+        jobs.cancel(job, "omar")
+    assert jobs.progress(job)["state"] == "done"
 
 
 def test_cancelling_one_job_leaves_the_others_wishes_alone() -> None:
     group = make_group()
     first_row, _ = make_registration(group), make_registration(group)
-    first = failback.order({"registrations": [first_row.pk]}, "olga")
-    second = failback.order({"all": True}, "omar")
-    failback.cancel(second, "omar")
+    first = jobs.order({"registrations": [first_row.pk]}, "olga")
+    second = jobs.order({"all": True}, "omar")
+    jobs.cancel(second, "omar")
     first_row.refresh_from_db()
     assert first_row.wish == "failback"
     assert results(first)[first_row.pk][0] == Result.PENDING
@@ -300,20 +300,20 @@ def test_a_wish_that_was_overwritten_does_not_wait_for_ever(
     change: dict[str, Any], word: str
 ) -> None:
     registration = make_registration(make_group())
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     Registration.objects.filter(pk=registration.pk).update(**change)
-    assert failback.settle() == 1
+    assert jobs.settle() == 1
     result, reason = results(job)[registration.pk]
     assert result == Result.LEFT_OUT
     assert word in reason
-    assert failback.progress(job)["state"] == "done"
+    assert jobs.progress(job)["state"] == "done"
 
 
 def test_a_line_switched_off_does_not_wait_for_ever() -> None:
     registration = make_registration(make_group())
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     Line.objects.filter(pk=registration.line_id).update(supervision=Line.Supervision.OFF)
-    failback.settle()
+    jobs.settle()
     result, reason = results(job)[registration.pk]
     assert (result, reason) == (Result.LEFT_OUT, "Its supervision was changed meanwhile.")
 
@@ -321,17 +321,17 @@ def test_a_line_switched_off_does_not_wait_for_ever() -> None:
 def test_a_deleted_handset_does_not_wait_for_ever_and_stays_in_the_job() -> None:
     registration = make_registration(make_group())
     mac = registration.line.handset.mac
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     registration.line.handset.delete()
-    failback.settle()
+    jobs.settle()
     assert results(job) == {None: (Result.LEFT_OUT, "It was deleted meanwhile.")}
-    assert failback.progress(job)["results"][0]["mac"] == mac
+    assert jobs.progress(job)["results"][0]["mac"] == mac
 
 
 def test_settling_leaves_alone_who_still_waits() -> None:
     registration = make_registration(make_group())
-    job = failback.order({"all": True}, "olga")
-    assert failback.settle() == 0
+    job = jobs.order({"all": True}, "olga")
+    assert jobs.settle() == 0
     assert results(job)[registration.pk][0] == Result.PENDING
 
 
@@ -345,7 +345,7 @@ def test_scopes_have_words() -> None:
         {"all": True},
         {"group": 987654},
     ]
-    assert failback.scope_words(scopes) == [
+    assert jobs.words(scopes) == [
         "Group Ward 4",
         "Site north",
         "1 handset",
@@ -360,28 +360,28 @@ def test_jobs_and_their_sums_come_in_one_query(django_assert_num_queries: Any) -
     for _ in range(5):
         make_registration(group)
     for _ in range(3):
-        failback.order({"all": True}, "olga")
+        jobs.order({"all": True}, "olga")
     with django_assert_num_queries(1):
-        shown = [failback.overview(job) for job in failback.jobs()]
+        shown = [jobs.overview(job) for job in jobs.listing()]
     assert [job["total"] for job in shown] == [5, 5, 5]
     assert [job["state"] for job in shown] == ["done", "done", "running"]
 
 
 def test_beat_ends_what_nobody_will_answer() -> None:
     registration = make_registration(make_group())
-    job = failback.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga")
     registration.line.handset.delete()
     due = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     assert tasks.settle_failbacks.name in due
     tasks.settle_failbacks()
-    assert failback.progress(job)["state"] == "done"
+    assert jobs.progress(job)["state"] == "done"
 
 
 def test_the_rules_of_an_order_can_be_looked_at_before() -> None:
     group = make_group()
     away, home = make_registration(group), make_registration(group, State.PRIMARY)
     held = make_registration(group, State.HELD)
-    rows = failback.judged(queries.registrations(timezone.now()))
+    rows = jobs.judged(queries.registrations(timezone.now()))
     assert {r.pk: r.verdict for r in rows} == {
         away.pk: Result.PENDING,
         home.pk: Result.ALREADY_THERE,

@@ -11,18 +11,18 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from registrations.models import Failback, FailbackResult, Registration, State
+from registrations.models import Job, JobResult, Registration, State
 from tests.support.rows import make_group, make_registration, make_site
 
 pytestmark = pytest.mark.django_db
 
-Result = FailbackResult.Result
+Result = JobResult.Result
 
 
 def answer(registration: Registration, result: str, reason: str = "") -> None:
     """What the store writes when an agent has answered a wish."""
     Registration.objects.filter(pk=registration.pk).update(wish="")
-    FailbackResult.objects.filter(registration=registration, result=Result.PENDING).update(
+    JobResult.objects.filter(registration=registration, result=Result.PENDING).update(
         result=result, reason=reason, seconds=0.25, finished_at=timezone.now()
     )
 
@@ -46,7 +46,7 @@ def run(*words: str) -> str:
 def test_an_order_without_waiting_names_the_job_and_who_is_asked() -> None:
     away = make_registration(make_group())
     text = run("failback", "--all")
-    job = Failback.objects.get()
+    job = Job.objects.get()
     assert f"Failback {job.pk}: 1 handset asked home." in text
     assert f"{away.line.handset.mac} {away.line.extension}: Waiting." in text
     assert job.scope == {"all": True}
@@ -59,7 +59,7 @@ def test_macs_may_be_typed_as_they_are_printed_on_the_handset() -> None:
     mac = first.line.handset.mac
     typed = ":".join(mac[n : n + 2].upper() for n in range(0, 12, 2))
     run("failback", "--mac", typed, second.line.handset.mac)
-    assert Failback.objects.get().scope == {"registrations": [first.pk, second.pk]}
+    assert Job.objects.get().scope == {"registrations": [first.pk, second.pk]}
     other.refresh_from_db()
     assert other.wish == ""
 
@@ -69,7 +69,7 @@ def test_a_group_and_a_site_are_given_by_name() -> None:
     make_registration(group, site=site)
     run("failback", "--group", "Ward 4")
     run("failback", "--site", "north")
-    scopes = [job.scope for job in Failback.objects.order_by("pk")]
+    scopes = [job.scope for job in Job.objects.order_by("pk")]
     assert scopes == [{"group": group.pk}, {"site": site.pk}]
 
 
@@ -85,7 +85,7 @@ def test_what_does_not_exist_is_said_and_nothing_ordered(words: list[str], sente
     with pytest.raises(CommandError) as failed:
         run("failback", *words)
     assert str(failed.value) == sentence
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 def test_exactly_one_scope_is_wanted() -> None:

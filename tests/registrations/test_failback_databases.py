@@ -11,12 +11,12 @@ import pytest
 from django.db import connection, connections, transaction
 from django.http import QueryDict
 
-from registrations import failback, history, store
-from registrations.models import Failback, FailbackResult, Registration, State, Transition
+from registrations import history, jobs, store
+from registrations.models import Job, JobResult, Registration, State, Transition
 from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
 from tests.support.rows import make_group, make_registration, make_transition
 
-Result = FailbackResult.Result
+Result = JobResult.Result
 
 
 def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[BaseException]]:
@@ -40,8 +40,8 @@ def test_an_order_and_its_end_are_the_same_on_both_databases(database: str) -> N
     group = make_group()
     away, home = make_registration(group), make_registration(group, State.PRIMARY)
     off = make_registration(group, State.DISABLED, supervision="off")
-    first = failback.order({"group": group.pk}, "olga")
-    second = failback.order({"all": True}, "omar")
+    first = jobs.order({"group": group.pk}, "olga")
+    second = jobs.order({"all": True}, "omar")
     results = dict(first.results.values_list("registration_id", "result"))
     assert results == {
         away.pk: Result.PENDING,
@@ -50,9 +50,9 @@ def test_an_order_and_its_end_are_the_same_on_both_databases(database: str) -> N
     }
     reason = second.results.get(registration=away).reason
     assert reason == f"Already asked home by job {first.pk}."
-    assert failback.progress(second)["state"] == "done"
-    failback.cancel(first, "olga")
-    assert failback.progress(first)["state"] == "cancelled"
+    assert jobs.progress(second)["state"] == "done"
+    jobs.cancel(first, "olga")
+    assert jobs.progress(first)["state"] == "cancelled"
     assert Registration.objects.get(pk=away.pk).wish == ""
 
 
@@ -63,16 +63,16 @@ def test_two_orders_at_once_ask_each_handset_once(database: str) -> None:  # noq
 
     def order() -> None:
         started.wait(10)
-        failback.order({"group": group.pk}, "olga")
+        jobs.order({"group": group.pk}, "olga")
 
     work = [in_thread(order) for _ in range(4)]
     for thread, _ in work:
         thread.join(30)
     assert [failures for _, failures in work] == [[], [], [], []]
-    pending = FailbackResult.objects.filter(result=Result.PENDING)
+    pending = JobResult.objects.filter(result=Result.PENDING)
     assert pending.count() == len(rows)
-    assert pending.values("failback").distinct().count() == 1
-    assert Failback.objects.count() == 4
+    assert pending.values("job").distinct().count() == 1
+    assert Job.objects.count() == 4
 
 
 def test_an_order_in_the_midst_of_the_workers_writing_ends_well(database: str) -> None:  # noqa: F811
@@ -93,18 +93,18 @@ def test_an_order_in_the_midst_of_the_workers_writing_ends_well(database: str) -
     workers = [in_thread(claim_and_give_back) for _ in range(2)]
     try:
         for _ in range(30):
-            job = failback.order({"all": True}, "olga")
+            job = jobs.order({"all": True}, "olga")
             # Who is left out of this job because the last one's agent is at it is not asked.
-            with suppress(failback.FailbackIsOver):
-                failback.cancel(job, "olga")
+            with suppress(jobs.JobIsOver):
+                jobs.cancel(job, "olga")
     finally:
         stop.set()
         for thread, _ in workers:
             thread.join(30)
     assert [failures for _, failures in workers] == [[], []]
     Registration.objects.update(lease_token=None)
-    failback.settle()
-    assert not FailbackResult.objects.filter(result=Result.PENDING).exists()
+    jobs.settle()
+    assert not JobResult.objects.filter(result=Result.PENDING).exists()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

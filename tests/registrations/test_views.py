@@ -17,8 +17,8 @@ from django.utils import timezone
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role
 from registrations.models import (
-    Failback,
-    FailbackResult,
+    Job,
+    JobResult,
     Registration,
     ServerHealth,
     State,
@@ -97,7 +97,7 @@ def test_a_viewer_may_not_order_a_failback(ward: ServerGroup, method: str) -> No
     ask = getattr(signed_in(), method)
     response = ask("/jobs/new/", {"registrations": registration.pk})
     assert response.status_code == 403
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 def test_what_is_not_there_is_a_404_that_says_so() -> None:
@@ -304,7 +304,7 @@ def test_the_dialog_names_whom_it_touches_and_whom_it_leaves(
 
 def test_looking_at_the_dialog_orders_nothing(three: dict[str, Registration]) -> None:
     signed_in(Role.OPERATOR).get(f"/jobs/new/?registrations={three['away'].pk}")
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_these_and_all_that_match_become_the_scope_they_mean(
 ) -> None:
     away = three["away"]
     response = signed_in(Role.OPERATOR).post("/jobs/new/", fields(away))
-    job = Failback.objects.get()
+    job = Job.objects.get()
     assert (response.status_code, response.url) == (302, f"/jobs/{job.pk}/")
     assert job.scope == scope(away)
     assert job.asked_by == f"someone-{Role.OPERATOR}"
@@ -335,7 +335,7 @@ def test_all_that_match_is_never_more_than_the_filter_when_the_filter_is_wrong(
     three: dict[str, Registration],
 ) -> None:
     signed_in(Role.OPERATOR).post("/jobs/new/", {"match": "group=999&state=secondary"})
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize("field", ["group", "site", "registrations"])
@@ -347,7 +347,7 @@ def test_an_order_for_what_does_not_exist_is_refused_in_words(
         assert "Nobody to bring home" in text(client.get(f"/jobs/new/?{field}={number}"))
         refused = client.post("/jobs/new/", {field: number}, follow=True)
         assert re.search("There is no|Give a list of registration ids", text(refused))
-    assert not Failback.objects.exists()
+    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -360,12 +360,12 @@ def test_no_query_string_breaks_a_list(ward: ServerGroup, query: str) -> None:
         assert client.get(f"{page}?{query}").status_code == 200, page
 
 
-def make_job(ward: ServerGroup, result: str = FailbackResult.Result.PENDING) -> Failback:
+def make_job(ward: ServerGroup, result: str = JobResult.Result.PENDING) -> Job:
     registration = make_registration(ward, State.SECONDARY)
     Registration.objects.filter(pk=registration.pk).update(wish="failback")
-    job = Failback.objects.create(scope={"group": ward.pk}, asked_by="nurse")
-    FailbackResult.objects.create(
-        failback=job,
+    job = Job.objects.create(scope={"group": ward.pk}, asked_by="nurse")
+    JobResult.objects.create(
+        job=job,
         registration=registration,
         mac=registration.line.handset.mac,
         extension=registration.line.extension,
@@ -380,13 +380,13 @@ def test_a_running_job_asks_again_and_a_finished_one_stops_asking(ward: ServerGr
     client = signed_in()
     polled = client.get(f"/jobs/{job.pk}/", headers={"HX-Request": "true"})
     assert (polled.status_code, 'hx-trigger="every 2s"' in polled.content.decode()) == (200, True)
-    job.results.update(result=FailbackResult.Result.MOVED)
+    job.results.update(result=JobResult.Result.MOVED)
     over = client.get(f"/jobs/{job.pk}/", headers={"HX-Request": "true"})
     assert (over.status_code, "hx-trigger" in over.content.decode()) == (286, False)
 
 
 def test_a_job_says_what_it_did_to_each_handset_and_why(ward: ServerGroup) -> None:
-    job = make_job(ward, FailbackResult.Result.REFUSED)
+    job = make_job(ward, JobResult.Result.REFUSED)
     words = text(signed_in().get(f"/jobs/{job.pk}/"))
     assert "Group ward home" in words
     assert "1 did not make it" in words
@@ -399,7 +399,7 @@ def test_an_operator_cancels_what_has_not_begun(ward: ServerGroup) -> None:
     signed_in(Role.OPERATOR).post(f"/jobs/{job.pk}/cancel/")
     job.refresh_from_db()
     assert job.cancelled_at is not None
-    assert job.results.get().result == FailbackResult.Result.CANCELLED
+    assert job.results.get().result == JobResult.Result.CANCELLED
 
 
 # ---- Costs and shape --------------------------------------------------------------------------
@@ -423,7 +423,7 @@ def _grow(ward: ServerGroup, times: int) -> None:
     for n in range(times):
         registration = make_registration(ward, State.SECONDARY, make_site(f"site-{n % 3}"))
         make_transition(registration, mac=registration.line.handset.mac)
-        make_job(ward, FailbackResult.Result.MOVED)
+        make_job(ward, JobResult.Result.MOVED)
 
 
 def _count(client: Client, page: str) -> int:
@@ -439,7 +439,7 @@ def test_a_page_asks_the_database_as_often_for_forty_handsets_as_for_two(
     ward: ServerGroup, page: str
 ) -> None:
     _grow(ward, 1)
-    job = Failback.objects.get()
+    job = Job.objects.get()
     handset = Registration.objects.order_by("pk").first()
     assert handset is not None
     url = page.format(group=ward.pk, handset=handset.line.handset_id, job=job.pk)
@@ -472,7 +472,7 @@ def test_no_page_has_inline_scripts_styles_or_foreign_addresses(ward: ServerGrou
     handset = Registration.objects.order_by("pk").first()
     assert handset is not None
     for page in MOST_QUERIES:
-        job = Failback.objects.latest("pk")
+        job = Job.objects.latest("pk")
         url = page.format(group=ward.pk, handset=handset.line.handset_id, job=job.pk)
         reader = Inline()
         reader.feed(client.get(url).content.decode())

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from fleet.models import ServerGroup, Site
-from registrations import failback
-from registrations.models import Failback, FailbackResult, Registration
+from registrations import jobs
+from registrations.models import Job, Registration
 from registrations.queries import plain_mac
 
 POLL_S = 0.5
@@ -29,10 +29,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            job = failback.order(_scope(options), f"{getpass.getuser()} (command line)")
-        except failback.ScopeError as wrong:
+            job = jobs.order(_scope(options), f"{getpass.getuser()} (command line)")
+        except jobs.ScopeError as wrong:
             raise CommandError(wrong.sentence) from wrong
-        progress = failback.progress(job)
+        progress = jobs.progress(job)
         self.stdout.write(f"Failback {job.pk}: {_count(progress['total'])} asked home.")
         if options["wait"]:
             progress = self._wait(job, progress)
@@ -42,12 +42,12 @@ class Command(BaseCommand):
         if progress["failed"]:
             raise CommandError(f"{_count(progress['failed'])} did not come home.")
 
-    def _wait(self, job: Failback, progress: dict[str, Any]) -> dict[str, Any]:
+    def _wait(self, job: Job, progress: dict[str, Any]) -> dict[str, Any]:
         done = progress["done"]
         while progress["state"] == "running":
             time.sleep(POLL_S)
-            failback.settle()
-            progress = failback.progress(job)
+            jobs.settle()
+            progress = jobs.progress(job)
             if progress["done"] != done:
                 done = progress["done"]
                 self.stdout.write(f"{done} of {progress['total']} done.")
@@ -76,7 +76,7 @@ def _of_macs(macs: list[str]) -> list[int]:
 
 
 def _line(result: dict[str, Any]) -> str:
-    word = FailbackResult.Result(result["result"]).label
+    word = jobs.result_word(Job.Kind.FAILBACK, result["result"])
     text = f"{result['mac']} {result['extension']}: {word}"
     if result["seconds"] is not None:
         text += f" in {result['seconds']:.1f} s"

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from registrations import store
-from registrations.models import Failback, FailbackResult, Registration, Transition
+from registrations.models import Job, JobResult, Registration, Transition
 from tests.support.claims import (
     WishResult,
     finished,
@@ -98,13 +98,13 @@ def test_a_wish_made_meanwhile_is_kept_and_makes_the_row_due_at_once() -> None:
 
 def test_an_answered_wish_is_over_and_its_failback_knows() -> None:
     claimed = claim_one(wish="failback", wish_by="ann", wish_version=4)
-    job = Failback.objects.create(scope={"all": True}, asked_by="ann")
-    FailbackResult.objects.create(
-        failback=job, registration_id=claimed.registration_id, mac="00907a000000", extension="4000"
+    job = Job.objects.create(scope={"all": True}, asked_by="ann")
+    JobResult.objects.create(
+        job=job, registration_id=claimed.registration_id, mac="00907a000000", extension="4000"
     )
     answer = WishResult("moved", "The primary took it.", 0.5)
     store.save([finished(claimed, wish_result=answer)])
-    result = FailbackResult.objects.get()
+    result = JobResult.objects.get()
     assert (result.result, result.reason, result.seconds) == ("moved", answer.reason, 0.5)
     assert result.finished_at is not None
     row = Registration.objects.get()
