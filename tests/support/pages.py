@@ -1,0 +1,70 @@
+"""Every page of the product, and a fleet that shows all a page may have to say."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from registrations import failback
+from registrations.models import State
+from tests.registrations import live_fleet
+from tests.support import rows
+
+PAGES: dict[str, tuple[Any, ...]] = {
+    "overview": (),
+    "handsets": (),
+    "handset": ("handset",),
+    "groups": (),
+    "group": ("group",),
+    "policy": ("group",),
+    "override": ("held",),
+    "history": (),
+    "jobs": (),
+    "job": ("job",),
+    "job_new": (),
+}
+"""By URL name: whose ids its address takes, as `make_fleet` names them."""
+
+NO_PAGES = {
+    "login": "for those who are not logged in",
+    "handset_by_mac": "sends on to the handset",
+    "resume": "only takes a POST",
+    "job_cancel": "only takes a POST",
+    "demo_server": "only takes a POST",
+    "logout": "only takes a POST",
+    "healthz": "JSON",
+    "readyz": "JSON",
+}
+
+
+def make_fleet(handsets: int = 3) -> dict[str, int]:
+    """Make rows in every state, a silent server and a job; return the ids that addresses take."""
+    fleet = live_fleet.make(handsets, first=0x900001)
+    live_fleet.move(fleet.rows[1], fleet.secondary)
+    live_fleet.silence(fleet.primary, fleet.site)
+    clinic = rows.make_group("clinic", mode="fallback")
+    made = {state: rows.make_registration(clinic, state) for state in State if state != "unknown"}
+    job = failback.order({"registrations": [fleet.rows[1].pk]}, "admin")
+    return {
+        "handset": fleet.rows[1].line.handset_id,
+        "group": fleet.group.pk,
+        "held": made[State.HELD].pk,
+        "job": job.pk,
+    }
+
+
+def address(name: str, ids: dict[str, int]) -> str:
+    return reverse(name, args=[ids[key] for key in PAGES[name]])
+
+
+def names_of(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    """The names of all addresses but the API's and Django's admin's."""
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern.name or str(pattern.pattern)
+        elif not str(pattern.pattern).startswith(("api/", "admin/")):
+            yield from names_of(pattern.url_patterns)
+
+
+def known_addresses() -> set[str]:
+    return set(names_of(get_resolver().url_patterns))
