@@ -1,8 +1,10 @@
-"""Response headers that Django does not set itself."""
+"""Around every request: headers that Django does not set itself, and the viewer's time zone."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+
+from fleet import zones
 
 POLICY = "; ".join(
     [
@@ -36,3 +38,20 @@ class ContentSecurityPolicy:
             "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
         )
         return response
+
+
+class ViewersZone:
+    """Times are written in the zone the viewer chose (fleet.zones)."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        zones.serve(request)
+        try:
+            return self.get_response(request)
+        finally:
+            zones.serve(None)

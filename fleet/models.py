@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -260,3 +261,19 @@ class Line(models.Model):
     def clean(self) -> None:
         readers = {"extension": values.extension, "domain": values.domain}
         _clean(self, {**readers, "auth_password": values.password})
+
+
+class Preference(models.Model):
+    """What a user chose for themselves."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="preference"
+    )
+    time_zone = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="A zone's name; empty: each site's own; browser: that of the user's computer.",
+    )
+
+    def __str__(self) -> str:
+        return str(self.user)

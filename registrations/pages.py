@@ -13,6 +13,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Case, Count, F, QuerySet, When
 from django.http import QueryDict
 
+from fleet import zones as viewers
 from fleet.models import Site
 from registrations import jobs, queries
 from registrations.models import JobResult, Registration, State
@@ -114,7 +115,9 @@ def zones() -> dict[str, str]:
 
 
 def common_zone(by_site: Mapping[str, str]) -> str:
-    """The zone of the whole fleet where all sites share one, else UTC."""
+    """The zone the viewer chose, else that of the fleet where all sites share one, else UTC."""
+    if chosen := viewers.chosen():
+        return chosen
     found = set(by_site.values())
     return found.pop() if len(found) == 1 else "UTC"
 

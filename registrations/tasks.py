@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
-from registrations import jobs
+from registrations import jobs, live
 from registrations.models import Registration, ServerHealth
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
@@ -26,7 +26,8 @@ _runtime: LoopThread | None = None
 
 @shared_task(name="registrations.tasks.tick", expires=HINT_EXPIRES_S)
 def tick() -> None:
-    """Hint at every site that has due registrations or probes."""
+    """Hint at every site that has due registrations or probes; say that beat still does."""
+    live.ticked()
     for site_id, queue in _sites_with_due_work():
         run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
 

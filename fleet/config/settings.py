@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     # Default-deny: a page that forgets to ask who is there sends the visitor to the log-in.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "fleet.middleware.ViewersZone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "auditlog.middleware.AuditlogMiddleware",
@@ -86,6 +87,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "fleet.roles.context",
+                "fleet.zones.context",
             ]
         },
     }

@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
+from fleet import views
+
 urlpatterns = [
     path("", include("registrations.urls")),
     path("", include("registrations.health")),
@@ -15,5 +17,6 @@ urlpatterns = [
         name="login",
     ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("accounts/times/", views.times, name="times"),
     path("admin/", admin.site.urls),
 ]

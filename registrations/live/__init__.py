@@ -5,7 +5,7 @@ workers' messages crossing on the way cannot show an old state.
 """
 
 from registrations.live.hub import Hub, join
-from registrations.live.publisher import beat, fresh_workers, publish
+from registrations.live.publisher import beat, fresh_workers, publish, ticked
 from registrations.live.sockets import Socket, Watch, WatchError
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "fresh_workers",
     "join",
     "publish",
+    "ticked",
 ]

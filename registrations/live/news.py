@@ -1,4 +1,4 @@
-"""What the hub hears through Redis: changed rows, workers' heartbeats, and its own beacon.
+"""What the hub hears through Redis: changed rows, workers' heartbeats, ticks, and its own beacon.
 
 The beacon goes out each second and must come back: so a dead Redis, a lost subscription and a
 subscription that came back by itself are all seen, whatever the client library says or hides.
@@ -25,6 +25,9 @@ LATE_SECONDS = 5.0
 SILENCE_SECONDS = 3.0
 """So long without any message, even our own beacon: the subscription is dead. So long without a
 worker's beat: what it says next may have had a forerunner that nobody heard."""
+
+TICK_LATE_SECONDS = 6.0
+"""Beat ticks each second. So long without: nobody looks for what falls due."""
 
 FORGET_SECONDS = 60.0
 """A late worker is forgotten after this when another one does the work of its site."""
@@ -60,6 +63,8 @@ class News:
         self._sent = 0
         self._seen: dict[str, int] = {}
         self._workers: dict[str, Worker] = {}
+        self._ticked = time.monotonic()
+        self._ticked_at = datetime.now(UTC)
         self._redis_ok = True
         self._redis_since = datetime.now(UTC)
 
@@ -127,6 +132,9 @@ class News:
         kind, boot, n = message["kind"], message["boot"], message["n"]
         if kind == "beacon" and boot != self._beacon:
             return
+        if kind == "tick":
+            self._ticked, self._ticked_at = time.monotonic(), datetime.now(UTC)
+            return
         last = self._seen.pop(boot, None)
         self._seen[boot] = n
         while len(self._seen) > MOST_BOOTS:
@@ -167,13 +175,19 @@ class News:
 
     def status(self, now: float) -> tuple[Any, ...]:
         """Return what a heartbeat must tell at once when it changes."""
-        return self._redis_ok, *((name, w.is_late(now)) for name, w in self._workers.items())
+        late = ((name, w.is_late(now)) for name, w in self._workers.items())
+        return self._redis_ok, self._tick_is_late(now), *late
+
+    def _tick_is_late(self, now: float) -> bool:
+        return now - self._ticked > TICK_LATE_SECONDS
 
     def told(self, now: float) -> dict[str, Any]:
-        """Return the heartbeat's part about Redis and the workers (monotonic now)."""
+        """Return the heartbeat's part about Redis, beat and the workers (monotonic now)."""
         return {
             "redis": self._redis_ok,
             "redis_since": moment(self._redis_since),
+            "tick_late": self._tick_is_late(now),
+            "ticked_at": moment(self._ticked_at),
             "workers": [
                 {
                     "name": name,

@@ -1,4 +1,4 @@
-"""What a worker says: which registrations changed, and each second that it is alive.
+"""What a worker says: which registrations changed, each second that it is alive, and beat's ticks.
 
 One thread per process with one event loop owns the channel layer and the Redis client, so `publish`
 and `beat` may be called from any thread or loop, return at once, and never fail: what Redis does
@@ -39,6 +39,7 @@ class Publisher:
         self._n = 0
         self._ids: set[int] = set()
         self._beat: dict[str, Any] | None = None
+        self._ticked = False
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -52,6 +53,11 @@ class Publisher:
     def beat(self, worker: str, site: str, in_flight: int) -> None:
         with self._lock:
             self._beat = {"worker": worker, "site": site, "in_flight": in_flight}
+        self._rouse()
+
+    def ticked(self) -> None:
+        with self._lock:
+            self._ticked = True
         self._rouse()
 
     def _rouse(self) -> None:
@@ -80,6 +86,7 @@ class Publisher:
         with self._lock:
             ids, self._ids = self._ids, set()
             beat, self._beat = self._beat, None
+            ticked, self._ticked = self._ticked, False
         messages: list[dict[str, Any]] = []
         if ids:
             self._n += 1
@@ -87,6 +94,8 @@ class Publisher:
             messages.append({"kind": "rows", "ids": [] if every else sorted(ids), "every": every})
         if beat is not None:
             messages.append({"kind": "beat", **beat})
+        if ticked:
+            messages.append({"kind": "tick"})
         return [m | {"boot": self.boot, "n": self._n} for m in messages]
 
     async def _send(self, layer: Any, client: Any, message: dict[str, Any]) -> None:
@@ -130,6 +139,12 @@ def beat(worker: str, site: str = "", in_flight: int = 0) -> None:
     """
     if not _deaf():
         _publisher.beat(worker, site, in_flight)
+
+
+def ticked() -> None:
+    """Say that a worker carried out beat's tick: somebody still looks for what falls due."""
+    if not _deaf():
+        _publisher.ticked()
 
 
 def fresh_workers(client: redis.Redis) -> list[str]:

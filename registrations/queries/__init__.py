@@ -19,7 +19,7 @@ from registrations.queries.rows import (
     with_memory,
 )
 from registrations.queries.summary import headline, no_counts, server_condition, summary
-from registrations.queries.words import clock, moment, plain_mac
+from registrations.queries.words import clock, moment, plain_mac, zone_name
 
 __all__ = [
     "BOUND",
@@ -43,4 +43,5 @@ __all__ = [
     "transition_row",
     "transitions",
     "with_memory",
+    "zone_name",
 ]

@@ -68,12 +68,12 @@ def server_trouble(server: Server, now: datetime) -> dict[str, Any]:
     told = []
     if pace is not None and sick_since is not None:
         told.append(
-            f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)} UTC "
+            f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)} "
             f"({pace.refused} within a minute)."
         )
     paused_until = None if quiet is None else datetime.fromtimestamp(quiet, UTC)
     if paused_until is not None:
-        told.append(f"Asked to be left alone until {clock(paused_until, 'UTC', now)} UTC.")
+        told.append(f"Asked to be left alone until {clock(paused_until, 'UTC', now)}.")
     return {
         "sick_since": moment(sick_since),
         "paused_until": moment(paused_until),

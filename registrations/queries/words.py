@@ -25,9 +25,21 @@ def _zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def zone_name(local: datetime) -> str:
+    """Return what its zone is called at that instant: `MST`, `CEST`, `UTC+4`."""
+    name = local.strftime("%Z")
+    if name[:1] not in "+-":
+        return name
+    return f"UTC{name[0]}{name[1:3].removeprefix('0')}" + (f":{name[3:5]}" if name[3:] else "")
+
+
 def clock(at: datetime, time_zone: str, now: datetime | None = None) -> str:
-    """Return `at` for a sentence: hh:mm in that zone, with the day when that is not today."""
+    """Return `at` for a sentence: `02:14 MST` in that zone, with the day when that is not today.
+
+    A sentence goes to viewers of several zones, so it names its own.
+    """
     zone = _zone(time_zone)
     local = at.astimezone(zone)
     today = (now or datetime.now(UTC)).astimezone(zone).date()
-    return local.strftime("%H:%M" if local.date() == today else "%-d %b %H:%M")
+    words = local.strftime("%H:%M" if local.date() == today else "%-d %b %H:%M")
+    return f"{words} {zone_name(local)}"

@@ -14,6 +14,8 @@ from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from fleet import zones
+from registrations import queries
 from registrations.models import State
 
 register = template.Library()
@@ -187,15 +189,19 @@ def are_mixed(zones: dict[str, str]) -> bool:
 
 @register.simple_tag
 def clock(value: datetime | str | None, zone: str = "UTC", named: bool = False) -> SafeString | str:
-    """When, in the site's zone: `14:02:11`, with the day where that is not today, or `… MST`."""
+    """When: `14:02:11`, with the day where that is not today, or `… MST`.
+
+    In the site's zone, or in the one the viewer chose, which is named where it is another.
+    """
     at = parsed(value)
     if at is None:
         return "–"
-    local, today = at.astimezone(zone_of(zone)), datetime.now(zone_of(zone)).date()
+    shown = zone_of(zones.chosen() or zone)
+    local, today = at.astimezone(shown), datetime.now(shown).date()
     words = local.strftime("%H:%M:%S" if local.date() == today else "%-d %b %H:%M:%S")
-    if named:
-        return _time("named-clock", at, zone, f"{words} {local.strftime('%Z')}")
-    return _time("clock", at, zone, words)
+    if named or local.utcoffset() != at.astimezone(zone_of(zone)).utcoffset():
+        words += f" {queries.zone_name(local)}"
+    return _time("named-clock" if named else "clock", at, zone, words)
 
 
 BAR_ORDER = (

@@ -4,6 +4,8 @@ import "./times.js";
 import "./keyboard.js";
 import "./selection.js";
 import "./fleet.js";
+import "./trouble.js";
+import "./ages.js";
 
 function markTheme() {
   const chosen = document.documentElement.dataset.themeChoice;
@@ -40,6 +42,12 @@ document.addEventListener("change", (event) => {
   const count = menu.querySelector(".filter-count");
   count.hidden = !on;
   count.textContent = on;
+});
+
+// What is filled in within an option chooses that option.
+document.addEventListener("input", (event) => {
+  const option = event.target.closest(".options > label")?.querySelector("input[type=radio]");
+  if (option) option.checked = true;
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {

@@ -167,24 +167,6 @@ function showSummary(summary) {
   put(document.querySelector("[data-summary=as_of]"), "age", summary.as_of, "UTC");
   showStates(summary);
   summary.groups.forEach(showGroup);
-  const trouble = ORDER.filter((key) => /_silent$|^(unregistered|rejected|unknown)$/.test(key));
-  showTitle(trouble.reduce((sum, key) => sum + summary.states[key], 0), !trusted);
-}
-
-// The tab says how many are in trouble, and `?` when the page cannot know.
-const title = document.title;
-const mark = document.querySelector("link[rel=icon]");
-const calm = mark.getAttribute("href");
-let troubled = 0;
-let trusted = true;
-
-function showTitle(count, blind) {
-  troubled = count;
-  trusted = !blind;
-  const prefix = blind ? "(?) " : count ? `(${count}) ` : "";
-  if (document.title !== prefix + title) document.title = prefix + title;
-  const wanted = blind || count ? mark.dataset.trouble : calm;
-  if (mark.getAttribute("href") !== wanted) mark.setAttribute("href", wanted);
 }
 
 // ---- Changes ---------------------------------------------------------------------------------
@@ -251,7 +233,6 @@ if (document.querySelector("#live-state")) {
       summary: showSummary,
       transitions: showChanges,
       heartbeat: ({ read_at: at }) => at && put(document.querySelector("[data-summary=as_of]"), "age", at, "UTC"),
-      status: (status) => showTitle(troubled, status === "stale" || status === "worker-silent"),
     },
   );
 }

@@ -7,17 +7,19 @@
 //     summary(summary) {},
 //     transitions(list, { fresh }) {},           // newest first; fresh: false for a snapshot's
 //     heartbeat(heartbeat) {},
-//     status(status, sentence) {},               // "connecting" "live" "worker-silent" "stale"
+//     status(status, sentence) {},               // the words of verdict.js
 //   });
 //
 // Rows are those of the page: every [data-registration-id], read again after each htmx swap; pass
 // { rows: [ids] } for more. Inside such an element each [data-field] gets that field of the row.
-// document.body.dataset.live holds the status, and #live-banner says what is wrong since when.
+// document.body.dataset.live holds the status, #live-banner says what is wrong since when, and
+// #clock-banner by how much this computer's clock is off.
 
-const SILENCE = 10_000; // ms without a message: the connection is dead, whatever the browser says
-const PATIENCE = 2_000; // ms a reconnection may take unsaid
-const HUB_YOUNG = 5_000; // ms in which a new hub need not have heard a worker
+import { ahead, setAhead, showAll } from "./times.js";
+import { SILENCE, skewed, verdict } from "./verdict.js";
+
 const MOST_ROWS = 1000;
+const JITTER = 1_000; // ms: a message on its way for less changes nothing about the clocks
 
 const watchers = new Set();
 const known = new Map();
@@ -28,7 +30,7 @@ let synced = false;
 let sent = "";
 let tries = 0;
 let retry = 0;
-let heardAt = Date.now();
+let heardAt = Date.now(); // Spans are by this computer's clock, instants by Rollcall's.
 let lostAt = 0;
 let heartbeat = null;
 let loggedOut = false;
@@ -131,6 +133,7 @@ function hear(message) {
   if (!follows) ask(true);
   if (message.type === "heartbeat") {
     heartbeat = message;
+    compareClocks(Date.parse(message.at) - heardAt);
     tell("heartbeat", message);
   } else if (message.type === "snapshot" && follows) {
     synced = true;
@@ -140,6 +143,14 @@ function hear(message) {
     take(message, true);
   }
   judge();
+}
+
+// What a message was late by makes Rollcall's clock look behind, never ahead: the greatest counts,
+// until one differs by so much that a clock was set.
+function compareClocks(difference) {
+  if (difference <= ahead && ahead - difference < JITTER) return;
+  setAhead(difference);
+  showAll();
 }
 
 function take(message, fresh) {
@@ -194,56 +205,28 @@ function tell(name, ...given) {
   }
 }
 
-function clock(at) {
-  return new Date(at).toLocaleTimeString("en-GB");
+function say(banner, sentence) {
+  const words = banner?.querySelector("span");
+  if (!words || words.textContent === sentence) return;
+  words.textContent = sentence;
+  banner.hidden = sentence === "";
 }
-
-function silentWorkers() {
-  if (!heartbeat.redis) {
-    return `Redis is out of reach since ${clock(heartbeat.redis_since)}: no worker can be heard`;
-  }
-  const late = heartbeat.workers.filter((worker) => worker.late);
-  if (heartbeat.workers.length === late.length) {
-    const newest = late.map((worker) => worker.heard_at).sort().at(-1);
-    const young = Date.parse(heartbeat.at) - Date.parse(heartbeat.started_at) < HUB_YOUNG;
-    return !newest && young ? "" : `No worker heard since ${clock(newest ?? heartbeat.started_at)}`;
-  }
-  const [first] = late;
-  if (!first) return "";
-  const where = first.site ? ` of site ${first.site}` : "";
-  return `Worker ${first.name}${where} not heard since ${clock(first.heard_at)}`;
-}
-
-// Decides what the page may claim of its age: [status, sentence].
-function verdict(now) {
-  if (loggedOut) return ["stale", "You are logged out: what you see is old"];
-  if (now - heardAt > SILENCE || (lostAt && now - lostAt > PATIENCE)) {
-    return ["stale", `No news from Rollcall since ${clock(heardAt)}, reconnecting`];
-  }
-  if (heartbeat === null) return ["connecting", ""];
-  if (!heartbeat.database) {
-    const since = heartbeat.read_at ? ` since ${clock(heartbeat.read_at)}` : "";
-    return ["stale", `The database is out of reach: nothing new${since}`];
-  }
-  const silent = silentWorkers();
-  return silent ? ["worker-silent", silent] : ["live", ""];
-}
-
-const SHORT = { connecting: "Connecting", live: "Live", "worker-silent": "Worker silent", stale: "Not live" };
 
 function judge() {
-  const [next, sentence] = verdict(Date.now());
+  const quiet = Date.now() - heardAt;
+  const lost = lostAt ? Date.now() - lostAt : 0;
+  const [next, short, sentence] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, heartbeat });
   document.body.dataset.live = next;
   const mark = document.getElementById("live-state");
-  if (mark && mark.dataset.live !== next) {
+  if (mark) {
     mark.dataset.live = next;
-    (mark.querySelector("span") ?? mark).textContent = SHORT[next];
+    const word = mark.querySelector("span") ?? mark;
+    if (word.textContent !== short) word.textContent = short;
   }
-  const banner = document.getElementById("live-banner");
-  if (banner && banner.textContent !== sentence) {
-    banner.textContent = sentence;
-    banner.hidden = sentence === "";
-  }
+  say(document.getElementById("live-banner"), sentence);
+  const login = document.getElementById("live-login");
+  if (login) login.hidden = !loggedOut;
+  say(document.getElementById("clock-banner"), skewed(ahead));
   if (next !== status) {
     status = next;
     tell("status", status, sentence);

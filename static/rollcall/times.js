@@ -1,6 +1,21 @@
 // Keeps every <time data-time> current: ages, spans, countdowns each second, clocks once.
 // The words are those of registrations/templatetags/rollcall.py; the title keeps the UTC time.
 
+// Rollcall's clock is the one that counts: `ahead` is by how many ms it is ahead of this computer's.
+// The page says when it was written; the live socket then knows it better.
+const [opened] = performance.getEntriesByType("navigation");
+export let ahead = Date.parse(document.documentElement.dataset.now) - (performance.timeOrigin + opened.responseStart);
+export const now = () => Date.now() + ahead;
+export function setAhead(ms) {
+  ahead = ms;
+}
+
+// Each site's zone counts unless the viewer chose one for all; the server is told this computer's.
+const OWN = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const choice = document.documentElement.dataset.zone;
+const chosen = choice === "browser" ? OWN : choice;
+if (choice === "browser") document.cookie = `zone=${OWN}; path=/; SameSite=Lax`;
+
 const pad = (n) => String(n).padStart(2, "0");
 
 export function span(seconds) {
@@ -22,21 +37,32 @@ function format(zone, withDay) {
 }
 
 const abbreviations = new Map();
+const REGIONS = ["en-US", "en-GB", "en-AU"]; // Each knows the names of its own part of the world.
 function abbreviation(at, zone) {
   if (!abbreviations.has(zone)) {
-    abbreviations.set(zone, new Intl.DateTimeFormat("en-US", { timeZone: zone, timeZoneName: "short" }));
+    const options = { timeZone: zone, timeZoneName: "short" };
+    abbreviations.set(zone, REGIONS.map((region) => new Intl.DateTimeFormat(region, options)));
   }
-  return abbreviations.get(zone).formatToParts(at).find((part) => part.type === "timeZoneName").value;
+  const name = (region) => region.formatToParts(at).find((part) => part.type === "timeZoneName").value;
+  const names = abbreviations.get(zone).map(name);
+  return names.find((each) => !/\d/.test(each)) ?? names[0].replace("GMT", "UTC");
 }
 
 function clock(at, zone) {
   const day = (date) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(date);
-  return format(zone, day(at) !== day(new Date())).format(at).replace(",", "");
+  return format(zone, day(at) !== day(now())).format(at).replace(",", "");
 }
 
-function words(element, now) {
+// An instant in a sentence of the browser's own: `14:02:11 MST`.
+export function stamp(instant) {
+  const at = new Date(instant);
+  const zone = chosen || OWN;
+  return `${clock(at, zone)} ${abbreviation(at, zone)}`;
+}
+
+function words(element, instant) {
   const at = new Date(element.dateTime);
-  const passed = (now - at) / 1000;
+  const passed = (instant - at) / 1000;
   switch (element.dataset.time) {
     case "age":
       return `${span(Math.max(0, passed))} ago`;
@@ -47,32 +73,38 @@ function words(element, now) {
       if (left <= 0) return "now";
       return left < 3600 ? `in ${Math.floor(left / 60)}:${pad(left % 60)}` : `in ${span(left)}`;
     }
+    case "stamp":
+      return stamp(at);
     default: {
-      const zone = element.dataset.zone || "UTC";
-      const name = element.dataset.time === "named-clock" ? ` ${abbreviation(at, zone)}` : "";
-      return clock(at, zone) + name;
+      const own = element.dataset.zone || "UTC";
+      const zone = chosen || own;
+      const named = element.dataset.time === "named-clock" || clock(at, zone) !== clock(at, own);
+      return clock(at, zone) + (named ? ` ${abbreviation(at, zone)}` : "");
     }
   }
 }
 
-function show(element, now) {
-  const text = words(element, now);
+function show(element, instant) {
+  const text = words(element, instant);
   if (element.textContent !== text) element.textContent = text;
 }
 
+// What was written before this computer told its zone.
+showAll();
+
 export function showAll(root = document) {
-  const now = Date.now();
-  for (const element of root.querySelectorAll("time[data-time]")) show(element, now);
+  const instant = now();
+  for (const element of root.querySelectorAll("time[data-time]")) show(element, instant);
 }
 
 // Makes a time of our own, as the server would have written it.
 export function time(kind, iso, zone) {
   const element = document.createElement("time");
   element.dataset.time = kind;
-  element.dataset.zone = zone;
+  if (zone) element.dataset.zone = zone;
   element.dateTime = iso;
   element.title = `${iso.replace("T", " ").replace(/\.\d+Z$/, "")} UTC`;
-  show(element, Date.now());
+  show(element, now());
   return element;
 }
 

@@ -4,8 +4,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -123,6 +123,26 @@ async def browser(web: Web, token: str, **headers: str) -> AsyncIterator[Browser
 async def in_database(work: Callable[..., Any], *given: Any) -> Any:
     """Do this in another thread, as another process would; its connection is closed after."""
     return await database_sync_to_async(work, thread_sensitive=False)(*given)
+
+
+@contextmanager
+def worker(name: str = "worker-1", *, ticks: bool = True) -> Iterator[None]:
+    """A worker that is alive and carries out beat's ticks, as far as anybody can hear."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(0.5):
+            live.beat(name)
+            if ticks:
+                live.ticked()
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def publish(*registrations: Registration) -> None:

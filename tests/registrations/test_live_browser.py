@@ -1,18 +1,18 @@
 """live.js in Chromium: rows change without reload, and the page says since when it is not live."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Page, expect
 
-from registrations import live
+from fleet.models import Site
+from registrations.models import State
 from tests.registrations import live_fleet
-from tests.registrations.live_web import Web, publish
+from tests.registrations.live_web import Web, publish, worker
 from tests.support import parts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,24 +26,6 @@ def browser_type_launch_args() -> dict[str, Any]:
         "executable_path": parts.need("chromium"),
         "args": ["--disable-dev-shm-usage", "--disable-gpu"],
     }
-
-
-@contextmanager
-def worker(name: str = "worker-1") -> Iterator[None]:
-    """A worker that is alive, as far as anybody can hear."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(0.5):
-            live.beat(name)
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def whole(port: int = 0) -> Web:
@@ -128,5 +110,108 @@ def test_a_page_whose_session_ended_says_so(live_redis: str, page: Page) -> None
             web.stop()
             web = whole(web.port)
             expect(page.locator("#live-banner")).to_contain_text("logged out", timeout=10 * SECONDS)
+    finally:
+        web.stop()
+
+
+def log_in(page: Page, web: Web) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin"))
+    page.context.add_cookies(
+        [
+            {
+                "name": "sessionid",
+                "value": client.cookies["sessionid"].value,
+                "url": f"http://127.0.0.1:{web.port}",
+            }
+        ]
+    )
+
+
+def seconds_left(page: Page) -> int:
+    """What the first handset's countdown says."""
+    words = page.locator('[data-part="next"]').first.inner_text()
+    minutes, _, seconds = words.removeprefix("in ").partition(":")
+    return int(minutes) * 60 + int(seconds)
+
+
+@pytest.mark.parametrize(
+    ("shift", "said"), [(-200, "3 min behind Rollcall's"), (200, "3 min ahead of Rollcall's")]
+)
+def test_countdowns_go_by_rollcalls_clock_where_the_computers_is_off(
+    live_redis: str, page: Page, shift: int, said: str
+) -> None:
+    fleet = live_fleet.make(1)
+    due = datetime.now(UTC) + timedelta(minutes=10)
+    fleet.rows[0].next_attempt_at = fleet.rows[0].due_at = due
+    fleet.rows[0].save()
+    page.add_init_script(f"const real = Date.now; Date.now = () => real() + {shift} * 1000;")
+    web = whole()
+    try:
+        log_in(page, web)
+        with worker():
+            page.goto(f"http://127.0.0.1:{web.port}/handsets/")
+            expect(page.locator("body")).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+            expect(page.locator("#clock-banner")).to_contain_text(said)
+            expect(page.locator("#live-banner")).to_be_hidden()
+            expect(page.locator('[data-part="next"]')).to_contain_text(":")
+            left = (due - datetime.now(UTC)).total_seconds()
+            assert abs(seconds_left(page) - left) < 5
+            page.evaluate(f"Date.now = ((off) => () => off() - {shift} * 1000)(Date.now)")
+            expect(page.locator("#clock-banner")).to_be_hidden(timeout=15 * SECONDS)
+    finally:
+        web.stop()
+
+
+def test_the_tab_says_how_many_are_in_trouble_on_every_page(live_redis: str, page: Page) -> None:
+    fleet = live_fleet.make(3)
+    web = whole()
+    try:
+        log_in(page, web)
+        with worker():
+            for path, title in (("handsets", "Handsets"), ("jobs", "Jobs"), ("history", "History")):
+                page.goto(f"http://127.0.0.1:{web.port}/{path}/")
+                expect(page).to_have_title(f"{title} · Rollcall")
+            fleet.rows[0].state, fleet.rows[0].server = State.UNREGISTERED, None
+            fleet.rows[0].save()
+            publish(fleet.rows[0])
+            expect(page).to_have_title("(1) History · Rollcall", timeout=5 * SECONDS)
+            icon = page.locator("link[rel=icon]")
+            assert "trouble" in str(icon.get_attribute("href"))
+            fleet.rows[0].state, fleet.rows[0].server = State.PRIMARY, fleet.primary
+            fleet.rows[0].save()
+            publish(fleet.rows[0])
+            expect(page).to_have_title("History · Rollcall", timeout=5 * SECONDS)
+            assert "trouble" not in str(icon.get_attribute("href"))
+    finally:
+        web.stop()
+
+
+def test_what_arrives_live_is_in_the_zone_the_viewer_chose(live_redis: str, page: Page) -> None:
+    fleet = live_fleet.make(2)
+    Site.objects.update(time_zone="America/Denver")
+    web = whole()
+    try:
+        log_in(page, web)
+        with worker():
+            page.goto(f"http://127.0.0.1:{web.port}/")
+            expect(page.locator("body")).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+            page.get_by_label("Account").click()
+            page.get_by_text("Times: each site's own").click()
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_label("Zone", exact=True).select_option("Europe/Berlin")
+            dialog.get_by_role("button", name="Show times so").click()
+            page.get_by_label("Account").click()
+            expect(page.get_by_text("Times: Europe/Berlin")).to_be_visible()
+            expect(page.locator("body")).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+            moved = live_fleet.move(fleet.rows[0], fleet.secondary)
+            publish(fleet.rows[0])
+            shown = page.locator("#changes time").first
+            there = moved.at.astimezone(ZoneInfo("Europe/Berlin")).strftime("%H:%M:%S %Z")
+            expect(shown).to_have_text(there, timeout=5 * SECONDS)
+            utc = moved.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+            expect(shown).to_have_attribute("title", utc)
+            page.reload()
+            expect(shown).to_have_text(there)
     finally:
         web.stop()

@@ -92,9 +92,9 @@ def test_times_in_words_are_those_of_the_site() -> None:
     Site.objects.update(time_zone="Asia/Tokyo")
     fleet.site.refresh_from_db()
     at = datetime(2026, 3, 1, 12, 2, tzinfo=UTC)
-    assert queries.clock(at, "Asia/Tokyo", at) == "21:02"
-    assert queries.clock(at, "Asia/Tokyo", at + timedelta(days=2)) == "1 Mar 21:02"
-    assert queries.clock(at, "No/Where", at) == "12:02"
+    assert queries.clock(at, "Asia/Tokyo", at) == "21:02 JST"
+    assert queries.clock(at, "Asia/Tokyo", at + timedelta(days=2)) == "1 Mar 21:02 JST"
+    assert queries.clock(at, "No/Where", at) == "12:02 UTC"
 
 
 def test_filters_rows_and_sums_agree_for_every_state() -> None:

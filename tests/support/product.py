@@ -40,6 +40,7 @@ class Product:
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = ""
         self.web: Child | None = None
+        self.beat: Child
         self.workers: list[Child] = []
         self._others: list[Child] = []
         self._commands = 0
@@ -73,12 +74,11 @@ class Product:
             *("--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3"),
         )
         self.start_worker()
-        self._others.append(
-            self._child(
-                *("beat", sys.executable, "-m", "celery", "-A", "fleet.config.celery", "beat"),
-                *("--schedule", str(self.home / "beat-schedule")),
-            )
+        self.beat = self._child(
+            *("beat", sys.executable, "-m", "celery", "-A", "fleet.config.celery", "beat"),
+            *("--schedule", str(self.home / "beat-schedule")),
         )
+        self._others.append(self.beat)
         wait_until(self._is_ready, 60, f"{self.url}/readyz says 200", seen=self._readiness)
 
     def start_worker(self) -> Child:

@@ -1,0 +1,34 @@
+// The tab tells trouble without being looked into: how many are in it, and `?` when the page cannot
+// know. Title and icon are the page's own again as soon as there is none.
+
+import * as live from "./live.js";
+
+const mark = document.querySelector("link[rel=icon]");
+const calm = mark.getAttribute("href");
+const TROUBLE = /_silent$|^(unregistered|rejected|unknown)$/;
+let count = 0;
+let blind = false;
+
+function show() {
+  const own = document.title.replace(/^\((\d+|\?)\) /, "");
+  const title = `${blind ? "(?) " : count ? `(${count}) ` : ""}${own}`;
+  if (document.title !== title) document.title = title;
+  const wanted = blind || count ? mark.dataset.trouble : calm;
+  if (mark.getAttribute("href") !== wanted) mark.setAttribute("href", wanted);
+}
+
+live.watch(
+  { summary: true },
+  {
+    summary({ states }) {
+      count = Object.keys(states).reduce((sum, key) => sum + (TROUBLE.test(key) ? states[key] : 0), 0);
+      show();
+    },
+    status(status) {
+      blind = status === "stale" || status === "worker-silent";
+      show();
+    },
+  },
+);
+// A page that htmx brings has a title of its own.
+document.addEventListener("htmx:afterSettle", show);

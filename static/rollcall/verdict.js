@@ -1,0 +1,69 @@
+// What the page may claim of its age, as [status, in short, sentence]. No DOM here: live.js tells
+// what it knows and shows what comes of it.
+//
+//   live           what is shown is current
+//   connecting     nothing was heard yet
+//   worker-silent  the page hears Rollcall, but a part of Rollcall does not do its work
+//   stale          what is shown is old
+
+import { span, stamp } from "./times.js";
+
+const SILENCE = 10_000; // ms without a message: the connection is dead, whatever the browser says
+const PATIENCE = 2_000; // ms a reconnection may take unsaid
+const HUB_YOUNG = 5_000; // ms in which a new hub need not have heard a worker
+const SKEW = 5_000; // ms by which the two clocks may differ unsaid
+
+export { SILENCE };
+
+function silentRedis({ redis_since: since }) {
+  return `Redis is out of reach since ${stamp(since)}: no worker can be heard, and nothing that falls due is begun.`;
+}
+
+function silentWorkers({ workers, at, started_at: started }) {
+  const late = workers.filter((worker) => worker.late);
+  if (workers.length === late.length) {
+    const newest = late.map((worker) => worker.heard_at).sort().at(-1);
+    const young = Date.parse(at) - Date.parse(started) < HUB_YOUNG;
+    if (!newest && young) return "";
+    return `No worker heard since ${stamp(newest ?? started)}: nothing registers or renews, and what falls due turns unknown.`;
+  }
+  const [first] = late;
+  if (!first) return "";
+  const where = first.site ? ` of site ${first.site}` : "";
+  return `Worker ${first.name}${where} not heard since ${stamp(first.heard_at)}: what it held turns unknown as it falls due.`;
+}
+
+function silentBeat({ ticked_at: since }) {
+  return `Beat is silent since ${stamp(since)}: nobody looks for what falls due, which turns unknown.`;
+}
+
+// The parts of Rollcall that keep the fleet, the one that stops the others first.
+function unattended(heartbeat) {
+  if (!heartbeat.redis) return ["Redis silent", silentRedis(heartbeat)];
+  const silent = silentWorkers(heartbeat);
+  if (silent) return ["Worker silent", silent];
+  return heartbeat.tick_late ? ["Beat silent", silentBeat(heartbeat)] : null;
+}
+
+// `quiet`: ms since the last message, at `seen`. `lost`: ms since the connection broke, 0 if it stands.
+export function verdict({ quiet, lost, seen, loggedOut, heartbeat }) {
+  const not = (sentence) => ["stale", "Not live", sentence];
+  if (loggedOut) return not(`You are logged out: what you see is from ${stamp(seen)}.`);
+  if (quiet > SILENCE || lost > PATIENCE) {
+    return not(`No news from Rollcall since ${stamp(seen)}, reconnecting. What you see is from then.`);
+  }
+  if (heartbeat === null) return ["connecting", "Connecting", ""];
+  if (!heartbeat.database) {
+    const since = heartbeat.read_at ? ` since ${stamp(heartbeat.read_at)}` : "";
+    return not(`The database is out of reach: nothing new${since}.`);
+  }
+  const part = unattended(heartbeat);
+  return part ? ["worker-silent", ...part] : ["live", "Live", ""];
+}
+
+// Of a computer whose clock is off: `ahead` is by how many ms Rollcall's is ahead of it.
+export function skewed(ahead) {
+  if (Math.abs(ahead) < SKEW) return "";
+  const way = ahead > 0 ? "behind" : "ahead of";
+  return `This computer's clock is ${span(ahead / 1000)} ${way} Rollcall's: ages and countdowns here go by Rollcall's.`;
+}
