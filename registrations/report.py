@@ -52,6 +52,8 @@ class Heard:
     verdict: str = ""
     retry_after: int | None = None
     """Seconds of a 503's Retry-After: the whole target asks to be left alone."""
+    sentence: str = ""
+    """The answer, or its absence, for an admin."""
 
     @classmethod
     def of(cls, server_id: int, outcome: Outcome) -> "Heard":
@@ -64,6 +66,7 @@ class Heard:
             outcome.code,
             outcome.verdict.value,
             outcome.retry_after if outcome.verdict is Verdict.BUSY else None,
+            outcome.sentence,
         )
 
 

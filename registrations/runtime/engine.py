@@ -21,6 +21,7 @@ from registrations.runtime.prober import Prober
 from registrations.runtime.resolver import Resolver
 from registrations.runtime.runner import Run, Runner
 from registrations.runtime.switchboard import Switchboard
+from registrations.runtime.tracer import Tracer
 from registrations.store import BATCH
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,10 @@ class Engine:
         self._switchboard = Switchboard(loop, Answerer().answer)
         self._pacer = Pacer(loop, self._reserve)
         self._flusher = Flusher(loop, self._database, self._room_made)
-        self._runner = Runner(self._switchboard, self._pacer, self._flusher, contact_for)
+        self._tracer = Tracer(loop)
+        self._runner = Runner(
+            self._switchboard, self._pacer, self._flusher, self._tracer, contact_for
+        )
         self._resolver = Resolver(settings.DNS_SERVERS)
         self._addressing = Addressing(self._resolver)
         self._claimer = Claimer(
@@ -97,6 +101,7 @@ class Engine:
         for claimed in self._runner.abandon():
             self._flusher.give_back(claimed, now)
         await self._flusher.finish(STOP_S)
+        await self._tracer.close()
         self._pacer.close()
         self._switchboard.close()
         await self._loop.run_in_executor(None, self._database.close)

@@ -15,12 +15,13 @@ from typing import Any, Protocol
 
 from registrations.agent import Agent
 from registrations.keeping import Entry
-from registrations.report import Want
+from registrations.report import Heard, Want
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished
+from registrations.trace.record import Kind, Noted
 from registrations.values import Target
 
 logger = logging.getLogger(__name__)
@@ -41,10 +42,28 @@ class Results(Protocol):
     def pause(self, server_id: int, until: float) -> None: ...
 
 
+class Traces(Protocol):
+    """Where goes what agents sent and heard, once they are over (see `tracer`)."""
+
+    def keep(
+        self, registration_id: int, noted: list[Noted], heard: tuple[Heard, ...], note: str = ""
+    ) -> None: ...
+
+
 class Run(Flight):
     """One agent under way, with the lease it runs on."""
 
-    __slots__ = ("agent", "claimed", "is_over", "is_turning", "lease", "runner", "servers", "shift")
+    __slots__ = (
+        "agent",
+        "claimed",
+        "is_over",
+        "is_turning",
+        "lease",
+        "noted",
+        "runner",
+        "servers",
+        "shift",
+    )
 
     def __init__(self, runner: "Runner", claimed: Claimed, lease: Lease, agent: Agent) -> None:
         super().__init__()
@@ -54,6 +73,8 @@ class Run(Flight):
         self.agent = agent
         self.shift = time.time() - steady()
         self.servers: dict[str, int] = {}
+        self.noted: list[Noted] = []
+        """What left and what came: references, for the trace."""
         self.is_turning = False
         self.is_over = False
 
@@ -62,10 +83,14 @@ class Run(Flight):
         return steady() + self.shift
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
-        self.runner.turn(self, self.agent.receive, data, source, self.now())
+        now = self.now()
+        self.noted.append((now, Kind.HEARD, None, data))
+        self.runner.turn(self, self.agent.receive, data, source, now)
 
     def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
-        self.runner.turn(self, self.agent.transport_failed, target, branch, why, self.now())
+        now = self.now()
+        self.noted.append((now, Kind.FAILED, target, why))
+        self.runner.turn(self, self.agent.transport_failed, target, branch, why, now)
 
     def ring(self) -> None:
         self.runner.turn(self, self.agent.handle_timer, self.now())
@@ -79,12 +104,14 @@ class Runner:
         switchboard: Switchboard,
         pacer: Pacer,
         results: Results,
+        traces: Traces,
         contact_for: Callable[[str, tuple[str, int], str], str],
     ) -> None:
         self._switchboard = switchboard
         self._transport = switchboard.transport
         self._pacer = pacer
         self._results = results
+        self._traces = traces
         self._contact_for = contact_for
         self._runs: dict[int, Run] = {}
         self.per_server: Counter[int | None] = Counter()
@@ -119,7 +146,7 @@ class Runner:
             action(*given)
             self._drain(run)
         except Exception:
-            self._end(run)
+            self._end(run, "its agent failed")
             self._blame(run.claimed)
         finally:
             run.is_turning = False
@@ -146,7 +173,7 @@ class Runner:
         self._tell_of_drops()
         runs = list(self._runs.values())
         for run in runs:
-            self._end(run)
+            self._end(run, "the worker stopped")
         return [run.claimed for run in runs]
 
     def _agent(self, claimed: Claimed) -> Agent:
@@ -200,9 +227,12 @@ class Runner:
 
     def _send(self, run: Run, datagrams: list[tuple[Target, bytes]]) -> None:
         for target, data in datagrams:
+            now = run.now()
+            run.noted.append((now, Kind.SENT, target, data))
             why = self._transport.send(target, data)
             if why is not None:
-                run.agent.transport_failed(target, branch_of_request(data), why, run.now())
+                run.noted.append((now, Kind.FAILED, target, why))
+                run.agent.transport_failed(target, branch_of_request(data), why, now)
 
     def _follow(self, run: Run) -> bool:
         """Note which transactions are in flight; return whether some of before have ended."""
@@ -255,22 +285,24 @@ class Runner:
 
     def _finish(self, run: Run) -> None:
         result = run.agent.result()
-        self._end(run)
+        self._end(run, heard=result.heard)
         self._results.add(Finished(run.claimed, result, run.now()))
 
     def _drop(self, run: Run, why: str) -> None:
         # A worker that was stopped drops all it had: told by numbers, not line by line.
         logger.debug("registration %s dropped: %s", run.claimed.registration_id, why)
         self._dropped[why] += 1
-        self._end(run)
+        self._end(run, why)
 
     def _tell_of_drops(self) -> None:
         for why, times in self._dropped.items():
             logger.warning("%d handsets dropped: %s", times, why)
         self._dropped.clear()
 
-    def _end(self, run: Run) -> None:
+    def _end(self, run: Run, note: str = "", heard: tuple[Heard, ...] = ()) -> None:
+        """Forget a run; `note` says why it has no end of its own."""
         run.is_over = True
+        self._traces.keep(run.claimed.registration_id, run.noted, heard, note)
         run.wake_at = None
         for branch in self._switchboard.follow(run, ()):
             server_id = run.servers.pop(branch, None)
