@@ -30,6 +30,8 @@ PRIMARY, SECONDARY, FALLBACK = "primary", "secondary", "fallback"
 REGISTERING, UNREGISTERED, REJECTED, UNKNOWN = "registering", "unregistered", "rejected", "unknown"
 HELD = "held"
 HOLDING_STATES = frozenset({PRIMARY, SECONDARY, FALLBACK})
+LEAVING = frozenset({"failover", "fallback", "lost", "refused"})
+"""Causes of a change that a server brought about which held the line no longer."""
 LONGEST_REASON = 300
 ALREADY_THERE = WishResult("already_there", "It was on the primary already.", 0.0)
 
@@ -211,7 +213,7 @@ class Agent:
             code=learnt.code,
             answer=learnt.answer,
             heard_at=learnt.heard_at,
-            renewals=learnt.renewals,
+            renewed=tuple(learnt.renewed),
             snapshot=self._snapshot(),
             transitions=tuple(learnt.moves),
             wish_result=learnt.wish_result,
@@ -257,7 +259,7 @@ class Agent:
         if outcome.code is not None:
             learnt.heard_at = outcome.ended_at
         if outcome.verdict is Verdict.BOUND and course.binding.phase is Phase.RENEWING:
-            learnt.renewals += 1
+            learnt.renewed.append(course.asked_target().server_id)
         if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
             learnt.heard.append(Heard.of(course.asked_target().server_id, outcome))
 
@@ -307,7 +309,9 @@ class Agent:
             return
         seconds = now - course.round_started_at
         code = outcome.code if outcome is not None else None
-        self._move(now, state, server_id, self._cause(state), course.story(), seconds, code)
+        cause = self._cause(state)
+        detect = course.unnoticed_s if cause in LEAVING else None
+        self._move(now, state, server_id, cause, course.story(), seconds, code, detect)
 
     def _where(self) -> tuple[str, int | None]:
         holder = self._holder()
@@ -357,6 +361,7 @@ class Agent:
         reason: str,
         seconds: float | None,
         code: int | None = None,
+        detect_seconds: float | None = None,
     ) -> None:
         standing = self._standing
         reason = reason[:LONGEST_REASON]
@@ -371,6 +376,7 @@ class Agent:
                 code=code,
                 reason=reason,
                 seconds=seconds,
+                detect_seconds=detect_seconds,
             )
         )
         self._standing = Standing(state, server_id, at, reason, cause)

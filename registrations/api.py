@@ -7,29 +7,24 @@ OpenAPI schema and never add to it.
 from collections.abc import Callable
 from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.api import Conflict, Pages
 from fleet.roles import Role
-from registrations import history, jobs, queries, wishes
+from registrations import jobs, queries, wishes
 from registrations import why as explained
 from registrations.api_why import Override, ServerRef, Why
-from registrations.models import JobResult, Registration, State, Transition
+from registrations.models import JobResult, Registration, State
 
 VIEWER_READS = {"GET": Role.VIEWER}
 OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
@@ -73,40 +68,6 @@ class RegistrationRow(serializers.Serializer[Registration]):
 
 
 REFUSED = OpenApiResponse(description="It cannot be done now; the detail says why.")
-
-
-class Place(serializers.Serializer[Any]):
-    """A state and the server it was on."""
-
-    state = serializers.ChoiceField(choices=State.choices)
-    server = serializers.CharField(allow_blank=True)
-
-
-class TransitionRow(serializers.Serializer[Transition]):
-    """One change of (state, server)."""
-
-    id = serializers.IntegerField()
-    registration = serializers.IntegerField(allow_null=True)
-    at = serializers.DateTimeField()
-    mac = serializers.CharField()
-    extension = serializers.CharField()
-    name = serializers.CharField(help_text="The handset's name at that time.")
-    group = serializers.CharField()
-    site = serializers.CharField()
-    to = Place()
-    cause = serializers.ChoiceField(choices=tuple(queries.CAUSES.items()))
-    cause_word = serializers.CharField()
-    code = serializers.IntegerField(allow_null=True, help_text="The SIP code behind it.")
-    reason = serializers.CharField()
-    seconds = serializers.FloatField(allow_null=True, help_text="How long the change took.")
-    asked_by = serializers.CharField(allow_blank=True)
-
-    def get_fields(self) -> dict[str, Any]:
-        # `from` is a keyword of Python, so it cannot be declared like the others.
-        return super().get_fields() | {"from": Place()}
-
-    def to_representation(self, instance: Transition) -> dict[str, Any]:
-        return queries.transition_row(instance)
 
 
 class CountsByState(serializers.Serializer[Any]):
@@ -230,67 +191,6 @@ class SummaryView(APIView):
     @extend_schema(responses=CountsByState)
     def get(self, request: Request) -> Response:
         return Response(queries.summary(timezone.now()))
-
-
-class TransitionViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Transition]
-):
-    """The history, newest first."""
-
-    required_roles = VIEWER_READS
-    queryset = Transition.objects.none()
-    serializer_class = TransitionRow
-    filterset_class = queries.TransitionFilter
-    pagination_class = Pages
-    lookup_value_regex = r"\d+"
-
-    def get_queryset(self) -> QuerySet[Transition]:
-        return queries.transitions()
-
-
-class WhateverIsAccepted(BaseContentNegotiation):
-    """A file comes as its `format` says; errors come as JSON. `Accept` decides nothing."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
-
-
-class TransitionExport(APIView):
-    """The filtered history as a file, streamed."""
-
-    required_roles = VIEWER_READS
-    content_negotiation_class = WhateverIsAccepted
-
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("format", enum=["csv", "jsonl"], default="csv"),
-            *(
-                OpenApiParameter(name, many=name in {"state", "cause"})
-                for name in queries.TransitionFilter.base_filters
-            ),
-        ],
-        responses={
-            (200, "text/csv"): OpenApiTypes.STR,
-            (200, "application/jsonl"): OpenApiTypes.STR,
-            400: OpenApiResponse(description="A filter or the format is wrong."),
-        },
-    )
-    def get(self, request: Request) -> StreamingHttpResponse:
-        try:
-            export = history.prepare(request.query_params)
-        except history.ExportRefused as refused:
-            raise ValidationError(refused.errors) from refused
-        is_async = isinstance(request._request, ASGIRequest)
-        return StreamingHttpResponse(
-            aiter(export) if is_async else iter(export),
-            content_type=export.format.content_type,
-            headers=export.headers,
-        )
 
 
 class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):

@@ -5,11 +5,11 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations import api
+from registrations import api, api_history
 
 router = SimpleRouter()
 router.register("registrations", api.RegistrationViewSet, basename="api-registration")
-router.register("transitions", api.TransitionViewSet, basename="api-transition")
+router.register("transitions", api_history.TransitionViewSet, basename="api-transition")
 router.register("failbacks", api.FailbackViewSet, basename="api-failback")
 
 urlpatterns = [
@@ -19,6 +19,10 @@ urlpatterns = [
         name="api-schema",
     ),
     path("summary/", api.SummaryView.as_view(), name="api-summary"),
-    path("transitions/export/", api.TransitionExport.as_view(), name="api-transition-export"),
+    path(
+        "transitions/export/",
+        api_history.TransitionExport.as_view(),
+        name="api-transition-export",
+    ),
     path("", include(router.urls)),
 ]

@@ -9,7 +9,11 @@ class RegistrationsConfig(AppConfig):
 
     def ready(self) -> None:
         # Models exist only now.
+        from django.db.models.signals import pre_delete
+
         from fleet.signals import fleet_changed
         from registrations import services
+        from registrations.models import Registration
 
         fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")
+        pre_delete.connect(services.on_removed, Registration, dispatch_uid="registrations.removed")

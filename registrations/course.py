@@ -83,6 +83,7 @@ class Course:
         self.asked = False
         self.not_before = float(kept.get("not_before", 0.0))
         self.round_started_at = 0.0
+        self.unnoticed_s: float | None = None
         self.targets = targets_of(entries, kept)
         self._entries = entries
         self._labels = {entry.server_id: entry.label for entry in entries}
@@ -253,9 +254,17 @@ class Course:
         if self.binding.phase in RESTING:
             self.round_started_at = now
             self._told = []
+            self.unnoticed_s = self._since_last_answer(now)
         self.binding, wanted = step(self.binding, event, self._rules, now)
         if wanted is not None:
             self._begin(wanted, now)
+
+    def _since_last_answer(self, now: float) -> float | None:
+        """Return how long ago the server that holds this binding last took it."""
+        binding = self.binding
+        if binding.phase not in HOLDING:
+            return None
+        return max(0.0, now - (binding.expires_at - binding.granted))
 
     def _is_held(self, label: str, outcome: Outcome) -> bool:
         """Judge the answer to "who is bound?": somebody else, or no way to tell."""

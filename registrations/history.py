@@ -44,6 +44,7 @@ COLUMNS = {
     "cause": "cause",
     "code": "code",
     "reason": "reason",
+    "detect_seconds": "detect_seconds",
     "seconds": "seconds",
     "asked_by": "asked_by",
 }

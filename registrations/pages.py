@@ -37,9 +37,13 @@ HANDSET_SORTS = {
 
 def page_of(rows: QuerySet[Any], params: QueryDict) -> Page[Any]:
     """One page of `rows`; a page or size that does not exist is the nearest that does."""
+    return Paginator(rows, size_of(params)).get_page(params.get("page"))
+
+
+def size_of(params: QueryDict) -> int:
+    """How many rows a page is asked to hold; the least where it does not say a size there is."""
     wanted = params.get("size", "")
-    size = int(wanted) if wanted.isdecimal() and int(wanted) in PAGE_SIZES else PAGE_SIZES[0]
-    return Paginator(rows, size).get_page(params.get("page"))
+    return int(wanted) if wanted.isdecimal() and int(wanted) in PAGE_SIZES else PAGE_SIZES[0]
 
 
 def sorted_by(rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
@@ -79,7 +83,8 @@ def chips(params: QueryDict, names: Mapping[str, Mapping[str, str]]) -> list[Chi
                 continue
             rest = params.copy()
             rest.setlist(field, [other for other in params.getlist(field) if other != value])
-            rest.pop("page", None)
+            for place in ("page", "before", "after"):
+                rest.pop(place, None)
             word = names[field].get(value, value)
             found.append(Chip(LABELS.get(field, field.capitalize()), word, rest.urlencode()))
     return found

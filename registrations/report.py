@@ -29,6 +29,8 @@ class Moved:
     code: int | None
     reason: str
     seconds: float | None
+    detect_seconds: float | None = None
+    """How long the server that was left can have been away unnoticed, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class AgentResult:
     code: int | None
     answer: str
     heard_at: float | None
-    renewals: int
+    renewed: tuple[int, ...]
+    """The servers at which a binding was renewed, one for each renewal."""
     snapshot: dict[str, Any]
     transitions: tuple[Moved, ...]
     wish_result: WishResult | None
@@ -112,7 +115,7 @@ class Learnt:
     code: int | None = None
     answer: str = ""
     heard_at: float | None = None
-    renewals: int = 0
+    renewed: list[int] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     wish_result: WishResult | None = None

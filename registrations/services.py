@@ -28,6 +28,12 @@ def on_fleet_changed(line_ids: Sequence[int], **_: Any) -> None:
     sync_registrations(line_ids)
 
 
+def on_removed(instance: Registration, **_: Any) -> None:
+    """Receiver of Django's signal before a registration is deleted: its history ends with that."""
+    gone = _moved(instance, time.time(), State.DISABLED, "removed", "It was removed.")
+    store.record([store.Change(instance.pk, gone)])
+
+
 @transaction.atomic
 def sync_registrations(line_ids: Iterable[int]) -> None:
     """Make the registrations of these lines what their lines say, set by set.

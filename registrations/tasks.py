@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
-from registrations import jobs, live
+from registrations import jobs, live, retention
 from registrations.models import Registration, ServerHealth
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
@@ -36,6 +36,12 @@ def tick() -> None:
 def settle_failbacks() -> None:
     """End what waits in a failback although no agent will answer it any more."""
     jobs.settle()
+
+
+@shared_task(name="registrations.tasks.forget_history", expires=HINT_EXPIRES_S)
+def forget_history() -> None:
+    """Delete some of what is older than is kept."""
+    retention.forget()
 
 
 @shared_task(name="registrations.tasks.run_due", expires=HINT_EXPIRES_S)

@@ -19,6 +19,7 @@ WORKERS = env.number("WORKERS", 1, 1, 64)
 WORKER_SITES = env.words("WORKER_SITES")
 SIP_CONTACT = env.host_port("SIP_CONTACT")
 DNS_SERVERS = env.dns_servers("DNS_SERVERS")
+HISTORY_DAYS = env.number("HISTORY_DAYS", 400, 1, 3660)
 DEMO = env.flag("DEMO")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
 BEHIND_TLS = env.flag("BEHIND_TLS")
@@ -188,6 +189,11 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "registrations.tasks.tick",
         "schedule": timedelta(seconds=1),
+        "options": {"expires": 2},
+    },
+    "forget_history": {
+        "task": "registrations.tasks.forget_history",
+        "schedule": timedelta(minutes=30),
         "options": {"expires": 2},
     },
     "settle_failbacks": {

@@ -1,6 +1,6 @@
 """What happens: one hot row per line, its history, jobs, server health and pace."""
 
-from registrations.models.history import Transition
+from registrations.models.history import RenewalHour, Transition
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.registration import Registration, State
 from registrations.models.servers import ServerAcceptance, ServerHealth, ServerPace, SiteNetwork
@@ -11,6 +11,7 @@ __all__ = [
     "JobResult",
     "QuietHours",
     "Registration",
+    "RenewalHour",
     "ServerAcceptance",
     "ServerHealth",
     "ServerPace",

@@ -1,4 +1,4 @@
-"""What happened: append-only."""
+"""What happened: append-only, until it is older than what is kept."""
 
 from django.db import models
 
@@ -6,10 +6,18 @@ from registrations.models.registration import Registration, State
 
 
 class Transition(models.Model):
-    """One change of (state, server). Append-only; names are copied: history outlives rows."""
+    """One change of (state, server). Append-only; names are copied: history outlives rows.
+
+    `registration` stays when its row is gone: it is what holds the changes of one line together.
+    """
 
     registration = models.ForeignKey(
-        Registration, models.SET_NULL, null=True, related_name="transitions"
+        Registration,
+        models.DO_NOTHING,
+        null=True,
+        related_name="transitions",
+        db_constraint=False,
+        db_index=False,
     )
     at = models.DateTimeField()
     mac = models.CharField(max_length=12)
@@ -24,13 +32,45 @@ class Transition(models.Model):
     cause = models.CharField(max_length=20)
     code = models.PositiveSmallIntegerField(null=True)
     reason = models.CharField(max_length=300, blank=True)
-    seconds = models.FloatField(null=True)
+    detect_seconds = models.FloatField(
+        null=True,
+        help_text="From the last good answer of the server that was left to the first request "
+        "that told: how long it can have been away unnoticed, at most",
+    )
+    seconds = models.FloatField(
+        null=True, help_text="From the first request of this change to the answer that ended it"
+    )
     asked_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         ordering = ["-at", "-id"]
+        # One for each filter that may leave little of a year: each also gives the order.
         indexes = [
             models.Index(fields=["-at", "-id"], name="history_by_time"),
-            models.Index(fields=["mac", "-at"], name="history_by_mac"),
-            models.Index(fields=["registration", "-at"], name="history_by_registration"),
+            models.Index(fields=["mac", "-at", "-id"], name="history_by_mac"),
+            models.Index(fields=["registration", "-at", "-id"], name="history_by_registration"),
+            models.Index(fields=["group_name", "-at", "-id"], name="history_by_group"),
+            models.Index(fields=["site_name", "-at", "-id"], name="history_by_site"),
+            models.Index(fields=["to_state", "-at", "-id"], name="history_by_state"),
+            models.Index(fields=["cause", "-at", "-id"], name="history_by_cause"),
+        ]
+
+
+class RenewalHour(models.Model):
+    """How often the handsets of a group renewed at a server within one hour, by copied names.
+
+    Renewals change nothing, so they are counted and not kept one by one.
+    """
+
+    hour = models.DateTimeField()
+    group_name = models.CharField(max_length=80)
+    server = models.CharField(max_length=300)
+    renewals = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-hour", "group_name", "server"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "group_name", "server"], name="one_count_of_renewals_per_hour"
+            )
         ]

@@ -6,6 +6,7 @@ the site's zone.
 """
 
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
+from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.rows import (
     BOUND,
     GRACE,
@@ -24,11 +25,16 @@ from registrations.queries.words import clock, moment, plain_mac, zone_name
 __all__ = [
     "BOUND",
     "CAUSES",
+    "COUNTED",
     "GRACE",
+    "Leaf",
+    "Mark",
     "RegistrationFilter",
     "TransitionFilter",
     "clock",
+    "count",
     "headline",
+    "leaf",
     "moment",
     "no_counts",
     "plain_mac",

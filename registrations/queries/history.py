@@ -24,6 +24,7 @@ CAUSES = {
     "disabled": "Switched off",
     "changed": "Configuration changed",
     "gap": "Gap in supervision",
+    "removed": "Removed from the fleet",
 }
 
 
@@ -41,8 +42,11 @@ class TransitionFilter(django_filters.FilterSet):
     site = django_filters.CharFilter(field_name="site_name")
     mac = django_filters.CharFilter(method="by_mac", label="MAC")
     registration = IdFilter(field_name="registration_id")
-    state = django_filters.MultipleChoiceFilter(field_name="to_state", choices=State.choices)
-    cause = django_filters.MultipleChoiceFilter(choices=tuple(CAUSES.items()))
+    # No join, so nothing comes twice; DISTINCT would sort all that is kept.
+    state = django_filters.MultipleChoiceFilter(
+        field_name="to_state", choices=State.choices, distinct=False
+    )
+    cause = django_filters.MultipleChoiceFilter(choices=tuple(CAUSES.items()), distinct=False)
     q = django_filters.CharFilter(method="by_text", label="Search")
 
     class Meta:
@@ -81,6 +85,7 @@ def transition_row(transition: Transition) -> dict[str, Any]:
         "cause_word": CAUSES.get(transition.cause, transition.cause),
         "code": transition.code,
         "reason": transition.reason,
+        "detect_seconds": transition.detect_seconds,
         "seconds": transition.seconds,
         "asked_by": transition.asked_by,
     }

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from registrations.report import AgentResult, Moved
 from registrations.store.claim import Claimed
+from registrations.store.renewals import count_renewals
 from registrations.store.sql import (
     changed,
     document,
@@ -15,6 +16,7 @@ from registrations.store.sql import (
     lock_in_order,
     packed,
     rows,
+    server_label,
     stamp,
     text,
     token_text,
@@ -74,6 +76,7 @@ def save(finished: Sequence[Finished]) -> list[Saved]:
         record([change for done in kept for change in _changes(done)])
         unmoved = {each.registration_id for each in saved if not each.has_new_wish}
         _answer_failbacks([d for d in kept if d.claimed.registration_id in unmoved])
+        count_renewals((pk, done.at) for done in kept for pk in done.result.renewed)
     return saved
 
 
@@ -140,7 +143,7 @@ def _row(done: Finished) -> dict[str, Any]:
         "code": result.code,
         "answer": text(result.answer),
         "heard_at": stamp(result.heard_at),
-        "renewals": result.renewals,
+        "renewals": len(result.renewed),
         "snapshot": document(result.snapshot),
     }
 
@@ -168,13 +171,10 @@ _CHANGE_COLUMNS = {
     "code": "integer",
     "reason": "text",
     "seconds": "double precision",
+    "detect_seconds": "double precision",
     "asked_by": "text",
 }
-_LABEL = (
-    "COALESCE((SELECT CASE WHEN v.name <> '' THEN v.name ELSE v.address || "
-    "CASE WHEN v.port > 0 THEN ':' || v.port ELSE '' END END "
-    "FROM fleet_server v WHERE v.id = x.{side}), '')"
-)
+_LABEL = f"COALESCE((SELECT {server_label('v')} FROM fleet_server v WHERE v.id = x.{{side}}), '')"
 
 
 def record(changes: Sequence[Change]) -> None:
@@ -184,10 +184,10 @@ def record(changes: Sequence[Change]) -> None:
     changed(
         "INSERT INTO registrations_transition (registration_id, at, mac, extension, handset_name, "
         "group_name, site_name, from_state, from_server, to_state, to_server, cause, code, "
-        "reason, seconds, asked_by) "
+        "reason, seconds, detect_seconds, asked_by) "
         "SELECT r.id, x.at, h.mac, l.extension, h.name, g.name, s.name, x.from_state, "
         f"{_LABEL.format(side='from_server')}, x.to_state, {_LABEL.format(side='to_server')}, "
-        "x.cause, x.code, x.reason, x.seconds, x.asked_by "
+        "x.cause, x.code, x.reason, x.seconds, x.detect_seconds, x.asked_by "
         f"FROM {rows(_CHANGE_COLUMNS)} JOIN registrations_registration r ON r.id = x.id "
         "JOIN fleet_line l ON l.id = r.line_id JOIN fleet_handset h ON h.id = l.handset_id "
         "JOIN fleet_servergroup g ON g.id = r.group_id JOIN fleet_site s ON s.id = r.site_id "
@@ -209,6 +209,7 @@ def _change_row(change: Change) -> dict[str, Any]:
         "code": moved.code,
         "reason": text(moved.reason),
         "seconds": moved.seconds,
+        "detect_seconds": moved.detect_seconds,
         "asked_by": change.asked_by,
     }
 

@@ -53,6 +53,14 @@ def stamp(at: float | None) -> str | None:
     return str(moment if is_postgresql() else moment.replace(tzinfo=None))
 
 
+def server_label(table: str) -> str:
+    """A server's name as pages show it (`str(Server)`), in SQL."""
+    return (
+        f"CASE WHEN {table}.name <> '' THEN {table}.name ELSE {table}.address || "
+        f"CASE WHEN {table}.port > 0 THEN ':' || {table}.port ELSE '' END END"
+    )
+
+
 def token_text(token: str) -> str:
     """A UUID's 32 hex digits: how SQLite stores it and PostgreSQL reads it."""
     return token.replace("-", "")

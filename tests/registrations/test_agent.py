@@ -36,7 +36,7 @@ def test_a_renewal_changes_nothing_and_is_counted() -> None:
     world.claim()
     result = world.wait()
     assert moves(world) == []
-    assert result.renewals == 1
+    assert len(result.renewed) == 1
     assert result.since == START
     assert cseqs(world, 1) == [1, 2, 3]
 
@@ -69,6 +69,19 @@ def test_a_silent_primary_costs_the_ladder_and_the_transition_says_so() -> None:
     assert result.state == "secondary"
     assert result.transitions[0].seconds == pytest.approx(7.5)
     assert world.seen(1) == 2 + 4
+
+
+def test_a_failover_says_how_long_the_server_can_have_been_away_unnoticed() -> None:
+    world = World()
+    world.claim()
+    world.wait()
+    world.registrars[0].mood = "silent"
+    noticed = world.wait().transitions[0]
+    # Renewed every 3540 s: it may have gone right after the last renewal.
+    assert noticed.detect_seconds == pytest.approx(3540)
+    world.registrars[0].mood = "ok"
+    [back] = world.wait("failback").transitions
+    assert (back.cause, back.detect_seconds) == ("forced_failback", None)
 
 
 def test_no_expires_zero_is_ever_sent_on_failover_and_failback() -> None:

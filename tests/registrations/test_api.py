@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
-from registrations import api, history, queries
+from registrations import api, api_history, history, queries
 from registrations.models import Job, Registration, State
 from tests.support.rows import (
     make_group,
@@ -66,7 +66,7 @@ def test_the_schema_describes_exactly_what_the_rows_hold() -> None:
     asked = client()
     for path, serializer in (
         ("registrations", api.RegistrationRow),
-        ("transitions", api.TransitionRow),
+        ("transitions", api_history.TransitionRow),
         ("failbacks", api.FailbackJob),
     ):
         [row] = asked.get(f"/api/v1/{path}/").json()["results"]

@@ -49,7 +49,7 @@ def test_the_header_row_comes_first_and_names_every_column() -> None:
     first = b"".join(made()).decode().splitlines()[0]
     assert first == (
         "id,at,mac,extension,name,group,site,from_state,from_server,to_state,to_server,"
-        "cause,code,reason,seconds,asked_by"
+        "cause,code,reason,detect_seconds,seconds,asked_by"
     )
 
 

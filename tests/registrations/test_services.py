@@ -8,7 +8,7 @@ from fleet.models import Line, Site
 from fleet.signals import fleet_changed
 from registrations import services, store
 from registrations.models import Registration, ServerHealth, Transition
-from tests.support.claims import finished, make_group, make_lines
+from tests.support.claims import finished, make_group, make_lines, moved
 
 pytestmark = pytest.mark.django_db
 
@@ -124,3 +124,16 @@ def test_the_number_of_queries_does_not_grow_with_the_fleet(
     lines = make_lines(400, make_group())
     with django_assert_max_num_queries(30):  # type: ignore[operator]
         sync(lines)
+
+
+def test_the_history_of_a_removed_line_ends_with_its_removal_and_stays() -> None:
+    [line] = make_lines(1, make_group())
+    sync([line])
+    [claimed] = store.claim_due(None, 9, 30.0, now=time.time() + 1)
+    store.save([finished(claimed, transitions=(moved(claimed.server_id),))])
+    line.handset.delete()
+    first, last = Transition.objects.order_by("pk")
+    assert (first.to_state, first.to_server) == (last.from_state, last.from_server)
+    assert (last.to_state, last.to_server, last.cause) == ("disabled", "", "removed")
+    assert first.registration_id == last.registration_id == claimed.registration_id
+    assert (last.mac, last.extension) == (first.mac, first.extension)

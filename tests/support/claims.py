@@ -83,7 +83,7 @@ def finished(claimed: store.Claimed, **said: object) -> store.Finished:
         "code": 200,
         "answer": "200 OK",
         "heard_at": now,
-        "renewals": 0,
+        "renewed": (),
         "snapshot": {"aor": claimed.account.aor},
         "transitions": (),
         "wish_result": None,

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from registrations import store
-from registrations.models import Job, JobResult, Registration, Transition
+from registrations.models import Job, JobResult, Registration, RenewalHour, Transition
 from tests.support.claims import (
     WishResult,
     finished,
@@ -31,7 +31,7 @@ def claim_one(**fields: object) -> store.Claimed:
 
 def test_a_result_is_written_and_its_lease_given_back() -> None:
     claimed = claim_one()
-    done = finished(claimed, renewals=1, attempt=2)
+    done = finished(claimed, renewed=(claimed.server_id,), attempt=2)
     [saved] = store.save([done])
     assert saved == store.Saved(claimed.registration_id, has_new_wish=False)
     row = Registration.objects.get()
@@ -160,3 +160,19 @@ def test_a_server_deleted_meanwhile_does_not_stop_the_batch() -> None:
     assert len(saved) == 2
     assert set(Registration.objects.values_list("server", flat=True)) == {None}
     assert Transition.objects.count() == 2
+
+
+def test_renewals_are_counted_by_group_server_and_hour_and_not_kept() -> None:
+    make_due(make_lines(3, make_group()))
+    claimed = store.claim_due(None, 9, LEASE)
+    server_id = claimed[0].server_id
+    store.save([finished(each, renewed=(server_id,)) for each in claimed[:2]])
+    store.save([finished(claimed[2], renewed=(server_id, server_id))])
+    hours = RenewalHour.objects.all()
+    assert sum(each.renewals for each in hours) == 4
+    # The hour may turn between the two saves.
+    assert len(hours) <= 2
+    for each in hours:
+        assert (each.hour.minute, each.hour.second) == (0, 0)
+        assert (each.group_name, each.server) == ("ward", "127.0.0.61:5071")
+    assert not Transition.objects.exists()

@@ -1,0 +1,175 @@
+"""The API of what happened: the history, leaf by leaf and as a file."""
+
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+from rest_framework.views import APIView
+
+from fleet.api import Pages
+from fleet.roles import Role
+from registrations import history, queries
+from registrations.models import State, Transition
+
+VIEWER_READS = {"GET": Role.VIEWER}
+
+
+class Place(serializers.Serializer[Any]):
+    """A state and the server it was on."""
+
+    state = serializers.ChoiceField(choices=State.choices)
+    server = serializers.CharField(allow_blank=True)
+
+
+class TransitionRow(serializers.Serializer[Transition]):
+    """One change of (state, server)."""
+
+    id = serializers.IntegerField()
+    registration = serializers.IntegerField(allow_null=True)
+    at = serializers.DateTimeField()
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    name = serializers.CharField(help_text="The handset's name at that time.")
+    group = serializers.CharField()
+    site = serializers.CharField()
+    to = Place()
+    cause = serializers.ChoiceField(choices=tuple(queries.CAUSES.items()))
+    cause_word = serializers.CharField()
+    code = serializers.IntegerField(allow_null=True, help_text="The SIP code behind it.")
+    reason = serializers.CharField()
+    detect_seconds = serializers.FloatField(
+        allow_null=True,
+        help_text="How long the server that was left can have been away unnoticed, at most: since "
+        "its last good answer.",
+    )
+    seconds = serializers.FloatField(
+        allow_null=True,
+        help_text="How long the change took, from its first request to the answer that ended it.",
+    )
+    asked_by = serializers.CharField(allow_blank=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        # `from` is a keyword of Python, so it cannot be declared like the others.
+        return super().get_fields() | {"from": Place()}
+
+    def to_representation(self, instance: Transition) -> dict[str, Any]:
+        return queries.transition_row(instance)
+
+
+class Leaves(Pages):
+    """`{count, next, previous, results}`, each leaf behind the last change of the one before.
+
+    `count` is null where counting takes longer than COUNT_S. A leaf may hold fewer than `page_size`
+    and have a `next`: then the search went as far as its time allows.
+    """
+
+    count_s = 1.0
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Transition], request: Request, view: Any = None
+    ) -> list[Transition]:
+        asked = queries.TransitionFilter(request.query_params, queryset).form
+        bounds = asked.cleaned_data if asked.is_valid() else {}
+        self.url = request.build_absolute_uri()
+        self.count = queries.count(queryset, None, self.count_s)
+        self.leaf = queries.leaf(
+            queryset,
+            self.get_page_size(request) or self.page_size,
+            before=queries.Mark.read(request.query_params.get("before", "")),
+            after=queries.Mark.read(request.query_params.get("after", "")),
+            since=bounds.get("since"),
+            until=bounds.get("until"),
+        )
+        return self.leaf.rows
+
+    def get_paginated_response(self, data: Any) -> Response:
+        leaf = self.leaf
+        return Response(
+            {
+                "count": self.count,
+                "next": self._link("before", "after", leaf.older),
+                "previous": self._link("after", "before", leaf.newer),
+                "results": data,
+            }
+        )
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        described = super().get_paginated_response_schema(schema)
+        described["properties"]["count"] |= {"nullable": True}
+        return described
+
+    def _link(self, name: str, other: str, mark: queries.Mark | None) -> str | None:
+        if mark is None:
+            return None
+        return replace_query_param(remove_query_param(self.url, other), name, str(mark))
+
+
+class TransitionViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Transition]
+):
+    """The history, newest first."""
+
+    required_roles = VIEWER_READS
+    queryset = Transition.objects.none()
+    serializer_class = TransitionRow
+    filterset_class = queries.TransitionFilter
+    pagination_class = Leaves
+    lookup_value_regex = r"\d+"
+
+    def get_queryset(self) -> QuerySet[Transition]:
+        return queries.transitions()
+
+
+class WhateverIsAccepted(BaseContentNegotiation):
+    """A file comes as its `format` says; errors come as JSON. `Accept` decides nothing."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class TransitionExport(APIView):
+    """The filtered history as a file, streamed."""
+
+    required_roles = VIEWER_READS
+    content_negotiation_class = WhateverIsAccepted
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("format", enum=["csv", "jsonl"], default="csv"),
+            *(
+                OpenApiParameter(name, many=name in {"state", "cause"})
+                for name in queries.TransitionFilter.base_filters
+            ),
+        ],
+        responses={
+            (200, "text/csv"): OpenApiTypes.STR,
+            (200, "application/jsonl"): OpenApiTypes.STR,
+            400: OpenApiResponse(description="A filter or the format is wrong."),
+        },
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        try:
+            export = history.prepare(request.query_params)
+        except history.ExportRefused as refused:
+            raise ValidationError(refused.errors) from refused
+        is_async = isinstance(request._request, ASGIRequest)
+        return StreamingHttpResponse(
+            aiter(export) if is_async else iter(export),
+            content_type=export.format.content_type,
+            headers=export.headers,
+        )

@@ -1,0 +1,58 @@
+"""A limit on how long a question to the database may take."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from django.db import OperationalError, connection, transaction
+
+CANCELLED = "57014"
+"""PostgreSQL's code for a statement that was cancelled."""
+
+STEPS = 20_000
+"""How many steps of its virtual machine SQLite takes between two looks at the clock."""
+
+
+class TooLong(Exception):
+    """The answer would have taken longer than allowed."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Let what is asked inside take `seconds` together at most (each, on PostgreSQL).
+
+    Raises TooLong. Only for reading: what was begun is rolled back.
+    """
+    ask = _postgresql if connection.vendor == "postgresql" else _sqlite
+    try:
+        with ask(seconds):
+            yield
+    except OperationalError as failed:
+        code = getattr(failed.__cause__, "pgcode", None)
+        if code == CANCELLED or str(failed) == "interrupted":
+            raise TooLong from failed
+        raise
+
+
+@contextmanager
+def _postgresql(seconds: float) -> Iterator[None]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Compiling a statement and starting helpers for it cannot be cut short.
+        cursor.execute(
+            "SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; "
+            "SET LOCAL statement_timeout = %s",
+            [max(1, int(seconds * 1000))],
+        )
+        yield
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+
+
+@contextmanager
+def _sqlite(seconds: float) -> Iterator[None]:
+    connection.ensure_connection()
+    ends = monotonic() + seconds
+    connection.connection.set_progress_handler(lambda: monotonic() > ends, STEPS)
+    try:
+        yield
+    finally:
+        connection.connection.set_progress_handler(None, 0)
