@@ -20,7 +20,9 @@ class _Ids(ModelMultipleChoiceField):
             raise ValidationError("There is no such choice.") from beyond
 
 
-class _Moment(IsoDateTimeField):
+class MomentField(IsoDateTimeField):
+    """A point in time as ISO 8601, in years a database holds."""
+
     def clean(self, value: Any) -> datetime | None:
         try:
             moment: datetime | None = super().clean(value)
@@ -48,4 +50,4 @@ class IdFilter(django_filters.NumberFilter):
 class MomentFilter(django_filters.IsoDateTimeFilter):
     """A point in time as ISO 8601."""
 
-    field_class = _Moment
+    field_class = MomentField

@@ -5,11 +5,12 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations import api, api_history
+from registrations import api, api_census, api_history
 
 router = SimpleRouter()
 router.register("registrations", api.RegistrationViewSet, basename="api-registration")
 router.register("transitions", api_history.TransitionViewSet, basename="api-transition")
+router.register("server-changes", api_census.ServerChangeViewSet, basename="api-server-change")
 router.register("failbacks", api.FailbackViewSet, basename="api-failback")
 
 urlpatterns = [
@@ -19,6 +20,7 @@ urlpatterns = [
         name="api-schema",
     ),
     path("summary/", api.SummaryView.as_view(), name="api-summary"),
+    path("census/", api_census.CensusView.as_view(), name="api-census"),
     path(
         "transitions/export/",
         api_history.TransitionExport.as_view(),

@@ -13,12 +13,13 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
-from registrations import jobs, live, retention
+from registrations import census, jobs, live, retention
 from registrations.models import Registration, ServerHealth
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 
 HINT_EXPIRES_S = 2
+CENSUS_EXPIRES_S = 30
 SHARED_QUEUE = "rollcall"
 
 _runtime: LoopThread | None = None
@@ -42,6 +43,18 @@ def settle_failbacks() -> None:
 def forget_history() -> None:
     """Delete some of what is older than is kept."""
     retention.forget()
+
+
+@shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S)
+def take_census() -> None:
+    """Count the fleet for this minute."""
+    census.take(timezone.now())
+
+
+@shared_task(name="registrations.tasks.thin_census", expires=CENSUS_EXPIRES_S)
+def thin_census() -> None:
+    """Let go of what need not be kept any longer."""
+    census.thin(timezone.now())
 
 
 @shared_task(name="registrations.tasks.run_due", expires=HINT_EXPIRES_S)

@@ -4,6 +4,7 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 
+from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
 from fleet.config import env, logs
@@ -200,6 +201,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "registrations.tasks.settle_failbacks",
         "schedule": timedelta(seconds=5),
         "options": {"expires": 2},
+    },
+    "take_census": {
+        "task": "registrations.tasks.take_census",
+        "schedule": crontab(),  # each full minute
+        "options": {"expires": 30},
+    },
+    "thin_census": {
+        "task": "registrations.tasks.thin_census",
+        "schedule": crontab(minute="17"),
+        "options": {"expires": 30},
     },
 }
 

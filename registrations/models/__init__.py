@@ -1,11 +1,14 @@
-"""What happens: one hot row per line, its history, jobs, server health and pace."""
+"""What happens: one hot row per line, its history, jobs, server health and pace, the census."""
 
+from registrations.models.census import Census
 from registrations.models.history import RenewalHour, Transition
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.registration import Registration, State
+from registrations.models.server_changes import ServerChange
 from registrations.models.servers import ServerAcceptance, ServerHealth, ServerPace, SiteNetwork
 
 __all__ = [
+    "Census",
     "Drain",
     "Job",
     "JobResult",
@@ -13,6 +16,7 @@ __all__ = [
     "Registration",
     "RenewalHour",
     "ServerAcceptance",
+    "ServerChange",
     "ServerHealth",
     "ServerPace",
     "SiteNetwork",

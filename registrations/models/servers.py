@@ -29,6 +29,9 @@ class ServerHealth(models.Model):
         default=False, help_text="Its silence was told to the handsets of fast_failover groups"
     )
     heard_at = models.DateTimeField(null=True)
+    noticed_at = models.DateTimeField(
+        null=True, help_text="When it last answered or failed to: it was looked at then"
+    )
     last_answer = models.CharField(max_length=300, blank=True)
     due_at = models.DateTimeField()
     lease_token = models.UUIDField(null=True)

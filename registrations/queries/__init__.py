@@ -5,6 +5,7 @@ live socket all read that one expression. Times in rows are ISO 8601 in UTC; tim
 the site's zone.
 """
 
+from registrations.queries.census import Series, census
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.rows import (
@@ -19,6 +20,11 @@ from registrations.queries.rows import (
     state_word,
     with_memory,
 )
+from registrations.queries.server_changes import (
+    ServerChangeFilter,
+    server_change_row,
+    server_changes,
+)
 from registrations.queries.summary import headline, no_counts, server_condition, summary
 from registrations.queries.words import clock, moment, plain_mac, zone_name
 
@@ -30,7 +36,10 @@ __all__ = [
     "Leaf",
     "Mark",
     "RegistrationFilter",
+    "Series",
+    "ServerChangeFilter",
     "TransitionFilter",
+    "census",
     "clock",
     "count",
     "headline",
@@ -42,6 +51,8 @@ __all__ = [
     "role_of",
     "row",
     "rows",
+    "server_change_row",
+    "server_changes",
     "server_condition",
     "shown",
     "state_word",

@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from registrations.models import Registration, ServerHealth
-from registrations.store import sickness, suspicion
+from registrations.store import chronicle, sickness, suspicion
+from registrations.store.chronicle import Turn
 from registrations.store.noticed import Noticed
 from registrations.store.pace import pause, spread_from
 from registrations.store.sql import changed, is_postgresql, stamp, text
@@ -24,6 +25,7 @@ DOUBT_EVERY_S = 1.5
 MISSES_TO_SILENT = 2
 ANSWERS_TO_UP = 3
 UP_WITHIN_S = 60.0
+UNUSED = "No handset of this site registers there any more."
 
 Pair = tuple[int, int]
 """(server, site)"""
@@ -51,8 +53,15 @@ def ensure_health() -> None:
             f"FROM ({used}) AS u WHERE TRUE ON CONFLICT (server_id, site_id) DO NOTHING",
             [stamp(now.timestamp()), stamp(now.timestamp())],
         )
-        changed(
-            f"DELETE FROM registrations_serverhealth WHERE (server_id, site_id) NOT IN ({used})", []
+        dropped = changed(
+            f"DELETE FROM registrations_serverhealth WHERE (server_id, site_id) NOT IN ({used}) "
+            "RETURNING server_id, site_id, condition",
+            [],
+        )
+        chronicle.record(
+            Turn(server_id, now, _CONDITION.UNKNOWN, condition, site_id, reason=UNUSED)
+            for server_id, site_id, condition in dropped
+            if condition != _CONDITION.UNKNOWN
         )
     suspicion.judge_again()
 
@@ -67,10 +76,12 @@ def hear(noticed: Iterable[Noticed]) -> list[Pair]:
         by_pair.setdefault((each.server_id, each.site_id), []).append(each)
     with transaction.atomic():
         rows = _locked(by_pair)
-        moved = [row for row in rows if _take(row, by_pair[row.server_id, row.site_id])]
+        turns: list[Turn] = []
+        moved = [row for row in rows if _take(row, by_pair[row.server_id, row.site_id], turns)]
         for row in rows:
             _hasten(row)
         _write(rows)
+        chronicle.record(turns)
     return conclude(heard, rows, moved)
 
 
@@ -91,10 +102,14 @@ def conclude(
     return list(dict.fromkeys(pairs))
 
 
-def take(row: ServerHealth, noticed: Noticed) -> bool:
-    """Count one answer or miss on the row in memory; return whether its condition changed."""
+def take(row: ServerHealth, noticed: Noticed, turns: list[Turn]) -> bool:
+    """Count one answer or miss on the row in memory; return whether its condition changed.
+
+    What its history must say of that is added to `turns`.
+    """
     moment = datetime.fromtimestamp(noticed.at, UTC)
     before = row.condition
+    known = _look(row, moment, turns)
     if noticed.answered:
         _take_answer(row, noticed, moment)
     else:
@@ -103,10 +118,23 @@ def take(row: ServerHealth, noticed: Noticed) -> bool:
         row.register_missed = row.register_missed or noticed.is_register
         if row.failures >= MISSES_TO_SILENT:
             row.condition = _CONDITION.SILENT
+    if row.condition != known:
+        where = (row.server_id, moment, row.condition, known, row.site_id)
+        turns.append(Turn(*where, reason=noticed.answer))
     if row.condition == before:
         return False
     row.since, row.is_told = moment, False
     return True
+
+
+def _look(row: ServerHealth, at: datetime, turns: list[Turn]) -> str:
+    """Note that somebody looked at `at`; return what was known of the server until then."""
+    unseen = chronicle.unseen_since(row, at, timedelta(seconds=PROBE_EVERY_S))
+    row.noticed_at = at if row.noticed_at is None else max(row.noticed_at, at)
+    if unseen is None or row.condition == _CONDITION.UNKNOWN:
+        return row.condition
+    turns.append(Turn(row.server_id, unseen, _CONDITION.UNKNOWN, row.condition, row.site_id))
+    return _CONDITION.UNKNOWN
 
 
 def wait(row: ServerHealth) -> float:
@@ -138,10 +166,10 @@ def _locked(pairs: Iterable[Pair]) -> list[ServerHealth]:
     return list(ServerHealth.objects.select_for_update().filter(wanted).order_by("pk"))
 
 
-def _take(row: ServerHealth, heard: Sequence[Noticed]) -> bool:
+def _take(row: ServerHealth, heard: Sequence[Noticed], turns: list[Turn]) -> bool:
     condition = row.condition
     for each in heard:
-        take(row, each)
+        take(row, each, turns)
     return bool(row.condition != condition)
 
 
@@ -180,7 +208,7 @@ def _write(rows: Sequence[ServerHealth]) -> None:
 
 FIELDS = (
     *("condition", "since", "failures", "successes", "good_since", "register_missed", "is_told"),
-    *("heard_at", "last_answer", "due_at"),
+    *("heard_at", "noticed_at", "last_answer", "due_at"),
 )
 
 

@@ -3,10 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.db import transaction
 
+from fleet.models import Server
 from registrations.models import Registration, ServerPace
+from registrations.store import chronicle
+from registrations.store.chronicle import Turn, What
 from registrations.store.sql import (
     BATCH,
     changed,
@@ -18,6 +22,8 @@ from registrations.store.sql import (
 )
 
 LONGEST_PAUSE_S = 3600.0
+SAME_PAUSE_S = 10.0
+"""A pause that ends so little later than the one in the server's history is the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,33 @@ def pause(server_id: int, until: float, now: float | None = None) -> None:
     now = time.time() if now is None else now
     until = min(until, now + LONGEST_PAUSE_S)
     later = "GREATEST" if is_postgresql() else "MAX"
-    changed(
-        "INSERT INTO registrations_serverpace (server_id, next_at, paused_until, refused) "
-        "SELECT v.id, 0, %s, 0 FROM fleet_server v JOIN fleet_server w ON v.address = w.address "
-        "AND v.port = w.port AND v.transport = w.transport WHERE w.id = %s ORDER BY v.id "
-        "ON CONFLICT (server_id) DO UPDATE SET "
-        f"paused_until = {later}(registrations_serverpace.paused_until, EXCLUDED.paused_until)",
-        [until, server_id],
+    with transaction.atomic():
+        _chronicle_pause(server_id, until, now)
+        changed(
+            "INSERT INTO registrations_serverpace (server_id, next_at, paused_until, refused) "
+            "SELECT v.id, 0, %s, 0 FROM fleet_server v JOIN fleet_server w "
+            "ON v.address = w.address AND v.port = w.port AND v.transport = w.transport "
+            "WHERE w.id = %s ORDER BY v.id ON CONFLICT (server_id) DO UPDATE SET "
+            f"paused_until = {later}(registrations_serverpace.paused_until, EXCLUDED.paused_until)",
+            [until, server_id],
+        )
+
+
+def _chronicle_pause(server_id: int, until: float, now: float) -> None:
+    """Write a pause that begins, and one that is longer than the one written already."""
+    place = Server.objects.filter(pk=server_id).values("address", "port", "transport").first()
+    there = Server.objects.filter(**place or {"pk": server_id}).select_related("pace")
+    known = {s.pk: s.pace.paused_until if hasattr(s, "pace") else 0.0 for s in there}
+    chronicle.record(
+        Turn(
+            pk,
+            datetime.fromtimestamp(now, UTC),
+            What.PAUSED,
+            What.PAUSED if before > now else What.WELL,
+            until=datetime.fromtimestamp(until, UTC),
+        )
+        for pk, before in known.items()
+        if until - before > SAME_PAUSE_S
     )
 
 

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from registrations.models import Registration, ServerHealth, State
-from registrations.store import health
+from registrations.store import chronicle, health
+from registrations.store.chronicle import Turn
 from registrations.store.claim import GroupFacts, accounts_of, groups_of
 from registrations.store.noticed import Noticed
 from registrations.store.places import configured, is_literal, targets_of
@@ -173,15 +174,16 @@ def save_probes(probed: Sequence[Probed]) -> list[health.Pair]:
             for row in ServerHealth.objects.select_for_update().filter(pk__in=by_id).order_by("pk")
             if row.lease_token == uuid.UUID(by_id[row.pk].claimed.token)
         ]
-        heard, moved = [], []
+        heard, moved, turns = [], [], list[Turn]()
         for row in rows:
             noticed = _noticed(row, by_id[row.pk])
             heard.append(noticed)
-            if health.take(row, noticed):
+            if health.take(row, noticed, turns):
                 moved.append(row)
             row.lease_token = None
             row.due_at = datetime.fromtimestamp(noticed.at + health.wait(row), UTC)
         ServerHealth.objects.bulk_update(rows, [*health.FIELDS, "lease_token"])
+        chronicle.record(turns)
     return health.conclude(heard, rows, moved)
 
 

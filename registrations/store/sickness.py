@@ -11,6 +11,8 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from registrations.models import Registration, ServerAcceptance, ServerHealth, ServerPace, State
+from registrations.store import chronicle
+from registrations.store.chronicle import Turn, What
 from registrations.store.noticed import Noticed
 from registrations.store.pace import spread
 from registrations.store.sql import (
@@ -103,9 +105,12 @@ def _fell_sick(server_id: int, at: datetime) -> bool:
     refused = _refused_lately(server_id, at)
     if not _is_mass(server_id, refused):
         return False
-    ServerPace.objects.update_or_create(
-        server_id=server_id, defaults={"sick_since": at, "refused": refused}
-    )
+    with transaction.atomic():
+        ServerPace.objects.update_or_create(
+            server_id=server_id, defaults={"sick_since": at, "refused": refused}
+        )
+        said = f"It refused {refused} handsets within a minute."
+        chronicle.record([Turn(server_id, at, What.SICK, What.WELL, reason=said)])
     _ask_again(server_id, Q(group__on_mass_rejection=OnMassRejection.FAILOVER))
     return True
 
@@ -115,8 +120,10 @@ def _recovered(server_id: int, at: datetime) -> bool:
     sick = ServerPace.objects.filter(server_id=server_id, sick_since__isnull=False)
     if not sick.exists() or _is_mass(server_id, _refused_lately(server_id, at)):
         return False
-    if not sick.update(sick_since=None, refused=0):
-        return False
+    with transaction.atomic():
+        if not sick.update(sick_since=None, refused=0):
+            return False
+        chronicle.record([Turn(server_id, at, What.WELL, What.SICK)])
     _ask_again(server_id, Q())
     ServerAcceptance.objects.filter(server_id=server_id, refused_at__isnull=False).update(
         refused_at=None

@@ -12,7 +12,13 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.roles import Role
-from tests.support.rows import make_group, make_registration, make_transition, make_user
+from tests.support.rows import (
+    make_group,
+    make_registration,
+    make_server_change,
+    make_transition,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +44,9 @@ MAY: dict[str, dict[str, Role]] = {
     "registrations/ID/resume/": {"post": Role.OPERATOR},
     "registrations/ID/override/": {"post": Role.CONFIGURER},
     "summary/": READ,
+    "census/": READ,
+    "server-changes/": READ,
+    "server-changes/ID/": READ,
     "transitions/": READ,
     "transitions/ID/": READ,
     "transitions/export/": READ,
@@ -106,6 +115,7 @@ def ids() -> dict[str, int]:
         "lines": registration.line_id,
         "registrations": registration.pk,
         "transitions": make_transition(registration).pk,
+        "server-changes": make_server_change(server).pk,
         "failbacks": job["id"],
     }
 

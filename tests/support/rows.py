@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
-from registrations.models import Registration, State, Transition
+from registrations.models import Registration, ServerChange, State, Transition
 
 _numbers = count(1)
 
@@ -85,6 +85,20 @@ def make_transition(registration: Registration | None = None, **more: Any) -> Tr
         "seconds": 7.5,
     }
     return Transition.objects.create(registration=registration, **(fields | more))
+
+
+def make_server_change(server: Server, what: str = "silent", **more: Any) -> ServerChange:
+    """A row of a server's history, from one site unless it is a sickness or a pause."""
+    everywhere = what in {"sick", "well", "paused"}
+    fields: dict[str, Any] = {
+        "at": timezone.now(),
+        "site": None if everywhere else make_site(),
+        "site_name": "" if everywhere else "main",
+        "server_name": str(server),
+        "group_name": server.group.name,
+        "before": "well" if everywhere else "up",
+    }
+    return ServerChange.objects.create(server=server, what=what, **(fields | more))
 
 
 def make_user(name: str = "nurse", role: Role | None = None) -> User:

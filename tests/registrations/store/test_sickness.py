@@ -5,7 +5,7 @@ import time
 import pytest
 
 from registrations import store
-from registrations.models import Registration, ServerHealth, ServerPace
+from registrations.models import Registration, ServerChange, ServerHealth, ServerPace
 from registrations.store import Noticed, Probed
 from tests.support.claims import at, make_due, make_group, make_lines
 
@@ -59,6 +59,15 @@ def test_nine_refused_handsets_are_nine_handsets_and_ten_are_the_server() -> Non
     assert refuse(rows[9:10])
     assert is_sick()
     assert ServerPace.objects.get(server_id=primary()).refused == 10
+
+
+def test_falling_sick_and_getting_well_are_told_in_the_servers_history() -> None:
+    rows = a_fleet(20)
+    refuse(rows[:10])
+    say(rows[:10], "bound", "refused", after=120)
+    told = ServerChange.objects.filter(site=None).order_by("at")
+    assert [(t.before, t.what) for t in told] == [("well", "sick"), ("sick", "well")]
+    assert told[0].reason == "It refused 10 handsets within a minute."
 
 
 def test_ten_of_more_than_five_hundred_are_not_yet_two_percent() -> None:

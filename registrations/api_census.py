@@ -1,0 +1,121 @@
+"""The API of what was: the census minute by minute, and the servers' history."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from fleet.api import Pages
+from fleet.filters import MomentField
+from fleet.models import Server, ServerGroup
+from fleet.roles import Role
+from registrations import queries
+from registrations.models import ServerChange
+
+VIEWER_READS = {"GET": Role.VIEWER}
+LONGEST = timedelta(days=31)
+
+
+class CensusSeries(serializers.Serializer[Any]):
+    """Who was where, moment by moment; what lies further apart than `step_seconds` is a gap."""
+
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    step_seconds = serializers.IntegerField()
+    at = serializers.ListField(
+        child=serializers.DateTimeField(), help_text="The moments that were counted."
+    )
+    states = serializers.DictField(
+        child=serializers.ListField(child=serializers.IntegerField()),
+        help_text="By shown state, as in the summary: how many at each moment of `at`. States "
+        "nobody was in are left out.",
+    )
+
+
+class CensusQuery(forms.Form):
+    """What a census is asked for: a day of the whole fleet where nothing is said."""
+
+    since = MomentField(required=False)
+    until = MomentField(required=False)
+    group = forms.ModelChoiceField(ServerGroup.objects.all(), required=False)
+    server = forms.ModelChoiceField(Server.objects.all(), required=False)
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        given["until"] = given.get("until") or timezone.now()
+        given["since"] = given.get("since") or given["until"] - timedelta(days=1)
+        if given["until"] - given["since"] > LONGEST:
+            self.add_error("since", f"Ask for {LONGEST.days} days at most.")
+        return given
+
+
+class CensusView(APIView):
+    """The fleet, a group or a server as it was counted each minute."""
+
+    required_roles = VIEWER_READS
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("since", str, description="ISO 8601; a day before `until`."),
+            OpenApiParameter("until", str, description="ISO 8601; now."),
+            OpenApiParameter("group", int),
+            OpenApiParameter("server", int, description="Those this server held."),
+        ],
+        responses={
+            200: CensusSeries,
+            400: OpenApiResponse(description="A time, a group or a server is wrong."),
+        },
+    )
+    def get(self, request: Request) -> Response:
+        wanted = CensusQuery(request.query_params)
+        if not wanted.is_valid():
+            raise ValidationError(wanted.errors)
+        return Response(queries.census(**wanted.cleaned_data).as_json())
+
+
+class ServerChangeRow(serializers.Serializer[ServerChange]):
+    """One change of what was known of a server."""
+
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    server = serializers.IntegerField(allow_null=True)
+    server_name = serializers.CharField()
+    group = serializers.CharField()
+    site = serializers.IntegerField(
+        allow_null=True, help_text="From where; sickness and pauses hold everywhere."
+    )
+    site_name = serializers.CharField(allow_blank=True)
+    what = serializers.ChoiceField(choices=ServerChange.What.choices)
+    word = serializers.CharField()
+    before = serializers.ChoiceField(
+        choices=ServerChange.What.choices, help_text="What was known until then."
+    )
+    until = serializers.DateTimeField(allow_null=True, help_text="When a pause ends.")
+    reason = serializers.CharField(allow_blank=True)
+
+    def to_representation(self, instance: ServerChange) -> dict[str, Any]:
+        return queries.server_change_row(instance)
+
+
+class ServerChangeViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ServerChange]
+):
+    """What happened to servers, newest first: silence, return, refusals, pauses, gaps."""
+
+    required_roles = VIEWER_READS
+    queryset = ServerChange.objects.none()
+    serializer_class = ServerChangeRow
+    filterset_class = queries.ServerChangeFilter
+    pagination_class = Pages
+    lookup_value_regex = r"\d+"
+
+    def get_queryset(self) -> QuerySet[ServerChange]:
+        return queries.server_changes()
