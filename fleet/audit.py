@@ -14,9 +14,15 @@ def mask(_value: str) -> str:
 
 
 def register() -> None:
-    for model in (Site, ServerGroup, Server, DnsRecord, Handset):
+    for model in (Site, ServerGroup, Server, DnsRecord):
         auditlog.register(model)
-    auditlog.register(Line, mask_fields=["auth_password"], mask_callable="fleet.audit.mask")
+    auditlog.register(Handset, exclude_fields=["search_text"])
+    auditlog.register(
+        Line,
+        exclude_fields=["search_text"],
+        mask_fields=["auth_password"],
+        mask_callable="fleet.audit.mask",
+    )
     auditlog.register(
         get_user_model(),
         exclude_fields=["last_login"],

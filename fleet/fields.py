@@ -1,10 +1,12 @@
-"""A text column encrypted at rest with CREDENTIALS_KEY."""
+"""A text column encrypted at rest with CREDENTIALS_KEY; a question to ask of a list in a column."""
 
+import json
 from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db import models
+from django.db.models.lookups import Lookup
 
 
 def _cipher() -> MultiFernet:
@@ -30,3 +32,21 @@ class EncryptedTextField(models.TextField):
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)
         return None if value is None else encrypt(value)
+
+
+@models.JSONField.register_lookup
+class Holds(Lookup):
+    """Of a JSON list: this text is in it. Django's own `contains` does not exist on SQLite."""
+
+    lookup_name = "holds"
+    prepare_rhs = False
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        # Only the column's own name is spliced in.
+        sql = f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = %s)"  # noqa: S608
+        return sql, [*params, self.rhs]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} @> %s::jsonb", [*params, json.dumps([self.rhs])]

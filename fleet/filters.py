@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
+from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
 from django_filters.fields import IsoDateTimeField, ModelMultipleChoiceField
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -13,11 +15,17 @@ LARGEST_ID = 2**63 - 1
 
 
 class _Ids(ModelMultipleChoiceField):
+    default_error_messages = {
+        "invalid_choice": "There is none with the number %(value)s.",
+        "invalid_pk_value": "%(pk)s is no number of one.",
+    }
+
     def clean(self, value: Any) -> Any:
         try:
             return super().clean(value)
         except OverflowError as beyond:
-            raise ValidationError("There is no such choice.") from beyond
+            said = self.error_messages["invalid_choice"] % {"value": ", ".join(map(str, value))}
+            raise ValidationError(said) from beyond
 
 
 class MomentField(IsoDateTimeField):
@@ -34,10 +42,33 @@ class MomentField(IsoDateTimeField):
         return moment
 
 
+class _Texts(forms.MultipleChoiceField):
+    def validate(self, value: list[str]) -> None:
+        for text in value:
+            ProhibitNullCharactersValidator()(text)
+
+
 class IdsFilter(django_filters.ModelMultipleChoiceFilter):
     """Any of these rows, by id; an id that does not exist is a wrong value."""
 
     field_class = _Ids
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**{"distinct": False, **more})
+
+
+class WordsFilter(django_filters.MultipleChoiceFilter):
+    """Any of a field's words; another one is a wrong value."""
+
+    def __init__(self, **more: Any) -> None:
+        wrong = {"invalid_choice": "There is no such thing as %(value)s."}
+        super().__init__(**{"distinct": False, "error_messages": wrong, **more})
+
+
+class TextsFilter(WordsFilter):
+    """Any of these texts, as they stand; one that nothing has finds nothing."""
+
+    field_class = _Texts
 
 
 class IdFilter(django_filters.NumberFilter):

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Concat, Lower, Now
 
 from fleet.fields import EncryptedTextField
 from fleet.formats import certificates, dns_cache, policy, values
@@ -23,6 +24,16 @@ def _clean(thing: models.Model, readers: Mapping[str, Callable[[str], object]]) 
             wrong[name] = str(error)
     if wrong:
         raise ValidationError(wrong)
+
+
+def _searchable(*parts: str | Combinable, between: str) -> models.GeneratedField:
+    """What is looked through for a word, in lower case, kept by the database itself."""
+    first, *others = parts
+    joined = (piece for part in others for piece in (models.Value(between), part))
+    text = Concat(first, *joined, output_field=models.TextField())
+    return models.GeneratedField(
+        expression=Lower(text), output_field=models.TextField(), db_persist=True
+    )
 
 
 class Site(models.Model):
@@ -221,9 +232,15 @@ class Handset(models.Model):
     group = models.ForeignKey(ServerGroup, models.PROTECT, related_name="handsets")
     site = models.ForeignKey(Site, models.PROTECT, related_name="handsets")
     tags = models.JSONField(default=list, blank=True)
+    search_text = _searchable("name", "mac", "model", Cast("tags", models.TextField()), between=" ")
 
     class Meta:
         ordering = ["mac"]
+        # The orders of the list of handsets, so that a page of it is read and not sorted out.
+        indexes = [
+            models.Index(fields=["name"], name="handset_by_name"),
+            models.Index(fields=["model", "name"], name="handset_by_model"),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.mac
@@ -248,9 +265,11 @@ class Line(models.Model):
     auth_password = EncryptedTextField(blank=True)
     supervision = models.CharField(max_length=8, choices=Supervision.choices)
     created_at = models.DateTimeField(db_default=Now())
+    search_text = _searchable("extension", "domain", between="@")
 
     class Meta:
         ordering = ["handset", "number"]
+        indexes = [models.Index(fields=["extension"], name="line_by_extension")]
         constraints = [
             models.UniqueConstraint(fields=["handset", "number"], name="line_number_in_handset")
         ]

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -20,9 +21,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.api import Conflict, Pages
+from fleet.models import Line
 from fleet.roles import Role
 from registrations import jobs, queries, wishes
 from registrations import why as explained
+from registrations.api_list import RegistrationOrder, RegistrationPages
 from registrations.api_why import Override, ServerRef, Why
 from registrations.models import JobResult, Registration, State
 
@@ -59,6 +62,10 @@ class RegistrationRow(serializers.Serializer[Registration]):
     since = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     next_attempt_at = serializers.DateTimeField(allow_null=True)
+    supervision = serializers.ChoiceField(choices=Line.Supervision.choices)
+    model = serializers.CharField(allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    aor = serializers.CharField(help_text="The address of record, without `sip:`.")
     reason = serializers.CharField()
     last_answer = serializers.CharField()
     heard_at = serializers.DateTimeField(allow_null=True)
@@ -138,7 +145,8 @@ class RegistrationViewSet(
     queryset = Registration.objects.none()
     serializer_class = RegistrationRow
     filterset_class = queries.RegistrationFilter
-    pagination_class = Pages
+    filter_backends = (DjangoFilterBackend, RegistrationOrder)
+    pagination_class = RegistrationPages
     lookup_value_regex = r"\d+"
 
     @property
@@ -147,7 +155,8 @@ class RegistrationViewSet(
         return {"GET": Role.VIEWER, "POST": least}
 
     def get_queryset(self) -> QuerySet[Registration]:
-        return queries.registrations(timezone.now()).order_by("pk")
+        now = timezone.now()
+        return queries.plain(now) if self.action == "list" else queries.registrations(now)
 
     @extend_schema(responses=Why)
     @action(detail=True)

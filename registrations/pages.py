@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, Count, F, QuerySet, When
+from django.db.models import Case, Count, QuerySet, When
 from django.http import QueryDict
 
 from fleet import zones as viewers
@@ -23,37 +23,16 @@ Result = JobResult.Result
 
 PAGE_SIZES = (50, 100, 200)
 
-HANDSET_SORTS = {
-    "name": "line__handset__name",
-    "extension": "line__extension",
-    "state": "shown_state",
-    "server": "server__address",
-    "group": "group__name",
-    "site": "site__name",
-    "since": "shown_since",
-    "next": "next_attempt_at",
-}
+
+def size_of(params: QueryDict) -> int:
+    """How many rows a page has: one of PAGE_SIZES."""
+    wanted = params.get("size", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) in PAGE_SIZES else PAGE_SIZES[0]
 
 
 def page_of(rows: QuerySet[Any], params: QueryDict) -> Page[Any]:
     """One page of `rows`; a page or size that does not exist is the nearest that does."""
     return Paginator(rows, size_of(params)).get_page(params.get("page"))
-
-
-def size_of(params: QueryDict) -> int:
-    """How many rows a page is asked to hold; the least where it does not say a size there is."""
-    wanted = params.get("size", "")
-    return int(wanted) if wanted.isdecimal() and int(wanted) in PAGE_SIZES else PAGE_SIZES[0]
-
-
-def sorted_by(rows: QuerySet[Any], sort: str) -> QuerySet[Any]:
-    """`rows` in the order of one column (`-` before its name: downwards), ties by id."""
-    field = HANDSET_SORTS.get(sort.removeprefix("-"))
-    if field is None:
-        return rows.order_by("line__handset__name", "pk")
-    down = sort.startswith("-")
-    column = F(field).desc(nulls_last=True) if down else F(field).asc(nulls_last=True)
-    return rows.order_by(column, "-pk" if down else "pk")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,16 @@ the site's zone.
 """
 
 from registrations.queries.census import Series, census
+from registrations.queries.filters import RegistrationFilter
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
+from registrations.queries.order import ORDERS, ordered
+from registrations.queries.paging import Pager
 from registrations.queries.rows import (
     BOUND,
     GRACE,
-    RegistrationFilter,
+    Shown,
+    plain,
     registrations,
     role_of,
     row,
@@ -35,9 +39,12 @@ __all__ = [
     "GRACE",
     "Leaf",
     "Mark",
+    "ORDERS",
+    "Pager",
     "RegistrationFilter",
     "Series",
     "ServerChangeFilter",
+    "Shown",
     "TransitionFilter",
     "census",
     "clock",
@@ -46,6 +53,8 @@ __all__ = [
     "leaf",
     "moment",
     "no_counts",
+    "ordered",
+    "plain",
     "plain_mac",
     "registrations",
     "role_of",

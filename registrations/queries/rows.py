@@ -1,18 +1,16 @@
-"""Registrations as shown: the derived state, its filter, its words, its row."""
+"""Registrations as shown: the derived state, its words, its row."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
-import django_filters
 from django.db.models import Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Least
 
-from fleet.filters import IdsFilter
-from fleet.models import Server, ServerGroup, Site
-from registrations.models import Registration, ServerHealth, State
-from registrations.queries.words import clock, moment, plain_mac
+from fleet.models import Server, ServerGroup
+from registrations.models import Registration, ServerHealth, SiteNetwork, State
+from registrations.queries.words import clock, moment
 
 GRACE = timedelta(seconds=10)
 """How long past its due time a row is still believed (design: past due or lease end by 10 s)."""
@@ -21,83 +19,84 @@ BOUND = (State.PRIMARY, State.SECONDARY, State.FALLBACK)
 """The states in which a server holds a binding."""
 
 
-def shown(now: datetime) -> dict[str, Combinable]:
-    """Return the annotations `shown_state`, `shown_since` and `silent_since` for Registration.
+def is_unknown(now: datetime) -> Q:
+    """Return the condition under which nobody can say where a row is at `now`.
 
-    A row is unknown when its work is overdue by GRACE (`due_at` is the lease's end while an agent
-    works on it) or when its binding ran out unnoticed; since then, not since we looked. So is
-    every row of a site whose own network is suspected.
+    Its work is overdue by GRACE (`due_at` is the lease's end while an agent works on it), its
+    binding ran out unnoticed, or its site's own network is suspected.
     """
-    suspected = Q(site__network__suspected_since__isnull=False) & ~Q(state=State.DISABLED)
-    overdue = Q(due_at__lt=now - GRACE) & ~Q(state=State.DISABLED)
-    expired = Q(expires_at__lt=now, state__in=BOUND)
+    suspected, overdue, expired = _doubts(now)
+    return suspected | overdue | expired
+
+
+def _doubts(now: datetime) -> tuple[Q, Q, Q]:
+    is_on = ~Q(state=State.DISABLED)
+    networks = SiteNetwork.objects.filter(suspected_since__isnull=False)
+    suspected = Q(site__in=networks.values("site")) & is_on
+    return suspected, Q(due_at__lt=now - GRACE) & is_on, Q(expires_at__lt=now, state__in=BOUND)
+
+
+def shown_since(now: datetime) -> Case:
+    """Return since when a row is what it is shown as: unknown not since we looked."""
+    suspected, overdue, expired = _doubts(now)
+    return Case(
+        When(suspected, then=F("site__network__suspected_since")),
+        When(overdue & expired, then=Least("expires_at", "due_at")),
+        When(expired, then=F("expires_at")),
+        When(overdue, then=F("due_at")),
+        default=F("since"),
+    )
+
+
+def shown(now: datetime) -> dict[str, Combinable]:
+    """Return the annotations `shown_state`, `shown_since` and `silent_since` for Registration."""
+    unknown = is_unknown(now)
     silent = ServerHealth.objects.filter(
         server=OuterRef("server"), site=OuterRef("site"), condition=ServerHealth.Condition.SILENT
     )
     return {
         "shown_state": Case(
-            When(suspected | overdue | expired, then=Value(State.UNKNOWN.value)),
+            When(unknown, then=Value(State.UNKNOWN.value)),
             default=F("state"),
             output_field=CharField(),
         ),
-        "shown_since": Case(
-            When(suspected, then=F("site__network__suspected_since")),
-            When(overdue & expired, then=Least("expires_at", "due_at")),
-            When(expired, then=F("expires_at")),
-            When(overdue, then=F("due_at")),
-            default=F("since"),
-        ),
+        "shown_since": shown_since(now),
         "silent_since": Case(
-            When(suspected | overdue | expired, then=None),
+            When(unknown, then=None),
             When(state__in=BOUND, then=Subquery(silent.values("since")[:1])),
             default=None,
         ),
     }
 
 
-def registrations(now: datetime) -> QuerySet[Registration]:
+class Shown(QuerySet[Registration]):
+    """Registrations as shown at one moment, `now`, which their filters and orders share."""
+
+    now: datetime
+
+    def _clone(self) -> Self:
+        clone: Self = super()._clone()  # type: ignore[misc]
+        clone.now = self.now
+        return clone
+
+
+def plain(now: datetime) -> Shown:
+    """Return all registrations, to be filtered and counted: nothing of them is derived yet."""
+    rows = Shown(Registration)
+    rows.now = now
+    return rows
+
+
+def registrations(now: datetime) -> Shown:
     """Return all registrations as shown at `now`, with everything `row` reads, in one query."""
-    related = Registration.objects.select_related(
-        "line__handset", "group", "site", "server", "assumed_on"
-    )
-    return related.defer("line__auth_password", "snapshot").annotate(**shown(now))
+    related = plain(now).select_related("line__handset", "group", "site", "server", "assumed_on")
+    unread = ("line__auth_password", "line__search_text", "line__handset__search_text", "snapshot")
+    return related.defer(*unread).annotate(**shown(now))
 
 
 def with_memory(rows: QuerySet[Registration]) -> QuerySet[Registration]:
     """Return rows of `registrations` with what their agents keep, which explains them."""
     return rows.defer(None).defer("line__auth_password")
-
-
-class RegistrationFilter(django_filters.FilterSet):
-    """The filter of pages and API over `registrations(now)`."""
-
-    state = django_filters.MultipleChoiceFilter(field_name="shown_state", choices=State.choices)
-    group = IdsFilter(queryset=ServerGroup.objects.all())
-    site = IdsFilter(queryset=Site.objects.all())
-    server = IdsFilter(queryset=Server.objects.all())
-    silent = django_filters.BooleanFilter(method="by_silence", label="Server silent")
-    q = django_filters.CharFilter(method="by_text", label="Search")
-
-    class Meta:
-        model = Registration
-        fields: list[str] = []
-
-    def by_silence(self, rows: QuerySet[Any], _name: str, value: bool) -> QuerySet[Any]:
-        return rows.filter(silent_since__isnull=not value)
-
-    def by_text(self, rows: QuerySet[Any], _name: str, value: str) -> QuerySet[Any]:
-        """Keep rows in which every word is found in name, extension, MAC or server."""
-        for word in value.split():
-            found = (
-                Q(line__handset__name__icontains=word)
-                | Q(line__extension__icontains=word)
-                | Q(server__address__icontains=word)
-                | Q(server__name__icontains=word)
-            )
-            if mac := plain_mac(word):
-                found |= Q(line__handset__mac__icontains=mac)
-            rows = rows.filter(found)
-        return rows
 
 
 def role_of(server: Server | None, mode: str) -> str | None:
@@ -172,6 +171,10 @@ def row(registration: Any) -> dict[str, Any]:
         "since": moment(registration.shown_since),
         "expires_at": moment(registration.expires_at),
         "next_attempt_at": moment(registration.next_attempt_at),
+        "supervision": line.supervision,
+        "model": line.handset.model,
+        "tags": line.handset.tags,
+        "aor": str(line),
         "reason": registration.reason,
         "last_answer": registration.last_answer,
         "heard_at": moment(registration.heard_at),

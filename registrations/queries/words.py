@@ -1,5 +1,6 @@
 """How times and MACs are written: for machines in UTC, for people in the site's zone."""
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -8,6 +9,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 def plain_mac(text: str) -> str:
     """Return a MAC or a piece of one as stored: twelve lower-case hex digits, no separators."""
     return text.lower().translate(str.maketrans("", "", ":-."))
+
+
+_MAC_PIECE = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2})+|[0-9a-f]{4}(\.[0-9a-f]{1,4})+", re.I)
+
+
+def mac_piece(word: str) -> str:
+    """Return a word that is written as a MAC or a piece of one as stored, else the word.
+
+    Plain digits stay what they are, and so does an IPv4 address with its dots.
+    """
+    return plain_mac(word) if _MAC_PIECE.fullmatch(word) else word
 
 
 def moment(at: datetime | None) -> str | None:

@@ -26,11 +26,12 @@ COLUMNS = (
 def handsets(request: HttpRequest) -> HttpResponse:
     """Every registration, filtered, sorted and paged here on the server."""
     params, now = request.GET, timezone.now()
-    filtered = queries.RegistrationFilter(params, queries.registrations(now))
+    filtered = queries.RegistrationFilter(params, queries.plain(now))
     valid = filtered.is_valid()
     found = filtered.qs if valid else filtered.queryset.none()
     sort = params.get("sort", "name")
-    page = pages.page_of(pages.sorted_by(found, sort), params)
+    pager = queries.Pager(queries.ordered(found, sort), pages.size_of(params))
+    page = pager.get_page(params.get("page"))
     options = {
         "state": pages.state_names(),
         "group": {str(pk): name for pk, name in ServerGroup.objects.values_list("pk", "name")},

@@ -122,6 +122,24 @@ def test_registrations_are_filtered_like_the_pages() -> None:
     assert set(wrong.json()) == {"state", "group"}
 
 
+def test_registrations_come_in_the_order_that_is_asked_for() -> None:
+    group = make_group()
+    made = [make_registration(group, name=name) for name in ("Porter", "Admission", "Triage")]
+    asked = client()
+
+    def order(query: str) -> list[int]:
+        rows = asked.get(f"/api/v1/registrations/{query}").json()["results"]
+        return [made.index(next(r for r in made if r.pk == row["id"])) for row in rows]
+
+    assert order("") == [0, 1, 2]
+    assert order("?ordering=name") == [1, 0, 2]
+    assert order("?ordering=-name&page_size=2") == [2, 0]
+    assert order("?ordering=-name&page_size=2&page=2") == [1]
+    refused = asked.get("/api/v1/registrations/?ordering=shoe_size")
+    assert refused.status_code == 400
+    assert "Order by one of id, name," in refused.json()["ordering"][0]
+
+
 def test_a_row_that_nobody_tends_is_unknown_here_too() -> None:
     late = make_registration(make_group(), due_at=timezone.now() - timedelta(minutes=1))
     assert client().get(f"/api/v1/registrations/{late.pk}/").json()["state"] == "unknown"
@@ -169,9 +187,9 @@ def test_lists_cost_the_same_queries_for_few_and_for_many(
     asked = client()
     for _ in range(10):
         asked.post("/api/v1/failbacks/", {"group": group.pk}, format="json")
-    for path in ("registrations", "transitions", "failbacks"):
-        # Token and user, role, count, rows.
-        with django_assert_max_num_queries(4):
+    # Token and user, role, count, rows; of registrations the ids of the page come first.
+    for path, most in (("registrations", 5), ("transitions", 4), ("failbacks", 4)):
+        with django_assert_max_num_queries(most):
             asked.get(f"/api/v1/{path}/?page_size=1000")
     # Token and user, role, then groups with servers and their pace, health, counts, networks.
     with django_assert_max_num_queries(9):

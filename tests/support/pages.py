@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from registrations import failback
+from registrations import jobs
 from registrations.models import State
 from tests.registrations import live_fleet
 from tests.support import rows
@@ -44,7 +44,7 @@ def make_fleet(handsets: int = 3) -> dict[str, int]:
     live_fleet.silence(fleet.primary, fleet.site)
     clinic = rows.make_group("clinic", mode="fallback")
     made = {state: rows.make_registration(clinic, state) for state in State if state != "unknown"}
-    job = failback.order({"registrations": [fleet.rows[1].pk]}, "admin")
+    job = jobs.order({"registrations": [fleet.rows[1].pk]}, "admin")
     return {
         "handset": fleet.rows[1].line.handset_id,
         "group": fleet.group.pk,
