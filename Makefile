@@ -5,7 +5,8 @@ BIN := .venv/bin
 PURE := registrations/values.py registrations/intervals.py registrations/binding.py \
 	registrations/keeping.py registrations/explaining.py registrations/sip \
 	registrations/redundancy.py registrations/report.py registrations/course.py \
-	registrations/agent.py registrations/trace fleet/formats
+	registrations/agent.py registrations/judging.py registrations/resuming.py \
+	registrations/trace fleet/formats
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench simulate fuzz vendor setup setup-dev python-here

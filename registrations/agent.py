@@ -10,7 +10,7 @@ from typing import Any
 
 from registrations.binding import HOLDING, Phase
 from registrations.course import Course, Surroundings
-from registrations.keeping import Entry
+from registrations.keeping import Entry, lists_of
 from registrations.report import (
     AgentResult,
     Heard,
@@ -33,6 +33,8 @@ HOLDING_STATES = frozenset({PRIMARY, SECONDARY, FALLBACK})
 LEAVING = frozenset({"failover", "fallback", "lost", "refused"})
 """Causes of a change that a server brought about which held the line no longer."""
 LONGEST_REASON = 300
+ON_TIME_S = 10.0
+"""A row that is claimed so soon after its time was watched."""
 ALREADY_THERE = WishResult("already_there", "It was on the primary already.", 0.0)
 
 
@@ -58,10 +60,9 @@ class Agent:
         snapshot: Mapping[str, Any],
         cseq_offset: int,
     ) -> None:
-        lists = _lists_of(mode, entries)
+        lists = lists_of(mode, entries)
         if not lists or not lists[0][1]:
             raise ValueError("a group needs a server that takes registrations")
-        self._mode = mode
         self._aor = account.aor
         kept = snapshot if snapshot.get("aor") == account.aor else {}
         self._standing = Standing(**snapshot.get("standing", {}))
@@ -92,7 +93,7 @@ class Agent:
             self._standing.since = now
         lapsed = [at for at in (course.lapse(now) for course in self._courses.values()) if at]
         if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
-            self._move(min(lapsed), UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
+            self._lapse(min(lapsed), now)
         self._stand(now)
         for course in self._courses.values():
             if wish in ("resume", "override"):
@@ -172,7 +173,9 @@ class Agent:
 
     def get_timer(self) -> float | None:
         """When `handle_timer` is wanted next; None while nothing is in flight."""
-        timers = [course.client.get_timer() for course in self._courses.values()]
+        if self.is_idle:
+            return None
+        timers = [course.get_timer() for course in self._courses.values()]
         return min((timer for timer in timers if timer is not None), default=None)
 
     def datagrams_to_send(self) -> list[tuple[Target, bytes]]:
@@ -263,6 +266,14 @@ class Agent:
         if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
             learnt.heard.append(Heard.of(course.asked_target().server_id, outcome))
 
+    def _lapse(self, at: float, now: float) -> None:
+        """Its binding ran out at `at`: because no server may be asked, or nobody was there to."""
+        if now - at <= ON_TIME_S:
+            why = "Its registration ran out before a server may be asked again."
+            self._move(at, UNREGISTERED, None, "lost", why, None)
+        else:
+            self._move(at, UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
+
     def _first_course(self) -> Course:
         return next(iter(self._courses.values()))
 
@@ -317,9 +328,10 @@ class Agent:
         holder = self._holder()
         if holder is not None:
             server_id = holder.current_target().server_id
-            if holder is self._first_course() and holder.binding.current == 0:
-                return PRIMARY, server_id
-            return (SECONDARY if self._mode is GroupMode.FAILOVER else FALLBACK), server_id
+            if holder is not self._first_course():
+                return FALLBACK, server_id
+            # Another place of a fallback group's first entry lacks nothing: it is no fallback.
+            return (SECONDARY if holder.binding.current else PRIMARY), server_id
         phases = {course.binding.phase for course in self._courses.values()}
         if Phase.HELD in phases:
             return HELD, None
@@ -350,7 +362,7 @@ class Agent:
             return "restored"
         if state == PRIMARY:
             return "forced_failback" if self._wish_started_at is not None else "failback"
-        return "failover" if self._mode is GroupMode.FAILOVER else "fallback"
+        return "failover" if state == SECONDARY else "fallback"
 
     def _move(
         self,
@@ -380,11 +392,3 @@ class Agent:
             )
         )
         self._standing = Standing(state, server_id, at, reason, cause)
-
-
-def _lists_of(mode: GroupMode, entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
-    """Return the bindings a group has: one over all entries, or one for each (redundancy 1.2)."""
-    registering = [entry for entry in entries if entry.register]
-    if mode is GroupMode.FAILOVER:
-        return [("group", registering)]
-    return [(str(entry.server_id), [entry]) for entry in registering]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from fleet.formats.policy import PARAMETERS
 from fleet.models import Server, ServerGroup
 from registrations import store
-from registrations.course import patience
 from registrations.intervals import back_off, renewal_delay
+from registrations.judging import patience
 from registrations.redundancy import REFUSAL_RETRY_BASE_S, REFUSAL_RETRY_MAX_S
 from registrations.sip.timers import TIMER_F
 

@@ -21,30 +21,23 @@ from registrations.binding import (
     Try,
 )
 from registrations.intervals import RENEWAL_MARGIN_S
+from registrations.judging import event_of, naming, patience
 from registrations.keeping import Entry, kept_binding, kept_targets, restored, targets_of
 from registrations.redundancy import due_at, is_last, step
+from registrations.resuming import resumed
 from registrations.sip.register import Attempt, RegisterClient
-from registrations.sip.timers import Schedule, ladder, rfc3261_schedule
+from registrations.sip.timers import Schedule, rfc3261_schedule
 from registrations.values import (
     Account,
     GroupMode,
     ListScope,
     News,
-    OnMassRejection,
     Outcome,
     Policy,
     Target,
     Verdict,
 )
 
-_EVENT_OF: Mapping[Verdict, EventKind] = {
-    Verdict.BOUND: EventKind.BOUND,
-    Verdict.REFUSED: EventKind.REFUSED,
-    Verdict.BUSY: EventKind.BUSY,
-    Verdict.ERROR: EventKind.ERROR,
-    Verdict.SILENT: EventKind.LOST,
-    Verdict.UNREACHABLE: EventKind.LOST,
-}
 _STREAMS = frozenset({"tcp", "tls"})
 NEWS_LASTS_S = 60.0
 """How long, at most, a server known to be silent or sick is passed over without asking again."""
@@ -100,6 +93,8 @@ class Course:
         self.binding = restored(kept, self.targets)
         self._is_cleared = bool(kept.get("is_cleared")) or self.binding.phase in HOLDING
         self._is_asking = False
+        self._looked_at = -math.inf
+        """When it was seen last what is due; before that nothing has begun in this claim."""
         self.client = RegisterClient(
             about.account,
             token=about.token,
@@ -117,6 +112,16 @@ class Course:
     def attempts(self) -> int:
         """Rounds in a row that brought no binding."""
         return self.binding.failures + self.binding.refusals
+
+    def get_timer(self) -> float | None:
+        """When it must be looked at again in this claim.
+
+        Beside its own request: when it is to be renewed while another binding's goes unanswered.
+        """
+        if not self.is_idle or self.binding.phase is not Phase.BOUND:
+            return self.client.get_timer()
+        due = self.due_at()
+        return due if due > self._looked_at else None
 
     def due_at(self) -> float:
         """When the line must be claimed for this binding's sake."""
@@ -138,8 +143,9 @@ class Course:
         """
         self.not_before = 0.0
         self._is_cleared = self._is_cleared or override
-        if self.binding.phase in RESTING - HOLDING:
-            self.binding = Binding()
+        last = self._answers.get(str(self.targets[0].server_id), {}) if self.targets else {}
+        was_refused = last.get("verdict") == Verdict.REFUSED
+        self.binding = resumed(self.binding, self._rules, was_refused_at_home=was_refused)
 
     def hear(self, news: News, now: float) -> None:
         """Take what the fleet knows of the servers, before anything is begun.
@@ -186,8 +192,11 @@ class Course:
         """Return the outcome of the attempt that is over; if none is, begin what is due."""
         mishap, self._mishap = self._mishap, None
         outcome = mishap or self.client.outcome()
-        if outcome is None and self.is_idle:
+        # In one claim nothing but a renewal begins a second time: a claim must come to its end.
+        may_begin = self._looked_at == -math.inf or self.binding.phase is Phase.BOUND
+        if outcome is None and self.is_idle and may_begin:
             self._begin_what_is_due(now)
+            self._looked_at = now
             outcome, self._mishap = self._mishap, None
         return outcome
 
@@ -215,9 +224,11 @@ class Course:
         if outcome.verdict is Verdict.BOUND:
             self._told.append(f"{label} took the registration.")
         else:
-            self._told.append(_naming(label, outcome.sentence, target))
+            self._told.append(naming(label, outcome.sentence, target))
         self._is_cleared = self._is_cleared or outcome.verdict is Verdict.BOUND
-        self._take(Event(self._kind(outcome), outcome.expires or 0, outcome.retry_after), now)
+        is_sick = target.server_id in self._news.sick
+        kind = event_of(outcome, self._policy, is_sick=is_sick)
+        self._take(Event(kind, outcome.expires or 0, outcome.retry_after), now)
         return True
 
     def story(self) -> str:
@@ -276,22 +287,6 @@ class Course:
             self._told.append(f"{label} does not say who is bound ({outcome.answer}).")
             return True
         return False
-
-    def _kind(self, outcome: Outcome) -> EventKind:
-        """Return the event of an outcome, as the settings the guide leaves open have it."""
-        policy = self._policy
-        if outcome.code == 408 and not policy.failover_on_408:
-            return EventKind.ERROR
-        if outcome.verdict is Verdict.ERROR and outcome.code is not None and outcome.code < 300:
-            # A 200 without our Contact or without time is no registration (T7): the next one.
-            return EventKind.LOST
-        if outcome.verdict is Verdict.BUSY and not policy.failover_on_503:
-            return EventKind.ERROR
-        moves_on = policy.on_mass_rejection is OnMassRejection.FAILOVER
-        is_sick = self.asked_target().server_id in self._news.sick
-        if outcome.verdict is Verdict.REFUSED and is_sick and moves_on:
-            return EventKind.LOST
-        return _EVENT_OF[outcome.verdict]
 
     def _holder_is_silent(self) -> bool:
         is_bound = self.binding.phase is Phase.BOUND
@@ -375,19 +370,3 @@ class Course:
             )
             return
         self.client.begin(attempt, now)
-
-
-def patience(policy: Policy) -> Schedule:
-    """Return the short schedule for a server that is not the last (redundancy 1.4)."""
-    schedule = ladder(policy.retry_max_count, policy.retry_timeout)
-    if policy.retry_waits_after_last:
-        return schedule
-    return Schedule(sends=schedule.sends[:-1], give_up_after=schedule.sends[-1])
-
-
-def _naming(label: str, sentence: str, target: Target) -> str:
-    """Say a sentence about "the server" with the name the admin gave it."""
-    for subject in (f"The server {target} ", "The server "):
-        if sentence.startswith(subject):
-            return f"{label} {sentence.removeprefix(subject)}"
-    return f"{label}: {sentence}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from registrations.binding import HOLDING, RESTING, Binding, Phase
-from registrations.values import Target
+from registrations.values import GroupMode, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,14 @@ class Entry:
     tls_ca: str = field(default="", repr=False)
     tls_certificate: str = field(default="", repr=False)
     """What its group trusts: not kept in rows, and needed for a target that comes from there."""
+
+
+def lists_of(mode: GroupMode, entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
+    """Return the bindings a group has: one over all entries, or one for each (redundancy 1.2)."""
+    registering = [entry for entry in entries if entry.register]
+    if mode is GroupMode.FAILOVER:
+        return [("group", registering)]
+    return [(str(entry.server_id), [entry]) for entry in registering]
 
 
 def kept_targets(targets: Sequence[Target]) -> list[list[Any]]:

@@ -215,15 +215,17 @@ def _wait_out_or_leave(binding: Binding, event: Event, rules: Rules, now: float)
 
 def _leave(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """Move on without asking the current server; stay where no other can be asked."""
-    # Not asked is not lost: what it holds stands to its end, should nobody else take the line.
-    moving = replace(
-        _without_past_blocks(binding, now),
-        tried=(binding.current or 0,),
-        renew_at=max(binding.renew_at, binding.expires_at - RENEWAL_MARGIN_S),
-    )
+    # Not asked is not lost.
+    moving = _standing(replace(_without_past_blocks(binding, now), tried=(binding.current or 0,)))
     if is_last(moving, rules, binding.current or 0, now):
         return binding, None
     return _next(moving, rules, Phase.MOVING, now)
+
+
+def _standing(binding: Binding) -> Binding:
+    """What its server holds stands to its end, should nobody else take the line."""
+    latest = binding.expires_at - RENEWAL_MARGIN_S
+    return replace(binding, renew_at=max(binding.renew_at, latest))
 
 
 def _hold_back(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
@@ -266,6 +268,9 @@ def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
 def _go_on(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """The target asked is out of the question: the next one of the round."""
     phase = Phase.MOVING if binding.phase in HOLDING else Phase.SEEKING
+    if binding.phase is Phase.RENEWING and event.kind is EventKind.BUSY:
+        # It is alive and has dropped nothing; it only takes no renewal now.
+        binding = _standing(binding)
     return _next(_tried(_block(binding, event.retry_after, now)), rules, phase, now)
 
 

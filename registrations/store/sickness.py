@@ -111,7 +111,8 @@ def _fell_sick(server_id: int, at: datetime) -> bool:
         )
         said = f"It refused {refused} handsets within a minute."
         chronicle.record([Turn(server_id, at, What.SICK, What.WELL, reason=said)])
-    _ask_again(server_id, Q(group__on_mass_rejection=OnMassRejection.FAILOVER))
+    homeless = Q(state__in=(State.REJECTED, State.UNREGISTERED))
+    _ask_again(server_id, homeless & Q(group__on_mass_rejection=OnMassRejection.FAILOVER))
     return True
 
 
@@ -124,7 +125,8 @@ def _recovered(server_id: int, at: datetime) -> bool:
         if not sick.update(sick_since=None, refused=0):
             return False
         chronicle.record([Turn(server_id, at, What.WELL, What.SICK)])
-    _ask_again(server_id, Q())
+    # Those who went elsewhere too: it was for Rollcall's reason, not by their own rule.
+    _ask_again(server_id, ~Q(state=State.DISABLED))
     ServerAcceptance.objects.filter(server_id=server_id, refused_at__isnull=False).update(
         refused_at=None
     )
@@ -132,12 +134,11 @@ def _recovered(server_id: int, at: datetime) -> bool:
 
 
 def _ask_again(server_id: int, whom: Q) -> None:
-    """Let the handsets it refused forget their back-off: they have somewhere to go now."""
+    """Let these of the handsets it refused forget it: they have somewhere to go now."""
     there = Registration.objects.filter(
         whom,
         acceptances__server=server_id,
         acceptances__refused_at__isnull=False,
-        state__in=(State.REJECTED, State.UNREGISTERED),
     )
     ids = list(there.order_by("pk").values_list("pk", flat=True))
     caps = there.values_list("group__max_registrations_per_second", flat=True)

@@ -451,3 +451,39 @@ def test_what_a_503_asks_for_reaches_those_who_keep_the_whole_fleet_away() -> No
     world.registrars[0].extra = "Retry-After: 77 (maintenance)\r\n"
     first, _ = world.claim().heard
     assert (first.server_id, first.verdict, first.code, first.retry_after) == (1, "busy", 503, 77)
+
+
+# -- a primary that was sick and is well again ---------------------------------------------------
+
+
+def refused_at_home(policy: Policy) -> World:
+    """A line on the secondary because a sick primary refused it; the primary is well again."""
+    world = World(replace(policy, on_mass_rejection=OnMassRejection.FAILOVER))
+    world.claim()
+    world.news = News(sick=frozenset({1}))
+    world.registrars[0].mood = "403 Forbidden"
+    assert world.wait().state == "secondary"
+    world.news, world.registrars[0].mood = News(), "ok"
+    return world
+
+
+@pytest.mark.parametrize("mode", [FailBackMode.REGISTRATION, FailBackMode.DURATION])
+def test_who_was_refused_by_a_sick_primary_is_home_when_it_is_woken(mode: FailBackMode) -> None:
+    world = refused_at_home(Policy(fail_back_mode=mode))
+    world.now += 5
+    assert world.claim("resume").state == "primary"
+
+
+def test_who_never_comes_home_by_time_is_not_woken_home() -> None:
+    world = refused_at_home(Policy(fail_back_mode=FailBackMode.DURATION, fail_back_timeout=0))
+    world.now += 5
+    assert world.claim("resume").state == "secondary"
+
+
+def test_an_edit_sends_nobody_home_whom_the_primary_did_not_refuse() -> None:
+    world = World(Policy(fail_back_mode=FailBackMode.DURATION))
+    world.registrars[0].mood = "dead"
+    world.claim()
+    world.registrars[0].mood = "ok"
+    asked = world.seen(1)
+    assert (world.claim("resume").state, world.seen(1)) == ("secondary", asked)

@@ -5,6 +5,7 @@ databases, TLS certificates or a DNS server have their real parts elsewhere; her
 agent makes of them.
 """
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -91,6 +92,57 @@ def test_t03_entry_1_returns_at_its_own_retry_and_works_at_once() -> None:
     assert 30 <= world.now - failed_at <= 60
     assert (result.state, world.seen(2)) == ("primary", 0)
     assert last_phase(world, "2") == "bound"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_while_entry_1_goes_unanswered_each_other_entry_keeps_its_own_renewal(
+    transport: str,
+) -> None:
+    """A binding shorter than the 32 s of a silent entry must not lapse at the ones that answer."""
+    world = World(Policy(expires=20, expires_overlap=10), mode=FALLBACK, servers=3)
+    for registrar in world.registrars:
+        registrar.target = replace(registrar.target, transport=transport)
+    world.claim()
+    world.registrars[0].mood = "silent"
+    renewed: dict[int, list[float]] = {2: [], 3: []}
+    agent = world.agent()
+    agent.start(max(world.now, world.result.due_at if world.result else 0.0), "", world.news)
+    world.now = START + 10
+    while not agent.is_idle:
+        seen = {number: world.seen(number) for number in renewed}
+        world.drive_once(agent)
+        for number, times in renewed.items():
+            times += [world.now] * (world.seen(number) - seen[number])
+    assert world.now >= START + 42
+    for times in renewed.values():
+        assert max(b - a for a, b in itertools.pairwise(times)) <= 10
+    assert agent.result().state == "fallback"
+
+
+def test_a_claim_ends_although_its_silent_entries_never_rest_together() -> None:
+    world = World(
+        Policy(expires=60, register_retry_base=10), mode=FALLBACK, servers=3, jitter=lambda: 0.5
+    )
+    world.claim()
+    world.registrars[0].mood = world.registrars[1].mood = "silent"
+    for _ in range(10):
+        began = max(world.now, world.result.due_at if world.result else 0.0)
+        world.wait()
+        assert world.now - began <= 3 * 32
+
+
+def test_the_second_place_of_a_fallback_groups_first_entry_is_no_fallback() -> None:
+    world = World(mode=FALLBACK, servers=3)
+    one, two, three = (registrar.target for registrar in world.registrars)
+    name = (one, replace(two, server_id=1))
+    world.registrars[1].target = name[1]
+    world.entries = (Entry(1, 1, True, name, "pbx"), Entry(3, 2, True, (three,), "gateway"))
+    world.registrars[0].mood = "dead"
+    assert (world.claim().state, world.claim().server_id) == ("secondary", 1)
+    world.registrars[1].mood = "dead"
+    result = world.wait()
+    assert (result.state, result.server_id) == ("fallback", 3)
+    assert result.transitions[-1].cause == "fallback"
 
 
 def test_t04_an_entry_with_register_off_is_never_sent_a_register() -> None:

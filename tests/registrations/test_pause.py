@@ -95,3 +95,36 @@ def test_where_all_are_paused_nothing_is_sent_until_the_first_is_free(world: Wor
     assert agent.result().state == "unregistered"
     assert agent.result().due_at >= world.now + 200
     assert (world.seen(1), world.seen(2)) == (0, 0)
+
+
+def test_a_503_of_the_only_server_drops_no_registration_while_it_lasts() -> None:
+    world = World(policy=Policy(expires=600), servers=1)
+    world.claim()
+    held_until = world.result.expires_at if world.result else None
+    world.registrars[0].mood, world.registrars[0].extra = "503 Busy", "Retry-After: 5\r\n"
+    result = world.wait()
+    assert (result.state, result.expires_at) == ("primary", held_until)
+    assert result.due_at > world.now + 5, "not before its Retry-After"
+    world.registrars[0].mood = "ok"
+    assert world.wait().expires_at > held_until  # type: ignore[operator]
+
+
+def test_a_503_of_all_servers_drops_no_registration_while_it_lasts() -> None:
+    world = World(policy=Policy(re_register_on=True, expires=600))
+    world.claim()
+    for registrar in world.registrars:
+        registrar.mood, registrar.extra = "503 Busy", "Retry-After: 20\r\n"
+    result = world.wait()
+    assert (result.state, result.server_id, world.seen(2)) == ("primary", 1, 1)
+
+
+def test_a_registration_that_runs_out_in_its_servers_pause_is_lost_and_was_watched() -> None:
+    world = World(policy=Policy(expires=600), servers=1)
+    world.claim()
+    world.registrars[0].mood, world.registrars[0].extra = "503 Busy", "Retry-After: 900\r\n"
+    causes = []
+    while world.result is not None and world.result.state == "primary":
+        causes += [moved.cause for moved in world.wait().transitions]
+    assert world.result is not None and world.result.state == "unregistered"
+    assert causes == ["lost"]
+    assert "before a server may be asked again" in world.result.reason

@@ -1,9 +1,11 @@
 """A server that refuses handsets it accepted before is sick, until it accepts them again."""
 
 import time
+from itertools import pairwise
 
 import pytest
 
+from fleet.models import Server
 from registrations import store
 from registrations.models import Registration, ServerChange, ServerHealth, ServerPace
 from registrations.store import Noticed, Probed
@@ -121,6 +123,22 @@ def test_it_is_sick_no_longer_when_it_accepts_one_it_refused_and_the_rest_may_as
     waiting = Registration.objects.filter(wish="resume")
     assert set(waiting.values_list("pk", flat=True)) >= {row.pk for row in rows[1:12]}
     assert all(row.due_at.timestamp() < time.time() + 1 for row in waiting)
+
+
+def test_at_its_recovery_those_it_refused_are_woken_wherever_they_are_now() -> None:
+    rows = a_fleet(20, max_registrations_per_second=10)
+    refuse(rows[:12])
+    secondary = Server.objects.get(group=rows[0].group, priority=2)
+    for state, some in (("secondary", rows[1:5]), ("fallback", rows[5:9])):
+        Registration.objects.filter(pk__in=[row.pk for row in some]).update(
+            state=state, server=secondary, due_at=at(time.time() + 3000)
+        )
+    say(rows[:1], "bound", "refused", after=71)
+    woken = Registration.objects.filter(pk__in=[row.pk for row in rows[1:12]])
+    assert set(woken.values_list("wish", flat=True)) == {"resume"}
+    times = sorted(row.due_at.timestamp() for row in woken)
+    assert times[-1] < time.time() + 3
+    assert all(b - a == pytest.approx(0.1, abs=0.02) for a, b in pairwise(times)), "paced"
 
 
 def test_one_acceptance_amid_the_refusals_does_not_end_it() -> None:

@@ -1,0 +1,22 @@
+"""Somebody knows more than the agent: refusals and back-off are forgotten, it looks again now."""
+
+from dataclasses import replace
+
+from registrations.binding import HOLDING, RESTING, Binding, Phase, Rules
+from registrations.redundancy import returns_at_renewal
+
+
+def resumed(binding: Binding, rules: Rules, *, was_refused_at_home: bool) -> Binding:
+    """Return the binding as it goes on after an edit, an order, or its server's recovery.
+
+    One held elsewhere stays; where its primary had refused it, the way home is open again: at
+    once, unless the policy knows of no way home by time.
+    """
+    if binding.phase in RESTING - HOLDING:
+        return Binding()
+    if binding.phase is not Phase.BOUND or not binding.current or not was_refused_at_home:
+        return binding
+    left = {index: until for index, until in binding.blocked.items() if index}
+    comes_home = returns_at_renewal(rules) or binding.failback_at is not None
+    failback_at = 0.0 if comes_home else None
+    return replace(binding, blocked=left, refusals=0, failback_at=failback_at)
