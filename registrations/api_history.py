@@ -9,8 +9,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.exceptions import ValidationError
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
@@ -20,6 +18,7 @@ from fleet.api import Pages
 from fleet.roles import Role
 from registrations import history, queries
 from registrations.models import State, Transition
+from registrations.negotiation import WhateverIsAccepted
 
 VIEWER_READS = {"GET": Role.VIEWER}
 
@@ -128,18 +127,6 @@ class TransitionViewSet(
 
     def get_queryset(self) -> QuerySet[Transition]:
         return queries.transitions()
-
-
-class WhateverIsAccepted(BaseContentNegotiation):
-    """A file comes as its `format` says; errors come as JSON. `Accept` decides nothing."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type
 
 
 class TransitionExport(APIView):

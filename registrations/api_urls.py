@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations import api, api_census, api_history
+from registrations import api, api_census, api_history, api_trace
 
 router = SimpleRouter()
 router.register("registrations", api.RegistrationViewSet, basename="api-registration")
@@ -19,6 +19,7 @@ urlpatterns = [
         SpectacularAPIView.as_view(permission_classes=[RolePermission]),
         name="api-schema",
     ),
+    path("registrations/<int:pk>/trace/", api_trace.TraceView.as_view(), name="api-trace"),
     path("summary/", api.SummaryView.as_view(), name="api-summary"),
     path("census/", api_census.CensusView.as_view(), name="api-census"),
     path(

@@ -169,7 +169,9 @@ def read(registration_id: int) -> Traces:
 
 
 def _traces(found: Mapping[bytes, bytes], about: Mapping[str, str]) -> Traces:
-    tries, bad, good = [], {}, {}
+    tries: list[Record] = []
+    bad: dict[int, Record] = {}
+    good: dict[int, Record] = {}
     for name, value in found.items():
         kind, _, server_id = name.decode().partition(":")
         if not (kind.isdigit() or kind in ("bad", "good")):

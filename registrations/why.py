@@ -126,10 +126,10 @@ def _answers(found: Explanation | None, servers: Mapping[int, Server]) -> list[d
             "verdict": answer.verdict,
             "code": answer.code,
             "answer": answer.answer,
-            "sentence": _beside(servers[answer.server_id], answer.sentence),
+            "sentence": beside(answer.sentence, server.place, str(server)),
         }
         for answer in found.answers
-        if answer.server_id in servers
+        if (server := servers.get(answer.server_id)) is not None
     ]
     return sorted(told, key=lambda each: each["server"]["priority"])
 
@@ -161,9 +161,9 @@ def standings(
     ]
 
 
-def _beside(server: Server, sentence: str) -> str:
-    """A sentence about a server as it stands beside that server's name."""
-    for subject in (f"The server {server.place} ", f"{server} ", "The server "):
+def beside(sentence: str, place: str, name: str) -> str:
+    """Return a sentence about a server as it stands beside that server's name."""
+    for subject in (f"The server {place} ", f"{name} ", "The server "):
         if sentence.startswith(subject):
             rest = sentence.removeprefix(subject)
             return rest[:1].upper() + rest[1:]
@@ -187,6 +187,7 @@ _RULES = {
     "enabled": "Its supervision was switched on.",
     "disabled": "Its supervision is off.",
     "changed": "Its line or its group was changed.",
+    "removed": "Its line was taken out of the fleet.",
     "gap": "Nobody watched it for a while: what it was on had run out by then.",
 }
 
