@@ -41,6 +41,7 @@ MAY: dict[str, dict[str, Role]] = {
     "registrations/": READ,
     "registrations/ID/": READ,
     "registrations/ID/why/": READ,
+    "registrations/ID/trace/": READ,
     "registrations/ID/resume/": {"post": Role.OPERATOR},
     "registrations/ID/override/": {"post": Role.CONFIGURER},
     "summary/": READ,
@@ -99,7 +100,7 @@ def url_of(path: str, ids: dict[str, int]) -> str:
 
 
 @pytest.fixture
-def ids() -> dict[str, int]:
+def ids(live_redis: str) -> dict[str, int]:
     """A thing of each kind, so that what is allowed finds something."""
     group = make_group()
     registration = make_registration(group)
