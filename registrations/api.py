@@ -12,25 +12,23 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import mixins, serializers, status, viewsets
+from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet.api import Conflict, Pages
+from fleet.api import Conflict
 from fleet.models import Line
 from fleet.roles import Role
-from registrations import jobs, queries, wishes
+from registrations import queries, wishes
 from registrations import why as explained
 from registrations.api_list import RegistrationOrder, RegistrationPages
 from registrations.api_why import Override, ServerRef, Why
-from registrations.models import JobResult, Registration, State
+from registrations.models import Registration, State
 
 VIEWER_READS = {"GET": Role.VIEWER}
-OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
 
 
 class RegistrationRow(serializers.Serializer[Registration]):
@@ -88,53 +86,6 @@ class CountsByState(serializers.Serializer[Any]):
         child=serializers.DictField(), help_text="Sites whose own network is suspected."
     )
     groups = serializers.ListField(child=serializers.DictField())
-
-
-class FailbackScope(serializers.Serializer[Any]):
-    """Who is asked home: exactly one of these."""
-
-    registrations = serializers.ListField(child=serializers.IntegerField(), required=False)
-    group = serializers.IntegerField(required=False)
-    site = serializers.IntegerField(required=False)
-    all = serializers.BooleanField(required=False)
-
-
-class HandsetResult(serializers.Serializer[Any]):
-    """What became of one registration."""
-
-    registration = serializers.IntegerField(allow_null=True)
-    mac = serializers.CharField()
-    extension = serializers.CharField()
-    result = serializers.ChoiceField(choices=JobResult.Result.choices)
-    reason = serializers.CharField(allow_blank=True)
-    seconds = serializers.FloatField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
-
-
-class FailbackJob(serializers.Serializer[Any]):
-    """A failback as the list shows it."""
-
-    id = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=["running", "done", "cancelled"])
-    scope = FailbackScope()
-    asked_by = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-    cancelled_at = serializers.DateTimeField(allow_null=True)
-    cancelled_by = serializers.CharField(allow_blank=True)
-    total = serializers.IntegerField()
-    done = serializers.IntegerField(help_text="All who no longer wait, however it ended.")
-    failed = serializers.IntegerField(help_text="Those the primary refused or did not take.")
-    moved = serializers.IntegerField()
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        return jobs.overview(instance)
-
-
-class FailbackProgress(FailbackJob):
-    """A failback with every handset's result."""
-
-    results = HandsetResult(many=True)
 
 
 class RegistrationViewSet(
@@ -200,50 +151,3 @@ class SummaryView(APIView):
     @extend_schema(responses=CountsByState)
     def get(self, request: Request) -> Response:
         return Response(queries.summary(timezone.now()))
-
-
-class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
-    """Bringing handsets home."""
-
-    required_roles = OPERATOR_ORDERS
-    queryset = jobs.listing()
-    serializer_class = FailbackJob
-    pagination_class = Pages
-    filter_backends = ()
-    parser_classes = (JSONParser,)
-    lookup_value_regex = r"\d+"
-
-    def get_queryset(self) -> QuerySet[Any]:
-        return jobs.listing()
-
-    @extend_schema(responses=FailbackProgress)
-    def retrieve(self, request: Request, pk: str) -> Response:
-        """Say what became of every handset of one failback so far."""
-        return Response(jobs.progress(self.get_object()))
-
-    @extend_schema(request=FailbackScope, responses={201: FailbackProgress})
-    def create(self, request: Request) -> Response:
-        """Ask handsets home. Who is left out, and why, is in the answer's results."""
-        if not isinstance(request.data, dict):
-            raise ValidationError({"scope": ["Give a JSON object."]})
-        try:
-            job = jobs.order(request.data, request.user)
-        except jobs.ScopeError as wrong:
-            raise ValidationError({wrong.field: [wrong.sentence]}) from wrong
-        return Response(jobs.progress(job), status=status.HTTP_201_CREATED)
-
-    @extend_schema(
-        request=None,
-        responses={
-            200: FailbackProgress,
-            409: OpenApiResponse(description="Nobody in it is waiting any more."),
-        },
-    )
-    @action(detail=True, methods=["post"])
-    def cancel(self, request: Request, pk: str) -> Response:
-        """Take back what no agent has taken up yet."""
-        try:
-            job = jobs.cancel(self.get_object(), request.user)
-        except jobs.JobIsOver as over:
-            raise Conflict(str(over)) from over
-        return Response(jobs.progress(job))

@@ -5,13 +5,13 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations import api, api_census, api_history, api_trace
+from registrations import api, api_census, api_history, api_jobs, api_trace
 
 router = SimpleRouter()
 router.register("registrations", api.RegistrationViewSet, basename="api-registration")
 router.register("transitions", api_history.TransitionViewSet, basename="api-transition")
 router.register("server-changes", api_census.ServerChangeViewSet, basename="api-server-change")
-router.register("failbacks", api.FailbackViewSet, basename="api-failback")
+router.register("failbacks", api_jobs.FailbackViewSet, basename="api-failback")
 
 urlpatterns = [
     path(

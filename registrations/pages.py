@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, Count, QuerySet, When
+from django.db.models import Case, QuerySet, When
 from django.http import QueryDict
 
 from fleet import zones as viewers
 from fleet.models import Site
 from registrations import jobs, queries
-from registrations.models import JobResult, Registration, State
-from registrations.templatetags.rollcall import mac, state_label, zone_of
+from registrations.models import JobResult, State
+from registrations.templatetags.rollcall import zone_of
 
 Result = JobResult.Result
 
@@ -106,21 +107,14 @@ def common_zone(by_site: Mapping[str, str]) -> str:
     return found.pop() if len(found) == 1 else "UTC"
 
 
-def matching(query: str, now: datetime) -> QuerySet[Registration]:
-    """The registrations of a page's filter, given as its query string; none for a wrong filter."""
-    filtered = queries.RegistrationFilter(QueryDict(query), queries.registrations(now))
-    rows: QuerySet[Registration] = filtered.qs
-    return rows if filtered.is_valid() else rows.none()
-
-
-def scope_of(params: QueryDict, now: datetime) -> dict[str, Any]:
+def scope_of(params: QueryDict) -> dict[str, Any]:
     """The scope of an order (design: failbacks) from a page's fields.
 
     `match` is the query string of the handset list: "all that match". A filter by nothing, by one
     group or by one site becomes that scope, so that it says what was meant.
     """
     if "match" in params:
-        return _matched_scope(params.get("match", ""), now)
+        return _matched_scope(params.get("match", ""))
     for field in ("group", "site"):
         if field in params:
             return {field: _id(params.get(field, ""))}
@@ -132,73 +126,23 @@ def _id(given: str) -> int:
     return int(given) if given.isdecimal() and len(given) < 19 else 0
 
 
-def _matched_scope(query: str, now: datetime) -> dict[str, Any]:
+def _matched_scope(query: str) -> dict[str, Any]:
     filters = queries.RegistrationFilter.base_filters
     active = [(f, v) for f, vs in QueryDict(query).lists() if f in filters for v in vs if v]
     if not active:
         return {"all": True}
     if len(active) == 1 and active[0][0] in ("group", "site"):
         return {active[0][0]: _id(active[0][1])}
-    return {"registrations": list(matching(query, now).order_by("pk").values_list("pk", flat=True))}
+    return {"filter": urlencode(active)}
 
 
-def in_scope(scope: Mapping[str, Any], now: datetime) -> QuerySet[Any]:
-    rows = queries.registrations(now)
-    if "registrations" in scope:
-        return rows.filter(pk__in=scope["registrations"])
-    return rows if "all" in scope else rows.filter(**scope)
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Whom an order would touch, as its dialog names it."""
-
-    total: int
-    asked: int
-    already: int
-    left_out: int
-    lanes: list[tuple[str, str, int]]
-    """(group, state and server, how many) of those asked home."""
-    examples: list[str]
-    more: int
-    """How many of those asked home the examples do not name."""
-
-
-def preview(scope: Mapping[str, Any], now: datetime) -> Preview:
-    """Count whom bringing `scope` home would touch, in two queries."""
-    rows: QuerySet[Any] = jobs.judged(in_scope(scope, now))
-    fields = ("group__name", "shown_state", "server__name", "server__address", "server__port")
-    counted = rows.order_by().values(*fields, "verdict").annotate(n=Count("pk"))
-    sums: Counter[str] = Counter()
-    lanes: Counter[tuple[str, str]] = Counter()
-    for found in counted:
-        sums[found["verdict"]] += found["n"]
-        if found["verdict"] == Result.PENDING:
-            lanes[found["group__name"], _where(found)] += found["n"]
-    asked = rows.filter(verdict=Result.PENDING)
-    examples = [
-        f"{r.line.handset.name or mac(r.line.handset.mac)} ({r.line.extension})"
-        for r in asked.order_by("line__handset__name", "pk")[:8]
-    ]
-    ordered = [(group, where, n) for (group, where), n in sorted(lanes.items())]
-    return Preview(
-        total=sum(sums.values()),
-        asked=sums[Result.PENDING],
-        already=sums[Result.ALREADY_THERE],
-        left_out=sums[Result.LEFT_OUT],
-        lanes=ordered,
-        examples=examples,
-        more=sums[Result.PENDING] - len(examples),
-    )
-
-
-def _where(found: Mapping[str, Any]) -> str:
-    word = state_label(found["shown_state"])
-    if not found["server__address"]:
-        return word
-    place = [str(part) for part in (found["server__address"], found["server__port"]) if part]
-    name = found["server__name"] or ":".join(place)
-    return f"{word}, {name}"
+def terms_of(params: QueryDict) -> jobs.Terms:
+    """How careful an order is, from a page's fields. Raises OrderRefused."""
+    given = {name: params.get(name, "").strip() for name in jobs.TERMS}
+    terms = {name: int(text) if text.isdecimal() else text for name, text in given.items() if text}
+    made = jobs.Terms(**terms)  # type: ignore[arg-type]
+    made.check()
+    return made
 
 
 def scope_fields(params: QueryDict) -> list[tuple[str, str]]:
@@ -214,8 +158,11 @@ def worst_first() -> Case:
     return Case(*(When(result=r, then=n) for n, r in enumerate(order)), default=len(order))
 
 
-def result_counts(job_id: int, kind: str) -> list[tuple[str, str, int]]:
+def result_counts(
+    kind: str, by_wave: Mapping[int | None, Mapping[str, int]]
+) -> list[tuple[str, str, int]]:
     """How many of a job's handsets came to each result: (result, word, how many)."""
-    counted = JobResult.objects.filter(job=job_id).order_by()
-    found = dict(counted.values_list("result").annotate(n=Count("pk")))
+    found: Counter[str] = Counter()
+    for results in by_wave.values():
+        found.update(results)
     return [(r, jobs.result_word(kind, r), found[r]) for r in Result.values if r in found]

@@ -33,10 +33,10 @@ def tick() -> None:
         run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
 
 
-@shared_task(name="registrations.tasks.settle_failbacks", expires=HINT_EXPIRES_S)
-def settle_failbacks() -> None:
-    """End what waits in a failback although no agent will answer it any more."""
-    jobs.settle()
+@shared_task(name="registrations.tasks.advance_jobs", expires=HINT_EXPIRES_S)
+def advance_jobs() -> None:
+    """Take a step of every job: its next wave, its stop, its end. What is not due is not done."""
+    jobs.advance_all()
 
 
 @shared_task(name="registrations.tasks.forget_history", expires=HINT_EXPIRES_S)

@@ -28,6 +28,9 @@ urlpatterns = [
     path("jobs/", jobs.listing, name="jobs"),
     path("jobs/new/", jobs.job_new, name="job_new"),
     path("jobs/<int:pk>/", jobs.job, name="job"),
+    path("jobs/<int:pk>/pause/", jobs.job_pause, name="job_pause"),
+    path("jobs/<int:pk>/resume/", jobs.job_resume, name="job_resume"),
     path("jobs/<int:pk>/cancel/", jobs.job_cancel, name="job_cancel"),
+    path("jobs/<int:pk>/rollback/", jobs.job_roll_back, name="job_roll_back"),
     path("demo/servers/<str:server_id>/<str:action>/", demo.demo_server, name="demo_server"),
 ]

@@ -156,7 +156,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "RegistrationState": "registrations.models.State.choices",
-        "FailbackState": ["running", "done", "cancelled"],
+        "FailbackState": ["running", "paused", "done", "cancelled", "aborted"],
     },
 }
 
@@ -197,9 +197,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=30),
         "options": {"expires": 2},
     },
-    "settle_failbacks": {
-        "task": "registrations.tasks.settle_failbacks",
-        "schedule": timedelta(seconds=5),
+    "advance_jobs": {
+        "task": "registrations.tasks.advance_jobs",
+        "schedule": timedelta(seconds=1),
         "options": {"expires": 2},
     },
     "take_census": {

@@ -1,23 +1,38 @@
-"""Who of a scope is asked home, who is there already, who is left out and why."""
+"""Who of a scope is moved, who is there already, who is left out and why.
+
+One expression for the preview, for the order, and for the turn of each wave.
+"""
+
+from collections.abc import Sequence
 
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 
 from fleet.models import Line, Server
-from registrations.models import JobResult, Registration, State
+from registrations.models import Drain, Job, JobResult, Registration, State
 
 Result = JobResult.Result
+Rule = tuple[Q, str, Combinable]
+"""Condition, result, reason."""
 
 
-def judged(rows: QuerySet[Registration]) -> QuerySet[Registration]:
+def judged(
+    rows: QuerySet[Registration],
+    kind: str = Job.Kind.FAILBACK,
+    *,
+    server_id: int | None = None,
+    job_id: int | None = None,
+) -> QuerySet[Registration]:
     """Annotate rows that carry `queries.shown` with `verdict` and `why`.
 
-    The verdict is the result an order would begin with: pending, already_there or left_out.
+    The verdict is the result a job of that kind would begin with: pending, already_there or
+    left_out. `server_id` is the server a drain empties; `job_id` the job that judges its own.
     """
     open_jobs = JobResult.objects.filter(registration=OuterRef("pk"), result=Result.PENDING)
-    homes = Server.objects.filter(group=OuterRef("group"), priority=1, register=True)
-    rules = _rules()
+    if job_id is not None:
+        open_jobs = open_jobs.exclude(job=job_id)
+    rules = (*_out_of_reach(), *_RULES[kind](server_id))
     verdict = Case(
         *(When(rule, then=Value(result)) for rule, result, _ in rules),
         default=Value(Result.PENDING.value),
@@ -28,25 +43,65 @@ def judged(rows: QuerySet[Registration]) -> QuerySet[Registration]:
         default=Value(""),
         output_field=CharField(),
     )
-    asked = rows.annotate(open_job=Subquery(open_jobs.values("job_id")[:1]), has_home=Exists(homes))
+    asked = rows.annotate(open_job=Subquery(open_jobs.values("job_id")[:1]), **_servers())
     return asked.annotate(verdict=verdict, why=why)
 
 
-def _rules() -> tuple[tuple[Q, str, Combinable], ...]:
-    """Return who is not asked home: condition, result, reason. The first that holds counts."""
-    out, there = Result.LEFT_OUT.value, Result.ALREADY_THERE.value
+def _servers() -> dict[str, Exists]:
+    here = Server.objects.filter(group=OuterRef("group"), register=True)
+    drained = Drain.objects.filter(server=OuterRef("pk"), finished_at=None, away__isnull=False)
+    elsewhere = here.exclude(pk=OuterRef("server")).filter(~Exists(drained))
+    return {"has_home": Exists(here.filter(priority=1)), "has_elsewhere": Exists(elsewhere)}
+
+
+def _out_of_reach() -> Sequence[Rule]:
+    """Return who is moved by no job."""
+    out = Result.LEFT_OUT.value
     observe, register = Line.Supervision.OBSERVE, Line.Supervision.REGISTER
-    job = Concat(Value("Already asked home by job "), Cast("open_job", CharField()), Value("."))
+    job = Concat(Value("Job "), Cast("open_job", CharField()), Value(" is moving it already."))
     return (
         (
             Q(line__supervision=observe),
             out,
-            Value("It is only observed: when it goes home is the handset's own decision."),
+            Value("It is only observed and cannot be moved from here: the handset decides."),
         ),
         (~Q(line__supervision=register), out, Value("Its supervision is off.")),
         (Q(open_job__isnull=False), out, job),
-        (Q(shown_state=State.PRIMARY), there, Value("")),
+    )
+
+
+def _homeward(_server_id: int | None) -> Sequence[Rule]:
+    out = Result.LEFT_OUT.value
+    return (
+        (Q(shown_state=State.PRIMARY), Result.ALREADY_THERE.value, Value("")),
         (Q(has_home=False), out, Value("Its group has no primary that takes registrations.")),
         (Q(shown_state=State.REJECTED), out, Value("Rejected: no server takes it.")),
         (Q(shown_state=State.HELD), out, Value("Held back: somebody else is bound.")),
     )
+
+
+def _away_from(server_id: int | None) -> Sequence[Rule]:
+    return (
+        (~Q(server=server_id) | Q(server=None), Result.ALREADY_THERE.value, Value("")),
+        _NOWHERE_ELSE,
+    )
+
+
+def _back_from_primary(_server_id: int | None) -> Sequence[Rule]:
+    return (
+        (~Q(state=State.PRIMARY), Result.ALREADY_THERE.value, Value("")),
+        _NOWHERE_ELSE,
+    )
+
+
+_NOWHERE_ELSE: Rule = (
+    Q(has_elsewhere=False),
+    Result.LEFT_OUT.value,
+    Value("Its group has no other server that takes registrations now."),
+)
+_RULES = {
+    Job.Kind.FAILBACK: _homeward,
+    Job.Kind.DRAIN: _away_from,
+    Job.Kind.ROLLBACK: _back_from_primary,
+}
+"""The first rule that holds counts."""

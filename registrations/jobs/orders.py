@@ -1,57 +1,129 @@
-"""Bringing handsets home: the order, its cancelling, and what became of each handset.
+"""Orders about jobs: give one, pause it, go on, cancel it, roll it back.
 
-A failback is rows, never a process: `order` writes one result per registration and sets the wishes
-that the agents take up; `registrations.store` writes each agent's answer into its result. What is
-shown of a failback is derived from those rows, so it survives a restart of every part.
+A job is rows, never a process. An order writes one result per registration, each with the wave in
+which it has its turn; `steps.advance` asks wave after wave by setting the wishes that the agents
+take up; `registrations.store` writes each agent's answer into its result.
 
 Home is the server with priority 1: in a failover group the primary, in a fallback group entry 1.
 A registration has at most one pending result: who is asked for twice is left out of the second job.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import connection, transaction
-from django.db.models import Case, DateTimeField, F, IntegerField, QuerySet, Value, When
+from django.db import transaction
 from django.utils import timezone
 
 from fleet.models import ServerGroup
-from registrations import queries, store
+from registrations.jobs import rows
 from registrations.jobs.judging import judged
-from registrations.jobs.scopes import in_scope
-from registrations.jobs.settling import WISH, settle
-from registrations.models import Job, JobResult, Registration
+from registrations.jobs.scopes import in_own_scope, in_scope
+from registrations.jobs.steps import advance
+from registrations.models import Job, JobResult
+from registrations.waves import LARGEST_WAVE
 
 User = AbstractBaseUser | AnonymousUser | str
 """Who asks: an account, or the name of one who has none."""
 
 Result = JobResult.Result
 
+HELD_AFTER_ROLLBACK = timedelta(hours=1)
+"""How long those rolled back do not fail back by themselves: time to look at the primary."""
+
 
 class JobIsOver(Exception):
-    """There is nothing left to cancel; the text is a sentence for the one who asked."""
+    """There is nothing left to do about it; the text is a sentence for the one who asked."""
 
 
-def order(scope: Mapping[str, Any], user: User) -> Job:
-    """Ask the registrations of `scope` home and return the job.
+class OrderRefused(ValueError):
+    """A setting of the order is wrong; `field` says which, the text is a sentence."""
 
-    `scope` is `{"registrations": [ids]}`, `{"group": id}`, `{"site": id}` or `{"all": True}`.
-    Raises ScopeError.
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How careful a job is."""
+
+    abort_above_percent: int = 5
+    """Stop when more than this share of a wave failed; 100: never."""
+    wave_size: int | None = None
+    """Handsets of one group in a wave; None: by the cap of its servers."""
+
+    def check(self) -> None:
+        """Raises OrderRefused."""
+        if type(self.abort_above_percent) is not int or not 0 <= self.abort_above_percent <= 100:
+            raise OrderRefused("abort_above_percent", "Give a whole number from 0 to 100.")
+        size = self.wave_size
+        if size is not None and (type(size) is not int or not 1 <= size <= LARGEST_WAVE):
+            sentence = f"Give a whole number from 1 to {LARGEST_WAVE}."
+            raise OrderRefused("wave_size", sentence)
+
+
+TERMS = tuple(Terms.__dataclass_fields__)
+
+
+def order(scope: Mapping[str, Any], user: User, terms: Terms | None = None) -> Job:
+    """Ask the registrations of `scope` home and return the job, its canary begun.
+
+    `scope` is `{"registrations": [ids]}`, `{"filter": query string of the handset list}`,
+    `{"group": id}`, `{"site": id}` or `{"all": True}`. Raises ScopeError, OrderRefused.
     """
-    asked_by = user if isinstance(user, str) else user.get_username()
+    terms = terms or Terms()
+    terms.check()
     now = timezone.now()
+    in_scope(scope, now)
+    return give(
+        Job(
+            scope=dict(scope),
+            asked_by=name_of(user),
+            abort_above_percent=terms.abort_above_percent,
+            wave_size=terms.wave_size,
+        ),
+        now,
+    )
+
+
+def give(job: Job, now: datetime) -> Job:
+    """Save a new job with a result for everybody in its scope, begin it, and return it."""
     with transaction.atomic():
-        wanted = in_scope(scope)
+        wanted = in_own_scope(job.scope, now)
         # Two orders that share a group wait for each other, so that each sees the other's rows.
         groups = ServerGroup.objects.filter(pk__in=wanted.values("group_id")).order_by("pk")
         list(groups.select_for_update(no_key=True).values_list("pk"))
-        _lock(wanted)
-        settle(now)
-        job = Job.objects.create(scope=dict(scope), asked_by=asked_by)
-        _write_results(job, wanted, now)
-        _set_wishes(job, now)
+        job.save()
+        server_id = job.scope.get("server")
+        rows.write_results(job, judged(wanted, job.kind, server_id=server_id), now)
+        rows.plan_waves(job)
+        advance(job.pk, now)
+    job.refresh_from_db()
+    return job
+
+
+def pause(job: Job, user: User) -> Job:
+    """Begin no further wave until `resume`; those already asked go on. Raises JobIsOver."""
+    with transaction.atomic():
+        job = _open(job)
+        if job.paused_at is None:
+            job.paused_at, job.paused_by = timezone.now(), name_of(user)
+            job.save(update_fields=["paused_at", "paused_by"])
+    return job
+
+
+def resume(job: Job) -> Job:
+    """Go on with a paused job. Raises JobIsOver."""
+    with transaction.atomic():
+        job = _open(job)
+        job.paused_at, job.paused_by = None, ""
+        job.save(update_fields=["paused_at", "paused_by"])
+        advance(job.pk, timezone.now())
+    job.refresh_from_db()
     return job
 
 
@@ -63,66 +135,56 @@ def cancel(job: Job, user: User) -> Job:
     """
     now = timezone.now()
     with transaction.atomic():
-        job = Job.objects.select_for_update().get(pk=job.pk)
-        pending = job.results.filter(result=Result.PENDING)
-        if not pending.exists():
-            word = "was cancelled" if job.cancelled_at else "is done"
-            raise JobIsOver(f"Failback {job.pk} {word}: nobody in it is waiting any more.")
+        job = _open(job)
         if job.cancelled_at is None:
-            job.cancelled_at = now
-            job.cancelled_by = user if isinstance(user, str) else user.get_username()
+            job.cancelled_at, job.cancelled_by = now, name_of(user)
             job.save(update_fields=["cancelled_at", "cancelled_by"])
-        wished = Registration.objects.filter(pk__in=pending.values("registration_id"), wish=WISH)
-        _lock(wished)
-        wished.update(wish="", wish_by="", wish_version=F("wish_version") + 1)
-        settle(now)
+        rows.take_back(job, "Cancelled before its turn.", now)
+        advance(job.pk, now)
+    job.refresh_from_db()
     return job
 
 
-def _lock(rows: QuerySet[Registration]) -> None:
-    """Lock the rows by id, the order of all who write many of them (`store.sql`)."""
-    list(rows.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk"))
+def roll_back(job: Job, user: User) -> Job:
+    """Register those `job` moved at another server again, and return the job that does it.
+
+    They are asked there in waves, like everybody; what they hold on the primary is left to run
+    out. Whoever fails to get there stays on the primary. For an hour none of them fails back by
+    itself. Raises JobIsOver.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        job = Job.objects.select_for_update().get(pk=job.pk)
+        if job.kind != Job.Kind.FAILBACK:
+            raise JobIsOver("Only a failback can be rolled back.")
+        if job.finished_at is None:
+            raise JobIsOver("Cancel it first: some of its handsets are still on their way.")
+        if made := Job.objects.filter(rolls_back=job).first():
+            raise JobIsOver(f"It was rolled back already, by job {made.pk}.")
+        if not job.results.filter(result=Result.MOVED).exists():
+            raise JobIsOver("It moved nobody, so there is nothing to roll back.")
+        return give(
+            Job(
+                kind=Job.Kind.ROLLBACK,
+                scope={"moved_by": job.pk},
+                asked_by=name_of(user),
+                abort_above_percent=job.abort_above_percent,
+                wave_size=job.wave_size,
+                rolls_back=job,
+                hold_until=now + HELD_AFTER_ROLLBACK,
+            ),
+            now,
+        )
 
 
-def _write_results(job: Job, wanted: QuerySet[Registration], now: datetime) -> None:
-    moment = DateTimeField(null=True)
-    rows = judged(wanted.annotate(**queries.shown(now))).annotate(
-        job=Value(job.pk, IntegerField()),
-        ended_at=Case(
-            When(verdict=Result.PENDING, then=None),
-            default=Value(now, moment),
-            output_field=moment,
-        ),
-    )
-    columns = {
-        "job_id": "job",
-        "registration_id": "pk",
-        "mac": "line__handset__mac",
-        "extension": "line__extension",
-        "result": "verdict",
-        "reason": "why",
-        "finished_at": "ended_at",
-    }
-    source = rows.order_by("pk").values_list(*columns.values())
-    sql, params = source.query.sql_with_params()
-    table = connection.ops.quote_name(JobResult._meta.db_table)
-    with connection.cursor() as cursor:
-        # Only names of our own tables and columns are spliced in.
-        cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {sql}", params)
+def name_of(user: User) -> str:
+    return user if isinstance(user, str) else user.get_username()
 
 
-def _set_wishes(job: Job, now: datetime) -> None:
-    asked = JobResult.objects.filter(job=job, result=Result.PENDING)
-    Registration.objects.filter(pk__in=asked.values("registration_id")).update(
-        wish=WISH, wish_by=job.asked_by, wish_version=F("wish_version") + 1
-    )
-    by_cap: dict[tuple[int, int], list[int]] = {}
-    capped = asked.order_by("id").values_list(
-        "registration_id",
-        "registration__group_id",
-        "registration__group__max_registrations_per_second",
-    )
-    for registration, group, cap in capped:
-        by_cap.setdefault((group, cap), []).append(registration)
-    for (_group, cap), registrations in by_cap.items():
-        store.spread(registrations, cap, now.timestamp())
+def _open(job: Job) -> Job:
+    job = Job.objects.select_for_update().get(pk=job.pk)
+    if job.finished_at is not None:
+        word = "cancelled" if job.cancelled_at else "stopped" if job.aborted_at else "done"
+        was = "is" if word == "done" else "was"
+        raise JobIsOver(f"Job {job.pk} {was} {word}: nobody in it is waiting any more.")
+    return job

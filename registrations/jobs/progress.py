@@ -1,14 +1,16 @@
 """What is shown of a job: its state, its sums, each handset's result."""
 
+from collections import Counter, defaultdict
 from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, IntegerField, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from registrations import queries
+from registrations.jobs.rows import FAILED
 from registrations.models import Job, JobResult
 
 Result = JobResult.Result
-FAILED = (Result.REFUSED, Result.FAILED)
 
 _HOME = {
     Result.MOVED: "Moved to primary",
@@ -31,33 +33,55 @@ def result_word(kind: str, result: str) -> str:
 
 
 def listing() -> QuerySet[Job]:
-    """Return all failbacks, newest first, with `total`, `waiting`, `failed` and `finished_at`."""
-    return Job.objects.annotate(
-        total=Count("results"),
-        waiting=Count("results", filter=Q(results__result=Result.PENDING)),
-        failed=Count("results", filter=Q(results__result__in=FAILED)),
-        moved=Count("results", filter=Q(results__result=Result.MOVED)),
-        last_finished_at=Max("results__finished_at"),
-    ).order_by("-id")
+    """Return all jobs, newest first, with `total`, `waiting`, `failed`, `moved` and `waves`."""
+    results = JobResult.objects.filter(job=OuterRef("pk")).order_by().values("job")
+    last = results.annotate(last=Max("wave"))
+    return (
+        Job.objects.select_related("rolled_back_by")
+        .annotate(
+            total=_count(results),
+            waiting=_count(results.filter(result=Result.PENDING)),
+            failed=_count(results.filter(result__in=FAILED)),
+            moved=_count(results.filter(result=Result.MOVED)),
+            waves=Subquery(last.values("last")),
+        )
+        .order_by("-id")
+    )
+
+
+def _count(results: QuerySet[Any]) -> Coalesce:
+    counted = results.annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def overview(job: Any) -> dict[str, Any]:
     """Return a job of `listing()` as the API's list shows it: without the single handsets.
 
-    `state` is running while any handset waits, then done or cancelled. `done` counts everyone who
-    no longer waits, `failed` among them whom the primary refused or did not take.
+    `done` counts everyone who no longer waits, `failed` among them who was refused or not taken.
     """
-    over = job.waiting == 0
-    state = "running" if not over else "cancelled" if job.cancelled_at else "done"
+    back = getattr(job, "rolled_back_by", None)
     return {
         "id": job.pk,
-        "state": state,
+        "kind": job.kind,
+        "state": state_of(job),
         "scope": job.scope,
         "asked_by": job.asked_by,
+        "automatic": job.is_automatic,
+        "abort_above_percent": job.abort_above_percent,
+        "wave_size": job.wave_size,
         "created_at": queries.moment(job.created_at),
-        "finished_at": queries.moment(job.last_finished_at or job.created_at) if over else None,
+        "finished_at": queries.moment(job.finished_at),
+        "paused_at": queries.moment(job.paused_at),
+        "paused_by": job.paused_by,
         "cancelled_at": queries.moment(job.cancelled_at),
         "cancelled_by": job.cancelled_by,
+        "aborted_at": queries.moment(job.aborted_at),
+        "abort_reason": job.abort_reason,
+        "rolls_back": job.rolls_back_id,
+        "rolled_back_by": back.pk if back is not None else None,
+        "hold_until": queries.moment(job.hold_until),
+        "wave": job.wave,
+        "waves": job.waves,
         "total": job.total,
         "done": job.total - job.waiting,
         "failed": job.failed,
@@ -65,21 +89,41 @@ def overview(job: Any) -> dict[str, Any]:
     }
 
 
+def state_of(job: Job) -> str:
+    """Return running while any handset waits (paused: for an operator), then how it ended."""
+    if job.finished_at is None:
+        is_stopped = job.cancelled_at or job.aborted_at
+        return "paused" if job.paused_at and not is_stopped else "running"
+    if job.aborted_at:
+        return "aborted"
+    return "cancelled" if job.cancelled_at else "done"
+
+
+def by_wave(job_id: int) -> dict[int | None, Counter[str]]:
+    """Return how many of each wave came to each result; under None those who have no turn."""
+    counted = JobResult.objects.filter(job=job_id).order_by("wave")
+    found: dict[int | None, Counter[str]] = defaultdict(Counter)
+    for wave, result, n in counted.values_list("wave", "result").annotate(n=Count("pk")):
+        found[wave][result] = n
+    return dict(found)
+
+
 def progress(job: Job) -> dict[str, Any]:
     """Return what `job` did so far, handset by handset, in two queries."""
     results = JobResult.objects.filter(job=job.pk).order_by("id")
-    fields = ("registration_id", "mac", "extension", "result", "reason", "seconds", "finished_at")
+    fields = ("registration_id", "mac", "extension", "wave", "result", "reason", "seconds")
     return overview(listing().get(pk=job.pk)) | {
         "results": [
             {
                 "registration": row["registration_id"],
                 "mac": row["mac"],
                 "extension": row["extension"],
+                "wave": row["wave"],
                 "result": row["result"],
                 "reason": row["reason"],
                 "seconds": row["seconds"],
                 "finished_at": queries.moment(row["finished_at"]),
             }
-            for row in results.values(*fields)
+            for row in results.values(*fields, "finished_at")
         ]
     }

@@ -29,7 +29,13 @@ from registrations.queries.server_changes import (
     server_change_row,
     server_changes,
 )
-from registrations.queries.summary import headline, no_counts, server_condition, summary
+from registrations.queries.summary import (
+    headline,
+    no_counts,
+    server_condition,
+    server_trouble,
+    summary,
+)
 from registrations.queries.words import clock, moment, plain_mac, zone_name
 
 __all__ = [
@@ -63,6 +69,7 @@ __all__ = [
     "server_change_row",
     "server_changes",
     "server_condition",
+    "server_trouble",
     "shown",
     "state_word",
     "summary",

@@ -17,6 +17,7 @@ from registrations.store.probes import (
 )
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH
+from registrations.store.turns import plan_waves
 
 __all__ = [
     "BATCH",
@@ -36,6 +37,7 @@ __all__ = [
     "extend",
     "hear",
     "pause",
+    "plan_waves",
     "policy_of",
     "record",
     "release",

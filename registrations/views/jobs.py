@@ -1,13 +1,16 @@
-"""Jobs: orders to bring handsets home, and what became of each handset."""
+"""Jobs: orders that move handsets, and what became of each."""
+
+from collections.abc import Callable
+from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import jobs, pages
+from registrations import jobs, pages, previews, telling
 from registrations.models import Job, JobResult
 
 POLL_OVER = 286
@@ -17,10 +20,10 @@ POLL_OVER = 286
 @require_safe
 @require_role(Role.VIEWER)
 def listing(request: HttpRequest) -> HttpResponse:
-    """All orders to bring handsets home, newest first."""
+    """All jobs, newest first."""
     page = pages.page_of(jobs.listing(), request.GET)
     shown = [jobs.overview(job) for job in page]
-    words = jobs.words([job["scope"] for job in shown])
+    words = telling.titles(shown)
     context = {
         "nav": "jobs",
         "page": page,
@@ -34,25 +37,31 @@ def listing(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_role(Role.VIEWER)
 def job(request: HttpRequest, pk: int) -> HttpResponse:
-    """One order: what it did to each handset and why. Polled by its own page while it runs."""
+    """One job: what it did to each handset and why. Polled by its own page while it runs."""
     found = get_object_or_404(jobs.listing(), pk=pk)
-    shown = jobs.overview(found)
-    results = JobResult.objects.filter(job=pk).select_related("registration__line__handset")
+    shown, by_wave = jobs.overview(found), jobs.by_wave(pk)
+    results = JobResult.objects.filter(job=pk).select_related(
+        "registration__line__handset", "registration__server"
+    )
     chosen = request.GET.get("result", "")
     if chosen in JobResult.Result.values:
         results = results.filter(result=chosen)
+    zone = pages.common_zone(pages.zones())
     context = {
         "nav": "jobs",
         "job": shown,
-        "scope": jobs.words([shown["scope"]])[0],
-        "page": pages.page_of(results.order_by(pages.worst_first(), "pk"), request.GET),
-        "kinds": pages.result_counts(pk, found.kind),
+        "title": telling.titles([shown])[0],
+        "sentence": telling.sentence(shown, by_wave, zone),
+        "strip": telling.strip(shown, by_wave),
+        "page": pages.page_of(results.order_by(pages.worst_first(), "wave", "pk"), request.GET),
+        "kinds": pages.result_counts(found.kind, by_wave),
+        "words": {r: jobs.result_word(found.kind, r) for r in JobResult.Result.values},
         "chosen": chosen,
         "sizes": pages.PAGE_SIZES,
-        "zone": pages.common_zone(pages.zones()),
+        "zone": zone,
     }
     polled = "HX-Request" in request.headers
-    over = polled and shown["state"] != "running"
+    over = polled and shown["finished_at"] is not None
     return render(
         request,
         "_job_progress.html" if polled else "job.html",
@@ -64,31 +73,62 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 @require_role(Role.OPERATOR)
 def job_new(request: HttpRequest) -> HttpResponse:
     """GET names whom the order would touch and asks; POST gives the order."""
-    now = timezone.now()
-    scope = pages.scope_of(request.POST if request.method == "POST" else request.GET, now)
-    if request.method == "POST":
-        try:
-            made = jobs.order(scope, request.user.get_username())
-        except jobs.ScopeError as fault:
+    params = request.POST if request.method == "POST" else request.GET
+    scope, wrong = pages.scope_of(params), ""
+    try:
+        terms = pages.terms_of(params)
+        shown = previews.preview(scope, terms, timezone.now())
+    except (jobs.ScopeError, jobs.OrderRefused) as fault:
+        if request.method == "POST":
             messages.error(request, fault.sentence)
             return redirect("handsets")
-        return redirect("job", made.pk)
+        terms, shown = jobs.Terms(), previews.Preview(0, 0, 0, 0)
+    name = previews.name_of(scope, shown)
+    if request.method == "POST":
+        if not shown.must_be_named or params.get("named", "").strip() == name:
+            made = jobs.order(scope, request.user.get_username(), terms)
+            return redirect("job", made.pk)
+        wrong = f"Type {name} to bring {shown.asked} handsets home."
+    return _dialog(request, params, shown, terms, name, wrong)
+
+
+def _dialog(
+    request: HttpRequest,
+    params: QueryDict,
+    shown: previews.Preview,
+    terms: jobs.Terms,
+    name: str,
+    wrong: str,
+) -> HttpResponse:
     context = {
         "nav": "jobs",
-        "preview": pages.preview(scope, now),
-        "scope": jobs.words([scope])[0],
-        "fields": pages.scope_fields(request.GET),
+        "preview": shown,
+        "terms": terms,
+        "name": name,
+        "wrong": wrong,
+        "scope": jobs.words([pages.scope_of(params)])[0],
+        "fields": pages.scope_fields(params),
+        "zone": pages.common_zone(pages.zones()),
     }
-    polled = "HX-Request" in request.headers
-    return render(request, "_job_dialog.html" if polled else "job_new.html", context)
+    template = "_job_dialog.html" if "HX-Request" in request.headers else "job_new.html"
+    return render(request, template, context, status=422 if wrong else 200)
 
 
-@require_POST
-@require_role(Role.OPERATOR)
-def job_cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take back what nobody has begun yet."""
-    try:
-        jobs.cancel(get_object_or_404(Job, pk=pk), request.user.get_username())
-    except jobs.JobIsOver as over:
-        messages.info(request, str(over))
-    return redirect("job", pk)
+def _act(what: Callable[[Job, str], Any]) -> Callable[..., HttpResponse]:
+    @require_POST
+    @require_role(Role.OPERATOR)
+    def view(request: HttpRequest, pk: int) -> HttpResponse:
+        try:
+            done = what(get_object_or_404(Job, pk=pk), request.user.get_username())
+        except jobs.JobIsOver as over:
+            messages.info(request, str(over))
+            return redirect("job", pk)
+        return redirect("job", done.pk)
+
+    return view
+
+
+job_pause = _act(jobs.pause)
+job_resume = _act(lambda job, _user: jobs.resume(job))
+job_cancel = _act(jobs.cancel)
+job_roll_back = _act(jobs.roll_back)

@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
-from registrations import api, api_history, history, queries
+from registrations import api, api_history, api_jobs, history, queries
 from registrations.models import Job, Registration, State
 from tests.support.rows import (
     make_group,
@@ -67,7 +67,7 @@ def test_the_schema_describes_exactly_what_the_rows_hold() -> None:
     for path, serializer in (
         ("registrations", api.RegistrationRow),
         ("transitions", api_history.TransitionRow),
-        ("failbacks", api.FailbackJob),
+        ("failbacks", api_jobs.FailbackJob),
     ):
         [row] = asked.get(f"/api/v1/{path}/").json()["results"]
         assert set(row) == set(serializer().fields), path
@@ -271,13 +271,13 @@ def test_an_order_answers_with_the_job_and_who_is_left_out() -> None:
     answer = asked.post("/api/v1/failbacks/", {"group": group.pk}, format="json")
     assert answer.status_code == 201
     job = answer.json()
-    assert set(job) == set(api.FailbackProgress().fields)
+    assert set(job) == set(api_jobs.FailbackProgress().fields)
     assert (job["state"], job["scope"], job["asked_by"]) == ("running", {"group": group.pk}, "olga")
     assert (job["total"], job["done"], job["failed"]) == (2, 1, 0)
     by_registration = {r["registration"]: r for r in job["results"]}
     assert by_registration[away.pk]["result"] == "pending"
     assert by_registration[off.pk]["result"] == "left_out"
-    assert set(by_registration[off.pk]) == set(api.HandsetResult().fields)
+    assert set(by_registration[off.pk]) == set(api_jobs.HandsetResult().fields)
     assert asked.get(f"/api/v1/failbacks/{job['id']}/").json() == job
 
 

@@ -54,6 +54,9 @@ MAY: dict[str, dict[str, Role]] = {
     "failbacks/": READ | {"post": Role.OPERATOR},
     "failbacks/ID/": READ,
     "failbacks/ID/cancel/": {"post": Role.OPERATOR},
+    "failbacks/ID/pause/": {"post": Role.OPERATOR},
+    "failbacks/ID/resume/": {"post": Role.OPERATOR},
+    "failbacks/ID/rollback/": {"post": Role.OPERATOR},
     "schema/": READ,
 }
 """The least role for each URL and method."""

@@ -24,11 +24,12 @@ def results(job: Job) -> dict[int | None, tuple[str, str]]:
 
 
 def answer(registration: Registration, result: str) -> None:
-    """What the store writes when an agent has answered a wish."""
+    """What the store writes when an agent has answered a wish; then the beat."""
     Registration.objects.filter(pk=registration.pk).update(wish="", lease_token=None)
     JobResult.objects.filter(registration=registration, result=Result.PENDING).update(
         result=result, seconds=0.25, finished_at=timezone.now()
     )
+    jobs.advance_all()
 
 
 def test_a_registration_on_the_secondary_is_wished_home_and_due() -> None:
@@ -151,7 +152,7 @@ def test_a_second_job_leaves_out_who_is_already_asked_and_names_the_first() -> N
     first = jobs.order({"registrations": [asked.pk]}, "olga")
     second = jobs.order({"all": True}, "omar")
     assert results(second) == {
-        asked.pk: (Result.LEFT_OUT, f"Already asked home by job {first.pk}."),
+        asked.pk: (Result.LEFT_OUT, f"Job {first.pk} is moving it already."),
         other.pk: (Result.PENDING, ""),
     }
     asked.refresh_from_db()
@@ -165,15 +166,17 @@ def test_who_has_answered_can_be_asked_again() -> None:
     assert results(jobs.order({"all": True}, "olga")) == {registration.pk: (Result.PENDING, "")}
 
 
-def test_an_order_is_spread_by_each_groups_cap() -> None:
+def test_a_wave_is_spread_by_each_groups_cap() -> None:
     slow = make_group("slow", max_registrations_per_second=10)
     quick = make_group("quick", max_registrations_per_second=0)
-    slow_rows = [make_registration(slow) for _ in range(11)]
-    quick_rows = [make_registration(quick) for _ in range(11)]
-    jobs.order({"all": True}, "olga")
+    slow_rows = [make_registration(slow) for _ in range(12)]
+    quick_rows = [make_registration(quick) for _ in range(12)]
+    jobs.order({"all": True}, "olga", jobs.Terms(wave_size=11))
+    answer(slow_rows[0], Result.MOVED)
+    answer(quick_rows[0], Result.MOVED)
     due = dict(Registration.objects.values_list("pk", "due_at"))
-    slow_due = [due[r.pk] for r in slow_rows]
-    quick_due = [due[r.pk] for r in quick_rows]
+    slow_due = [due[r.pk] for r in slow_rows[1:]]
+    quick_due = [due[r.pk] for r in quick_rows[1:]]
     assert (max(slow_due) - min(slow_due)).total_seconds() == pytest.approx(1.0, abs=0.01)
     assert max(quick_due) == min(quick_due)
 
@@ -202,7 +205,7 @@ def test_an_order_costs_the_same_queries_for_one_and_for_many(
     group = make_group()
     for _ in range(30):
         make_registration(group)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(30):
         jobs.order({"group": group.pk}, "olga")
 
 
@@ -210,7 +213,7 @@ def test_progress_tells_of_every_handset_what_became_of_it() -> None:
     group = make_group()
     moved, refused, waiting = (make_registration(group) for _ in range(3))
     off = make_registration(group, State.DISABLED, supervision=Line.Supervision.OFF)
-    job = jobs.order({"group": group.pk}, "olga")
+    job = jobs.order({"group": group.pk}, "olga", jobs.Terms(abort_above_percent=100))
     answer(moved, Result.MOVED)
     answer(refused, Result.REFUSED)
     progress = jobs.progress(job)
@@ -234,15 +237,17 @@ def test_progress_tells_of_every_handset_what_became_of_it() -> None:
 
 def test_cancelling_takes_back_what_nobody_has_begun() -> None:
     group = make_group()
-    moved, waiting = make_registration(group), make_registration(group)
-    job = jobs.order({"all": True}, "olga")
+    moved, asked = make_registration(group), make_registration(group)
+    later = make_registration(group)
+    job = jobs.order({"all": True}, "olga", jobs.Terms(wave_size=1))
     answer(moved, Result.MOVED)
     jobs.cancel(job, make_user("omar"))
-    waiting.refresh_from_db()
-    assert waiting.wish == ""
-    assert waiting.wish_version == 2
+    asked.refresh_from_db()
+    assert asked.wish == ""
+    assert asked.wish_version == 2
     assert results(job)[moved.pk][0] == Result.MOVED
-    assert results(job)[waiting.pk] == (Result.CANCELLED, "Cancelled before its turn.")
+    for row in (asked, later):
+        assert results(job)[row.pk] == (Result.CANCELLED, "Cancelled before its turn.")
     progress = jobs.progress(job)
     assert progress["state"] == "cancelled"
     assert progress["cancelled_by"] == "omar"
@@ -254,7 +259,7 @@ def test_cancelling_waits_for_the_agent_that_is_at_it() -> None:
     assert results(job)[registration.pk][0] == Result.PENDING
     assert jobs.progress(job)["state"] == "running"
     Registration.objects.filter(pk=registration.pk).update(lease_token=None)
-    jobs.settle()
+    jobs.advance_all()
     assert results(job)[registration.pk][0] == Result.CANCELLED
     assert jobs.progress(job)["state"] == "cancelled"
 
@@ -265,15 +270,15 @@ def test_who_came_home_although_cancelled_counts_as_moved() -> None:
     Registration.objects.filter(pk=registration.pk).update(
         lease_token=None, state=State.PRIMARY, since=timezone.now() + timedelta(seconds=1)
     )
-    jobs.settle()
-    assert results(job)[registration.pk] == (Result.MOVED, "It came home meanwhile.")
+    jobs.advance_all()
+    assert results(job)[registration.pk] == (Result.MOVED, "It went there meanwhile.")
 
 
 def test_a_job_that_is_over_cannot_be_cancelled() -> None:
     registration = make_registration(make_group())
     job = jobs.order({"all": True}, "olga")
     answer(registration, Result.MOVED)
-    with pytest.raises(jobs.JobIsOver, match=rf"Failback {job.pk} is done"):
+    with pytest.raises(jobs.JobIsOver, match=rf"Job {job.pk} is done"):
         jobs.cancel(job, "omar")
     assert jobs.progress(job)["state"] == "done"
 
@@ -302,7 +307,7 @@ def test_a_wish_that_was_overwritten_does_not_wait_for_ever(
     registration = make_registration(make_group())
     job = jobs.order({"all": True}, "olga")
     Registration.objects.filter(pk=registration.pk).update(**change)
-    assert jobs.settle() == 1
+    jobs.advance_all()
     result, reason = results(job)[registration.pk]
     assert result == Result.LEFT_OUT
     assert word in reason
@@ -313,7 +318,7 @@ def test_a_line_switched_off_does_not_wait_for_ever() -> None:
     registration = make_registration(make_group())
     job = jobs.order({"all": True}, "olga")
     Line.objects.filter(pk=registration.line_id).update(supervision=Line.Supervision.OFF)
-    jobs.settle()
+    jobs.advance_all()
     result, reason = results(job)[registration.pk]
     assert (result, reason) == (Result.LEFT_OUT, "Its supervision was changed meanwhile.")
 
@@ -323,7 +328,7 @@ def test_a_deleted_handset_does_not_wait_for_ever_and_stays_in_the_job() -> None
     mac = registration.line.handset.mac
     job = jobs.order({"all": True}, "olga")
     registration.line.handset.delete()
-    jobs.settle()
+    jobs.advance_all()
     assert results(job) == {None: (Result.LEFT_OUT, "It was deleted meanwhile.")}
     assert jobs.progress(job)["results"][0]["mac"] == mac
 
@@ -331,7 +336,7 @@ def test_a_deleted_handset_does_not_wait_for_ever_and_stays_in_the_job() -> None
 def test_settling_leaves_alone_who_still_waits() -> None:
     registration = make_registration(make_group())
     job = jobs.order({"all": True}, "olga")
-    assert jobs.settle() == 0
+    jobs.advance_all()
     assert results(job)[registration.pk][0] == Result.PENDING
 
 
@@ -372,8 +377,8 @@ def test_beat_ends_what_nobody_will_answer() -> None:
     job = jobs.order({"all": True}, "olga")
     registration.line.handset.delete()
     due = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert tasks.settle_failbacks.name in due
-    tasks.settle_failbacks()
+    assert tasks.advance_jobs.name in due
+    tasks.advance_jobs()
     assert jobs.progress(job)["state"] == "done"
 
 

@@ -49,7 +49,7 @@ def test_an_order_and_its_end_are_the_same_on_both_databases(database: str) -> N
         off.pk: Result.LEFT_OUT,
     }
     reason = second.results.get(registration=away).reason
-    assert reason == f"Already asked home by job {first.pk}."
+    assert reason == f"Job {first.pk} is moving it already."
     assert jobs.progress(second)["state"] == "done"
     jobs.cancel(first, "olga")
     assert jobs.progress(first)["state"] == "cancelled"
@@ -103,7 +103,7 @@ def test_an_order_in_the_midst_of_the_workers_writing_ends_well(database: str) -
             thread.join(30)
     assert [failures for _, failures in workers] == [[], []]
     Registration.objects.update(lease_token=None)
-    jobs.settle()
+    jobs.advance_all()
     assert not JobResult.objects.filter(result=Result.PENDING).exists()
 
 

@@ -1,4 +1,4 @@
-"""`manage.py failback`: ask handsets home from the command line."""
+"""`manage.py failback`: bring handsets home from the command line."""
 
 import getpass
 import time
@@ -24,13 +24,23 @@ class Command(BaseCommand):
         scope.add_argument("--mac", nargs="+", metavar="MAC", help="these handsets")
         scope.add_argument("--group", metavar="NAME", help="all handsets of a group")
         scope.add_argument("--site", metavar="NAME", help="all handsets of a site")
+        scope.add_argument("--filter", metavar="QUERY", help="as the handset list's address has it")
         scope.add_argument("--all", action="store_true", help="all handsets there are")
+        parser.add_argument(
+            "--abort-above",
+            type=int,
+            default=jobs.Terms().abort_above_percent,
+            metavar="PERCENT",
+            help="stop when more of a wave failed; 100: never (default %(default)s)",
+        )
+        parser.add_argument("--wave-size", type=int, help="handsets of one group in a wave")
         parser.add_argument("--wait", action="store_true", help="until every handset has a result")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            job = jobs.order(_scope(options), f"{getpass.getuser()} (command line)")
-        except jobs.ScopeError as wrong:
+            terms = jobs.Terms(options["abort_above"], options["wave_size"])
+            job = jobs.order(_scope(options), f"{getpass.getuser()} (command line)", terms)
+        except (jobs.ScopeError, jobs.OrderRefused) as wrong:
             raise CommandError(wrong.sentence) from wrong
         progress = jobs.progress(job)
         self.stdout.write(f"Failback {job.pk}: {_count(progress['total'])} asked home.")
@@ -44,9 +54,9 @@ class Command(BaseCommand):
 
     def _wait(self, job: Job, progress: dict[str, Any]) -> dict[str, Any]:
         done = progress["done"]
-        while progress["state"] == "running":
+        while progress["finished_at"] is None:
             time.sleep(POLL_S)
-            jobs.settle()
+            jobs.advance_all()
             progress = jobs.progress(job)
             if progress["done"] != done:
                 done = progress["done"]
@@ -64,7 +74,7 @@ def _scope(options: dict[str, Any]) -> dict[str, Any]:
             if found is None:
                 raise CommandError(f"There is no {kind} {name!r}.")
             return {kind: found}
-    return {"all": True}
+    return {"filter": options["filter"]} if options["filter"] else {"all": True}
 
 
 def _of_macs(macs: list[str]) -> list[int]:

@@ -1,0 +1,166 @@
+"""The API of jobs: bringing handsets home, how that goes, and what stops it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleet.api import Conflict, Pages
+from fleet.roles import Role
+from registrations import jobs
+from registrations.models import Job, JobResult
+
+OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
+REFUSED = OpenApiResponse(description="It cannot be done now; the detail says why.")
+
+
+class FailbackScope(serializers.Serializer[Any]):
+    """Who is asked home: exactly one of these."""
+
+    registrations = serializers.ListField(child=serializers.IntegerField(), required=False)
+    filter = serializers.CharField(required=False, help_text="Query string of registrations/.")
+    group = serializers.IntegerField(required=False)
+    site = serializers.IntegerField(required=False)
+    all = serializers.BooleanField(required=False)
+
+
+class FailbackOrder(FailbackScope):
+    """A scope, and how careful the job is."""
+
+    abort_above_percent = serializers.IntegerField(
+        default=5, help_text="Stop when more than this share of a wave failed; 100: never."
+    )
+    wave_size = serializers.IntegerField(
+        required=False, help_text="Handsets of one group in a wave; by default what its cap takes."
+    )
+
+
+class HandsetResult(serializers.Serializer[Any]):
+    """What became of one registration."""
+
+    registration = serializers.IntegerField(allow_null=True)
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    wave = serializers.IntegerField(allow_null=True, help_text="When its turn is; 0: the canary.")
+    result = serializers.ChoiceField(choices=JobResult.Result.choices)
+    reason = serializers.CharField(allow_blank=True)
+    seconds = serializers.FloatField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class FailbackJob(serializers.Serializer[Any]):
+    """A job as the list shows it."""
+
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=Job.Kind.choices)
+    state = serializers.ChoiceField(choices=["running", "paused", "done", "cancelled", "aborted"])
+    scope = serializers.DictField()
+    asked_by = serializers.CharField()
+    automatic = serializers.BooleanField(help_text="Rollcall's own, for a fast_failover group.")
+    abort_above_percent = serializers.IntegerField()
+    wave_size = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    paused_at = serializers.DateTimeField(allow_null=True)
+    paused_by = serializers.CharField(allow_blank=True)
+    cancelled_at = serializers.DateTimeField(allow_null=True)
+    cancelled_by = serializers.CharField(allow_blank=True)
+    aborted_at = serializers.DateTimeField(allow_null=True)
+    abort_reason = serializers.CharField(allow_blank=True)
+    rolls_back = serializers.IntegerField(allow_null=True, help_text="The job it undoes.")
+    rolled_back_by = serializers.IntegerField(allow_null=True, help_text="The job that undoes it.")
+    hold_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until then whom it moved does not fail back by itself."
+    )
+    wave = serializers.IntegerField(allow_null=True, help_text="The last begun; 0: the canary.")
+    waves = serializers.IntegerField(allow_null=True, help_text="The last there is.")
+    total = serializers.IntegerField()
+    done = serializers.IntegerField(help_text="All who no longer wait, however it ended.")
+    failed = serializers.IntegerField(help_text="Those who were refused or not taken.")
+    moved = serializers.IntegerField()
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return jobs.overview(instance)
+
+
+class FailbackProgress(FailbackJob):
+    """A job with every handset's result."""
+
+    results = HandsetResult(many=True)
+
+
+NOTHING_LEFT = {
+    200: FailbackProgress,
+    409: OpenApiResponse(description="It cannot be done any more; the detail says why."),
+}
+
+
+class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
+    """Bringing handsets home, and the other jobs that move them."""
+
+    required_roles = OPERATOR_ORDERS
+    queryset = jobs.listing()
+    serializer_class = FailbackJob
+    pagination_class = Pages
+    filter_backends = ()
+    parser_classes = (JSONParser,)
+    lookup_value_regex = r"\d+"
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return jobs.listing()
+
+    @extend_schema(responses=FailbackProgress)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Say what became of every handset of one job so far."""
+        return Response(jobs.progress(self.get_object()))
+
+    @extend_schema(request=FailbackOrder, responses={201: FailbackProgress})
+    def create(self, request: Request) -> Response:
+        """Ask handsets home. Who is left out, and why, is in the answer's results."""
+        if not isinstance(request.data, dict):
+            raise ValidationError({"scope": ["Give a JSON object."]})
+        scope = dict(request.data)
+        terms = {name: scope.pop(name) for name in jobs.TERMS if name in scope}
+        try:
+            job = jobs.order(scope, request.user, jobs.Terms(**terms))
+        except (jobs.ScopeError, jobs.OrderRefused) as wrong:
+            raise ValidationError({wrong.field: [wrong.sentence]}) from wrong
+        return Response(jobs.progress(job), status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=NOTHING_LEFT)
+    @action(detail=True, methods=["post"])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Begin no further wave until it is resumed; who is asked already goes on."""
+        return self._done(lambda job: jobs.pause(job, request.user))
+
+    @extend_schema(request=None, responses=NOTHING_LEFT)
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Go on with a paused job."""
+        return self._done(jobs.resume)
+
+    @extend_schema(request=None, responses=NOTHING_LEFT)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Take back what no agent has taken up yet."""
+        return self._done(lambda job: jobs.cancel(job, request.user))
+
+    @extend_schema(request=None, responses={201: FailbackProgress, 409: REFUSED})
+    @action(detail=True, methods=["post"])
+    def rollback(self, request: Request, pk: str) -> Response:
+        """Register whom it moved at another server again; the answer is the job that does it."""
+        return self._done(lambda job: jobs.roll_back(job, request.user), status.HTTP_201_CREATED)
+
+    def _done(self, what: Callable[[Job], Job], code: int = status.HTTP_200_OK) -> Response:
+        try:
+            job = what(self.get_object())
+        except jobs.JobIsOver as over:
+            raise Conflict(str(over)) from over
+        return Response(jobs.progress(job), status=code)

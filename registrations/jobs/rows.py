@@ -1,0 +1,189 @@
+"""The rows of a job, set by set: its results, their waves, the wishes of a wave, their end."""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    F,
+    IntegerField,
+    Min,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
+
+from fleet.models import Line, ServerGroup
+from registrations import queries, store
+from registrations.jobs.judging import judged
+from registrations.models import Job, JobResult, Registration, State
+from registrations.waves import Lane, wave_size
+
+Result = JobResult.Result
+FAILED = (Result.REFUSED, Result.FAILED)
+ASKED = (Result.PENDING, Result.MOVED, *FAILED)
+
+
+def write_results(job: Job, wanted: QuerySet[Any], now: datetime) -> None:
+    """Insert a result for each of the judged rows `wanted`, in one statement."""
+    moment = DateTimeField(null=True)
+    source = wanted.annotate(
+        job=Value(job.pk, IntegerField()),
+        ended_at=Case(
+            When(verdict=Result.PENDING, then=None),
+            default=Value(now, moment),
+            output_field=moment,
+        ),
+    )
+    columns = {
+        "job_id": "job",
+        "registration_id": "pk",
+        "group_id": "group_id",
+        "mac": "line__handset__mac",
+        "extension": "line__extension",
+        "result": "verdict",
+        "reason": "why",
+        "finished_at": "ended_at",
+    }
+    sql, params = source.order_by("pk").values_list(*columns.values()).query.sql_with_params()
+    table = connection.ops.quote_name(JobResult._meta.db_table)
+    with connection.cursor() as cursor:
+        # Only names of our own tables and columns are spliced in.
+        cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {sql}", params)
+
+
+def plan_waves(job: Job) -> None:
+    """Give each waiting result its wave: a canary of each group, then so many at a time."""
+    waiting = job.results.filter(result=Result.PENDING)
+    caps = ServerGroup.objects.filter(pk__in=waiting.values("group")).values_list(
+        "pk", "max_registrations_per_second"
+    )
+    sizes = {group: wave_size(cap, job.wave_size) for group, cap in caps}
+    store.plan_waves(job.pk, sizes, homeward=job.kind == Job.Kind.FAILBACK)
+
+
+def lanes(job: Job) -> tuple[Lane, ...]:
+    """Return the wave under way, group by group."""
+    if job.wave is None:
+        return ()
+    asked = job.results.filter(wave=job.wave, result__in=ASKED).order_by()
+    counted = asked.values("group__name").annotate(
+        total=Count("pk"),
+        pending=Count("pk", filter=Q(result=Result.PENDING)),
+        failed=Count("pk", filter=Q(result__in=FAILED)),
+    )
+    return tuple(
+        Lane(each["group__name"] or "that was deleted", *_numbers(each)) for each in counted
+    )
+
+
+def _numbers(each: dict[str, Any]) -> tuple[int, int, int]:
+    return each["total"], each["pending"], each["failed"]
+
+
+def next_wave(job: Job) -> int | None:
+    """Return the first wave after the present one in which anybody waits."""
+    later: int | None = _queued(job).aggregate(first=Min("wave"))["first"]
+    return later
+
+
+def _queued(job: Job) -> QuerySet[JobResult]:
+    waiting = job.results.filter(result=Result.PENDING)
+    return waiting if job.wave is None else waiting.filter(wave__gt=job.wave)
+
+
+def begin(job: Job, wave: int, now: datetime) -> None:
+    """Ask the handsets of `wave`, at the pace of their servers.
+
+    Whom the job need not or may not move any more has its result at once.
+    """
+    waiting = job.results.filter(result=Result.PENDING, wave=wave)
+    there = Registration.objects.filter(pk__in=waiting.values("registration_id"))
+    _lock(there)
+    waiting.filter(registration=None).update(
+        result=Result.LEFT_OUT, reason="It was deleted meanwhile.", finished_at=now
+    )
+    _judge_again(job, waiting, there, now)
+    there.update(wish=job.kind, wish_by=job.asked_by, wish_version=F("wish_version") + 1)
+    by_cap: dict[tuple[int, int], list[int]] = defaultdict(list)
+    fields = ("group_id", "group__max_registrations_per_second", "pk")
+    for group, cap, pk in there.order_by("pk").values_list(*fields):
+        by_cap[group, cap].append(pk)
+    for (_group, cap), registrations in by_cap.items():
+        store.spread(registrations, cap, now.timestamp())
+    job.wave, job.wave_at = wave, now
+    job.save(update_fields=["wave", "wave_at"])
+
+
+def _judge_again(
+    job: Job, waiting: QuerySet[JobResult], there: QuerySet[Registration], now: datetime
+) -> None:
+    """Things have changed since the order: who came home by itself, who was switched off."""
+    rows = judged(
+        there.annotate(**queries.shown(now)),
+        job.kind,
+        server_id=job.scope.get("server"),
+        job_id=job.pk,
+    )
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    others = rows.exclude(verdict=Result.PENDING).values_list("pk", "verdict", "why")
+    for pk, verdict, why in others:
+        found[verdict, why or "It went there by itself before its turn."].append(pk)
+    for (verdict, why), ids in found.items():
+        waiting.filter(registration__in=ids).update(result=verdict, reason=why, finished_at=now)
+
+
+def take_back(job: Job, why: str, now: datetime) -> None:
+    """End the turn of all whom no agent has taken up yet."""
+    _queued(job).update(result=Result.CANCELLED, reason=why, finished_at=now)
+    asked = job.results.filter(result=Result.PENDING)
+    wished = Registration.objects.filter(pk__in=asked.values("registration_id"), wish=job.kind)
+    _lock(wished)
+    wished.update(wish="", wish_by="", wish_version=F("wish_version") + 1)
+
+
+def settle(job: Job, now: datetime) -> None:
+    """End the results of the wave under way that no agent will answer any more.
+
+    A wish ends without an answer when it is taken back, when the handset is deleted or no longer
+    registered by Rollcall, and when its line or group was changed meanwhile. Who has moved by
+    then counts as moved: an agent already at it finishes what it does.
+    """
+    pending = job.results.filter(result=Result.PENDING, wave=job.wave)
+    if job.wave is None or not pending.exists():
+        return
+    unwished = ~Q(registration__wish=job.kind) & Q(registration__lease_token__isnull=True)
+    gone = Q(registration__isnull=True)
+    switched = ~Q(registration__line__supervision=Line.Supervision.REGISTER)
+    arrived = Q(registration__since__gte=job.wave_at, registration__state__in=_goal(job))
+    is_stopped = job.cancelled_at or job.aborted_at
+    why = "The job stopped before its turn." if job.aborted_at else "Cancelled before its turn."
+    changed = "Its line or group was changed meanwhile."
+    rules = (
+        (gone, Result.LEFT_OUT, "It was deleted meanwhile."),
+        (~gone & switched, Result.LEFT_OUT, "Its supervision was changed meanwhile."),
+        (~gone & unwished & arrived, Result.MOVED, "It went there meanwhile."),
+        (
+            ~gone & unwished,
+            Result.CANCELLED if is_stopped else Result.LEFT_OUT,
+            why if is_stopped else changed,
+        ),
+    )
+    for rule, result, reason in rules:
+        pending.filter(rule).update(result=result, reason=reason, finished_at=now)
+
+
+def _goal(job: Job) -> tuple[str, ...]:
+    if job.kind == Job.Kind.FAILBACK:
+        return (State.PRIMARY,)
+    return (State.SECONDARY, State.FALLBACK)
+
+
+def _lock(rows: QuerySet[Registration]) -> None:
+    """Lock the rows by id, the order of all who write many of them (`store.sql`)."""
+    list(rows.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk"))
