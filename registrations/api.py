@@ -82,6 +82,11 @@ class CountsByState(serializers.Serializer[Any]):
     headline = serializers.CharField()
     total = serializers.IntegerField()
     states = serializers.DictField(child=serializers.IntegerField())
+    since = serializers.DictField(
+        child=serializers.DateTimeField(),
+        help_text="By state: when the one who has been there longest arrived; of a silent "
+        "server's, when its silence began. States nobody is in are left out.",
+    )
     suspected_sites = serializers.ListField(
         child=serializers.DictField(), help_text="Sites whose own network is suspected."
     )

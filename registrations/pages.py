@@ -4,7 +4,7 @@ Works on querysets and query strings only; what is counted and shown comes from 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,8 @@ LABELS = {
     "since": "Since",
     "until": "Until",
     "registration": "Registration",
+    "from_server": "From",
+    "to_server": "To",
 }
 
 
@@ -149,6 +151,33 @@ def scope_fields(params: QueryDict) -> list[tuple[str, str]]:
     """The hidden fields that carry a scope from its dialog to the order."""
     wanted = ("match",) if "match" in params else ("group", "site", "registrations")
     return [(name, value) for name in wanted for value in params.getlist(name)]
+
+
+AWAY = (State.SECONDARY, State.FALLBACK, State.REGISTERING, State.HELD)
+
+
+def groups_worst_first(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Groups of a summary in the order in which somebody should look at them.
+
+    First where handsets have no server or nobody knows (queries.UNSERVED), then
+    where a server is silent or refuses, then where handsets are not home, then those that are
+    well; among equals the one with more such handsets first, then by name. The order is made when
+    a page is, and stays while it is live: nothing moves under the cursor.
+    """
+
+    def trouble(group: dict[str, Any]) -> tuple[int, int, str]:
+        states = group["states"]
+        lost = sum(states[state] for state in queries.UNSERVED)
+        failing = [s for s in group["servers"] if s["condition"] == "silent" or s["sick_since"]]
+        on_silent = sum(n for state, n in states.items() if state.endswith("_silent"))
+        away = sum(states[state] for state in AWAY)
+        if lost:
+            return 0, -lost, group["name"]
+        if failing or on_silent:
+            return 1, -on_silent, group["name"]
+        return (2, -away, group["name"]) if away else (3, 0, group["name"])
+
+    return sorted(groups, key=trouble)
 
 
 def worst_first() -> Case:

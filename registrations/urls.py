@@ -16,6 +16,7 @@ from registrations.views import (
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("moves/", overview.moves, name="moves"),
     path("handsets/", handsets.handsets, name="handsets"),
     path("handsets/<int:pk>/", handset.handset, name="handset"),
     path("handsets/mac/<str:mac>/", handset.handset_by_mac, name="handset_by_mac"),

@@ -9,11 +9,13 @@ from registrations.queries.census import Series, census
 from registrations.queries.filters import RegistrationFilter
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
+from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
 from registrations.queries.rows import (
     BOUND,
     GRACE,
+    UNSERVED,
     Shown,
     plain,
     registrations,
@@ -30,6 +32,7 @@ from registrations.queries.server_changes import (
     server_changes,
 )
 from registrations.queries.summary import (
+    fleet_zone,
     headline,
     no_counts,
     server_condition,
@@ -51,13 +54,16 @@ __all__ = [
     "Series",
     "ServerChangeFilter",
     "Shown",
+    "UNSERVED",
     "TransitionFilter",
     "census",
     "clock",
     "count",
+    "fleet_zone",
     "headline",
     "leaf",
     "moment",
+    "moves",
     "no_counts",
     "ordered",
     "plain",

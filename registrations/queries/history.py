@@ -46,6 +46,8 @@ class TransitionFilter(django_filters.FilterSet):
     state = django_filters.MultipleChoiceFilter(
         field_name="to_state", choices=State.choices, distinct=False
     )
+    from_server = django_filters.CharFilter()
+    to_server = django_filters.CharFilter()
     cause = django_filters.MultipleChoiceFilter(choices=tuple(CAUSES.items()), distinct=False)
     q = django_filters.CharFilter(method="by_text", label="Search")
 

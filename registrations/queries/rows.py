@@ -18,6 +18,9 @@ GRACE = timedelta(seconds=10)
 BOUND = (State.PRIMARY, State.SECONDARY, State.FALLBACK)
 """The states in which a server holds a binding."""
 
+UNSERVED = (State.UNREGISTERED, State.REJECTED, State.UNKNOWN)
+"""The states in which no server is known to hold one although it should."""
+
 
 def is_unknown(now: datetime) -> Q:
     """Return the condition under which nobody can say where a row is at `now`.

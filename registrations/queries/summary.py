@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Min
 
-from fleet.models import Server, ServerGroup
+from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, SiteNetwork, State
 from registrations.queries.rows import BOUND, GRACE, role_of, shown
 from registrations.queries.words import clock, moment
@@ -20,11 +20,11 @@ def no_counts() -> dict[str, int]:
 
 
 def _counts(now: datetime) -> list[Any]:
-    shown_state = shown(now)["shown_state"]
-    by = Registration.objects.annotate(shown_state=shown_state).values(
+    columns = shown(now)
+    by = Registration.objects.annotate(shown_state=columns["shown_state"]).values(
         "group_id", "server_id", "site_id", "shown_state"
     )
-    return list(by.annotate(n=Count("id")).order_by())
+    return list(by.annotate(n=Count("id"), since=Min(columns["shown_since"])).order_by())
 
 
 def server_condition(health: Iterable[ServerHealth], now: datetime) -> dict[str, Any]:
@@ -103,29 +103,40 @@ def suspected_sites(now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _health() -> tuple[dict[int, list[ServerHealth]], set[tuple[int, int]]]:
-    """Return what is known by server, and the (server, site) pairs that are silent."""
+def _health() -> tuple[dict[int, list[ServerHealth]], dict[tuple[int, int], datetime]]:
+    """Return what is known by server, and since when each silent (server, site) is."""
     health: dict[int, list[ServerHealth]] = defaultdict(list)
     for known in ServerHealth.objects.select_related("site").order_by("site__name"):
         health[known.server_id].append(known)
     everything = (h for known in health.values() for h in known)
-    return health, {(h.server_id, h.site_id) for h in everything if h.condition == "silent"}
+    silent = ServerHealth.Condition.SILENT
+    return health, {(h.server_id, h.site_id): h.since for h in everything if h.condition == silent}
+
+
+def fleet_zone() -> str:
+    """Return the zone of the fleet where all its sites share one, else UTC."""
+    zones = list(Site.objects.order_by().values_list("time_zone", flat=True).distinct()[:2])
+    return zones[0] if len(zones) == 1 else "UTC"
 
 
 def summary(now: datetime) -> dict[str, Any]:
-    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Six queries.
+    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Seven queries.
 
     `states` counts each registration once: a binding on a silent server under `primary_silent`
-    (`secondary_silent`, `fallback_silent`), never under `primary`.
+    (`secondary_silent`, `fallback_silent`), never under `primary`. `since` has, for the states in
+    which anybody is, when the one who has been there longest arrived; of silence, when it began.
     """
     health, silent_at = _health()
     total = no_counts()
+    since: dict[str, datetime] = {}
     by_group: dict[int, dict[str, int]] = defaultdict(no_counts)
     by_server: dict[int, dict[str, int]] = defaultdict(no_counts)
     for counted in _counts(now):
-        key = counted["shown_state"]
-        if key in BOUND and (counted["server_id"], counted["site_id"]) in silent_at:
-            key = f"{key}_silent"
+        key, began = counted["shown_state"], counted["since"]
+        place = (counted["server_id"], counted["site_id"])
+        if key in BOUND and place in silent_at:
+            key, began = f"{key}_silent", silent_at[place]
+        since[key] = min(began, since.get(key, began))
         for counts in (total, by_group[counted["group_id"]]):
             counts[key] += counted["n"]
         if counted["server_id"] is not None:
@@ -135,10 +146,11 @@ def summary(now: datetime) -> dict[str, Any]:
         "as_of": moment(now),
         "total": sum(total.values()),
         "states": total,
+        "since": {key: moment(since[key]) for key in total if key in since},
         "suspected_sites": suspected_sites(now),
         "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
     }
-    return result | {"headline": headline(result)}
+    return result | {"headline": headline(result, fleet_zone(), now)}
 
 
 def _group(
@@ -193,23 +205,28 @@ ELSEWHERE = (
 """How the headline says who is not well on primary."""
 
 
-def headline(summary: Mapping[str, Any]) -> str:
-    """Return the fleet in one sentence: who is well, then everybody else.
+def headline(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:
+    """Return the fleet in one sentence: who is well, then everybody else and since when.
 
     Sites whose own network is suspected are named in a second one.
     """
     names = ", ".join(site["site_name"] for site in summary.get("suspected_sites", ()))
-    return _counted(summary) + (f" The network of {names} is suspected." if names else "")
+    counted = _counted(summary, time_zone, now)
+    return counted + (f" The network of {names} is suspected." if names else "")
 
 
-def _counted(summary: Mapping[str, Any]) -> str:
+def _counted(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:
     counts = summary["states"]
     supervised = summary["total"] - counts[State.DISABLED]
     if not summary["total"]:
         return "No handsets yet."
     if not supervised:
-        return f"No registration is supervised; {counts[State.DISABLED]} switched off."
-    parts = [f"{counts[key]} {words}" for key, words in ELSEWHERE if counts[key]]
+        return f"No registration is supervised; {counts[State.DISABLED]:,} switched off."
+    parts = []
+    for key, words in ELSEWHERE:
+        if counts[key]:
+            since = clock(datetime.fromisoformat(summary["since"][key]), time_zone, now)
+            parts.append(f"{counts[key]:,} {words} since {since}")
     if not parts:
-        return f"All {supervised} on primary." if supervised > 1 else "The one is on primary."
-    return f"{counts[State.PRIMARY]} of {supervised} on primary, {', '.join(parts)}."
+        return f"All {supervised:,} on primary." if supervised > 1 else "The one is on primary."
+    return f"{counts[State.PRIMARY]:,} of {supervised:,} on primary; {'; '.join(parts)}."

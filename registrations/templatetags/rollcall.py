@@ -102,6 +102,12 @@ def mac(value: str) -> str:
 
 
 @register.filter
+def number(value: int) -> str:
+    """A count as people read it: `4,981`."""
+    return f"{value:,}"
+
+
+@register.filter
 def get(mapping: dict[Any, Any], key: Any) -> Any:
     return mapping.get(key, "")
 

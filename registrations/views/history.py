@@ -13,7 +13,7 @@ from registrations import pages, queries
 from registrations.models import Registration
 
 MOST_MEANT = 6
-SINGLE = ("since", "until", "mac", "registration", "q")
+SINGLE = ("since", "until", "from_server", "to_server", "mac", "registration", "q")
 
 
 @require_safe

@@ -4,6 +4,8 @@ import "./times.js";
 import "./keyboard.js";
 import "./selection.js";
 import "./fleet.js";
+import "./lanes.js";
+import "./moves.js";
 import "./trouble.js";
 import "./ages.js";
 

@@ -21,6 +21,7 @@ const ORDER = [
 const ALWAYS = new Set(["primary", "secondary", "fallback", "registering", "unregistered", "rejected"]);
 
 const word = (key) => (key.endsWith("_silent") ? `${WORDS[key.slice(0, -7)]}, server silent` : WORDS[key] || key);
+const number = (n) => n.toLocaleString("en-US");
 const iconOf = (key) => ICONS[key.endsWith("_silent") ? "silent" : key] || "help-circle";
 
 function element(tag, className, ...children) {
@@ -112,7 +113,7 @@ function showStates(summary) {
   showBar(section.querySelector(".bar"), summary.states, summary.total);
   for (const tile of section.querySelectorAll("[data-tile]")) {
     const count = summary.states[tile.dataset.tile] || 0;
-    setText(tile.querySelector(".tile-count"), String(count));
+    setText(tile.querySelector(".tile-count"), number(count));
     tile.classList.toggle("none", !count);
     tile.hidden = !count && !ALWAYS.has(tile.dataset.tile);
   }
@@ -121,7 +122,7 @@ function showStates(summary) {
 function showLane(server, total) {
   for (const lane of document.querySelectorAll(`.lane[data-server-id="${server.id}"]`)) {
     showBar(lane.querySelector(".bar"), server.states, total, ORDER.slice(0, 6));
-    setText(lane.querySelector("[data-lane-held]"), String(server.held));
+    setText(lane.querySelector("[data-lane-held]"), number(server.held));
     const trouble = lane.querySelector("[data-lane-trouble]");
     setText(trouble, server.trouble);
     trouble.hidden = !server.trouble;
@@ -132,13 +133,13 @@ function showLane(server, total) {
 
 function showGroup(group) {
   for (const card of document.querySelectorAll(`[data-group-id="${group.id}"]`)) {
-    setText(card.querySelector("[data-group-total]"), String(group.total));
+    setText(card.querySelector("[data-group-total]"), number(group.total));
     const foot = card.querySelector("[data-homeless]");
     const without = ORDER.slice(6).filter((key) => group.states[key]);
     foot.hidden = !without.length;
     foot.replaceChildren(
       ...without.map((key) => {
-        const link = element("a", "", chip(key, `${group.states[key]} ${word(key).toLowerCase()}`, "chip bare"));
+        const link = element("a", "", chip(key, `${number(group.states[key])} ${word(key).toLowerCase()}`, "chip bare"));
         link.href = `/handsets/?group=${group.id}&state=${key}`;
         return link;
       }),

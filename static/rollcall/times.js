@@ -38,7 +38,7 @@ function format(zone, withDay) {
 
 const abbreviations = new Map();
 const REGIONS = ["en-US", "en-GB", "en-AU"]; // Each knows the names of its own part of the world.
-function abbreviation(at, zone) {
+export function abbreviation(at, zone) {
   if (!abbreviations.has(zone)) {
     const options = { timeZone: zone, timeZoneName: "short" };
     abbreviations.set(zone, REGIONS.map((region) => new Intl.DateTimeFormat(region, options)));

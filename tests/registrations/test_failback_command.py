@@ -131,7 +131,7 @@ def test_the_status_begins_with_the_headline_and_its_age() -> None:
     make_registration(group, State.PRIMARY, heard_at=heard)
     make_registration(group, State.SECONDARY, heard_at=heard - timedelta(hours=1))
     lines = run("fleet_status").splitlines()
-    assert lines[0] == "1 of 2 on primary, 1 on secondary."
+    assert lines[0].startswith("1 of 2 on primary; 1 on secondary since ")
     assert lines[1].startswith("As of ")
     assert lines[1].endswith("a server last answered a handset 3 min ago.")
     table = [line.split() for line in lines]

@@ -13,7 +13,7 @@ from fleet.models import ServerGroup, Site
 from registrations import queries
 from registrations.models import Registration, ServerHealth, ServerPace, SiteNetwork, State
 from tests.registrations import live_fleet
-from tests.support.rows import make_group, make_registration
+from tests.support.rows import make_group, make_registration, make_transition
 
 pytestmark = pytest.mark.django_db
 
@@ -158,14 +158,63 @@ def test_the_summary_counts_by_group_and_by_server() -> None:
     assert (ward["total"], summary["total"]) == (3, 4)
     icu = next(g for g in summary["groups"] if g["name"] == "icu")
     assert [s["role"] for s in icu["servers"]] == ["primary", "fallback"]
-    assert summary["headline"] == "3 of 4 on primary, 1 on secondary."
+    since = queries.clock(datetime.fromisoformat(summary["since"]["secondary"]), "UTC", NOW)
+    assert summary["headline"] == f"3 of 4 on primary; 1 on secondary since {since}."
 
 
 def test_the_headline_never_calls_a_silent_primary_well() -> None:
     fleet = live_fleet.make(2)
     assert queries.summary(NOW)["headline"] == "All 2 on primary."
-    live_fleet.silence(fleet.primary, fleet.site)
-    assert queries.summary(NOW)["headline"] == "0 of 2 on primary, 2 on a primary that is silent."
+    live_fleet.silence(fleet.primary, fleet.site, ago(600))
+    since = queries.clock(ago(600), "UTC", NOW)
+    assert queries.summary(NOW)["headline"] == (
+        f"0 of 2 on primary; 2 on a primary that is silent since {since}."
+    )
+
+
+def test_the_headline_says_since_when_the_first_of_each_came_there() -> None:
+    fleet = live_fleet.make(1)
+    for n, seconds in enumerate((60, 7200, 300), 2):
+        live_fleet.add(fleet, n, state=State.SECONDARY, server=fleet.secondary, since=ago(seconds))
+    live_fleet.add(fleet, 9, state=State.PRIMARY, due_at=ago(900))
+    Site.objects.update(time_zone="America/Denver")
+    summary = queries.summary(NOW)
+    first, unknown = (queries.clock(ago(s), "America/Denver", NOW) for s in (7200, 900))
+    assert summary["headline"] == (
+        f"1 of 5 on primary; 3 on secondary since {first}; 1 unknown since {unknown}."
+    )
+    assert summary["since"]["secondary"] == queries.moment(ago(7200))
+    assert "rejected" not in summary["since"]
+
+
+def test_the_headline_of_sites_in_several_zones_is_in_utc() -> None:
+    fleet = live_fleet.make(1)
+    live_fleet.add(fleet, 2, state=State.UNREGISTERED, server=None, since=ago(60))
+    Site.objects.update(time_zone="America/Denver")
+    Site.objects.create(name="far", time_zone="Asia/Tokyo")
+    assert queries.summary(NOW)["headline"].endswith(" UTC.")
+
+
+def test_thousands_are_set_apart_in_the_headline() -> None:
+    states = {**queries.no_counts(), "primary": 4981, "secondary": 1012}
+    counted = {"total": 5993, "states": states, "since": {"secondary": queries.moment(NOW)}}
+    assert queries.headline(counted, "UTC", NOW).startswith("4,981 of 5,993 on primary; 1,012 on ")
+
+
+def test_who_moved_is_summed_by_group_and_direction() -> None:
+    ward, icu = live_fleet.make(4), live_fleet.make(2, "icu", first=11)
+    for row in ward.rows[:3]:
+        live_fleet.move(row, ward.secondary)
+    live_fleet.move(icu.rows[0], icu.secondary)
+    make_transition(at=NOW, to_state=State.UNREGISTERED, to_server="", cause="lost")
+    make_transition(at=NOW, from_state="registering", from_server="", cause="first")
+    make_transition(at=NOW, from_server="127.0.0.3:5060", cause="changed")
+    make_transition(at=ago(7200))
+    found = [(m["group"], m["from"], m["to"], m["n"]) for m in queries.moves(ago(3600))]
+    a, b = str(ward.primary), str(ward.secondary)
+    assert found == [("ward", a, b, 3), ("icu", a, b, 1), ("ward", a, "", 1)]
+    [moved, *_] = queries.moves(ago(3600))
+    assert moved["first"] <= moved["last"]
 
 
 def test_an_empty_fleet_has_a_headline_too() -> None:
@@ -177,6 +226,7 @@ def test_an_empty_fleet_has_a_headline_too() -> None:
     [
         lambda: queries.rows(Registration.objects.values_list("pk", flat=True), NOW),
         lambda: queries.summary(NOW),
+        lambda: queries.moves(ago(3600)),
         lambda: [queries.transition_row(t) for t in queries.transitions()],
     ],
 )

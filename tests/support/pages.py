@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
 
 NO_PAGES = {
     "login": "for those who are not logged in",
+    "moves": "a part of the overview, asked for again and again",
     "handset_by_mac": "sends on to the handset",
     "resume": "only takes a POST",
     "job_cancel": "only takes a POST",

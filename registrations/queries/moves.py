@@ -1,0 +1,39 @@
+"""Who moved lately, summed by group and direction."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Max, Min, Q
+
+from registrations.models import State, Transition
+from registrations.queries.words import moment
+
+MOST_DIRECTIONS = 12
+NEVER_THERE = ("first", "enabled")
+"""The causes of a registration that had been nowhere before: nobody moved."""
+
+
+def moves(since: datetime) -> list[dict[str, Any]]:
+    """Return who changed servers from `since` on: one row per group, from and to, most first.
+
+    Who lost his server went to none; the state says what became of him. One query, and at most
+    MOST_DIRECTIONS rows.
+    """
+    moved = Transition.objects.filter(at__gte=since).exclude(
+        Q(from_server=F("to_server")) | Q(cause__in=NEVER_THERE)
+    )
+    by = moved.values("group_name", "from_server", "to_server", "to_state").order_by()
+    counted = by.annotate(n=Count("id"), first=Min("at"), last=Max("at"))
+    return [
+        {
+            "group": row["group_name"],
+            "from": row["from_server"],
+            "to": row["to_server"],
+            "state": row["to_state"],
+            "state_word": str(State(row["to_state"]).label),
+            "n": row["n"],
+            "first": moment(row["first"]),
+            "last": moment(row["last"]),
+        }
+        for row in counted.order_by("-n", "group_name", "from_server")[:MOST_DIRECTIONS]
+    ]
