@@ -22,7 +22,16 @@ from registrations.report import (
 )
 from registrations.sip import message
 from registrations.sip.errors import SipParseError
-from registrations.values import Account, GroupMode, News, Outcome, Policy, Target, Verdict
+from registrations.values import (
+    Account,
+    GroupMode,
+    HostPort,
+    News,
+    Outcome,
+    Policy,
+    Target,
+    Verdict,
+)
 
 __all__ = ["Agent", "AgentResult", "Entry", "Heard", "Moved", "Want", "WishResult"]
 
@@ -136,10 +145,13 @@ class Agent:
         course.pause(until, now)
         self._settle(course, now)
 
-    def pauses(self) -> Mapping[int, float]:
-        """Return the servers that asked this line to leave them alone, and until when."""
-        heard = self._learnt.heard
-        return {each.server_id: each.at + each.retry_after for each in heard if each.retry_after}
+    def pauses(self) -> Mapping[tuple[int, HostPort], float]:
+        """Return the (server, place) that asked this line to leave them alone, and until when."""
+        return {
+            (each.server_id, each.place): each.at + each.retry_after
+            for each in self._learnt.heard
+            if each.retry_after
+        }
 
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         """Take one datagram. What is not the answer to a request in flight changes nothing."""
@@ -264,7 +276,7 @@ class Agent:
         if outcome.verdict is Verdict.BOUND and course.binding.phase is Phase.RENEWING:
             learnt.renewed.append(course.asked_target().server_id)
         if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
-            learnt.heard.append(Heard.of(course.asked_target().server_id, outcome))
+            learnt.heard.append(Heard.of(course.asked_target(), outcome))
 
     def _lapse(self, at: float, now: float) -> None:
         """Its binding ran out at `at`: because no server may be asked, or nobody was there to."""

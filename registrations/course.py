@@ -156,7 +156,7 @@ class Course:
         self._news = news
         blocked = dict(self.binding.blocked)
         for index, target in enumerate(self.targets):
-            until = news.paused.get(target.server_id, 0.0)
+            until = news.paused.get(target.host_port, 0.0)
             if until > now:
                 blocked[index] = max(blocked.get(index, 0.0), until)
         wait = NEWS_LASTS_S * (0.5 + 0.5 * self._rules.jitter())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.values import Outcome, Target, Verdict
+from registrations.values import HostPort, Outcome, Target, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,24 @@ class Heard:
     """What one attempt taught about a server: did it answer at all."""
 
     server_id: int
+    place: HostPort
+    """Which of its places was asked."""
     answered: bool
     at: float
     answer: str
     code: int | None = None
     verdict: str = ""
     retry_after: int | None = None
-    """Seconds of a 503's Retry-After: the whole target asks to be left alone."""
+    """Seconds of a 503's Retry-After: the place asks to be left alone by all."""
     sentence: str = ""
     """The answer, or its absence, for an admin."""
 
     @classmethod
-    def of(cls, server_id: int, outcome: Outcome) -> "Heard":
+    def of(cls, target: Target, outcome: Outcome) -> "Heard":
         """Return what the outcome of an attempt teaches."""
         return cls(
-            server_id,
+            target.server_id,
+            target.host_port,
             outcome.code is not None,
             outcome.ended_at,
             outcome.answer,

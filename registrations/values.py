@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+HostPort = tuple[str, int]
+"""Where a machine listens, whatever the transport."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -31,6 +34,11 @@ class Target:
     def place(self) -> tuple[str, str, int]:
         """Where it listens. Servers of several groups may be one machine: that fails for all."""
         return self.transport, self.address, self.port
+
+    @property
+    def host_port(self) -> HostPort:
+        """Who asks to be left alone: one place of a server's name, for all who name it."""
+        return self.address, self.port
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if ":" in self.address else self.address
@@ -115,8 +123,8 @@ class News:
     """Servers that answer nobody at this site."""
     sick: frozenset[int] = frozenset()
     """Servers that refuse handsets they accepted before."""
-    paused: Mapping[int, float] = field(default_factory=dict)
-    """Servers that asked to be left alone (503 with Retry-After), and until when."""
+    paused: Mapping[HostPort, float] = field(default_factory=dict)
+    """Places that asked to be left alone (503 with Retry-After), and until when."""
 
 
 class Verdict(StrEnum):

@@ -17,7 +17,7 @@ from registrations.report import AgentResult, Want
 from registrations.runtime.claimer import LEASE_S
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.store import Slots
-from registrations.values import Account, GroupMode, News, Target
+from registrations.values import Account, GroupMode, HostPort, News, Target
 
 START = 1_700_000_000.0
 PROCESSES = 2
@@ -137,7 +137,8 @@ class Hospital:
             self._due(handset, at)
 
     def _news(self) -> News:
-        return News(frozenset(self._silent), frozenset(self._sick), dict(self._paused))
+        paused = {self.registrars[s].source: until for s, until in self._paused.items()}
+        return News(frozenset(self._silent), frozenset(self._sick), paused)
 
     # -- claims ----------------------------------------------------------------------------
 
@@ -164,7 +165,7 @@ class Hospital:
         run = handset.run = Run(handset, agent, now + LEASE_S)
         self.referee.findings.claims += 1
         news = self._news()
-        paused = [server for server, until in news.paused.items() if until > now]
+        paused = [server for server, until in self._paused.items() if until > now]
         handset.record.bad.update(news.silent, news.sick, paused)
         agent.start(now, "", news)
         self._drain(run)
@@ -176,8 +177,8 @@ class Hospital:
         run.is_turning = True
         agent = run.agent
         while True:
-            for server, until in agent.pauses().items():
-                self._pacer(run).pause(server, until)
+            for (_, place), until in agent.pauses().items():
+                self._pacer(run).pause(place, until)
             wants = agent.permits_wanted()
             for want in wants:
                 self._ask(run, want)
@@ -238,6 +239,7 @@ class Hospital:
         self._pacer(run).ask(
             Ticket(
                 server_id=want.server_id,
+                place=want.target.host_port,
                 rate=float(self.site.policy.max_registrations_per_second),
                 is_retry=want.is_retry,
                 lease_until=run.lease_until,
@@ -310,7 +312,9 @@ class Hospital:
         elif code == 200:
             self._sick.discard(server)
 
-    async def _reserve(self, server: int, n: int, rate: float, not_after: float) -> Slots:
+    async def _reserve(
+        self, server: int, place: HostPort, n: int, rate: float, not_after: float
+    ) -> Slots:
         """The arithmetic of `store.reserve` on a row that is a number here."""
         now, paused = self.loop.now, self._paused.get(server, 0.0)
         first = max(now, self._next_slot.get(server, 0.0), paused)

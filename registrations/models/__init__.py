@@ -5,7 +5,13 @@ from registrations.models.history import RenewalHour, Transition
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.registration import Registration, State
 from registrations.models.server_changes import ServerChange
-from registrations.models.servers import ServerAcceptance, ServerHealth, ServerPace, SiteNetwork
+from registrations.models.servers import (
+    ServerAcceptance,
+    ServerHealth,
+    ServerPace,
+    ServerPause,
+    SiteNetwork,
+)
 
 __all__ = [
     "Census",
@@ -19,6 +25,7 @@ __all__ = [
     "ServerChange",
     "ServerHealth",
     "ServerPace",
+    "ServerPause",
     "SiteNetwork",
     "State",
     "Transition",

@@ -79,10 +79,27 @@ class ServerPace(models.Model):
 
     server = models.OneToOneField(Server, models.CASCADE, related_name="pace")
     next_at = models.FloatField(default=0.0, help_text="Unix seconds of the first free slot")
-    paused_until = models.FloatField(
-        default=0.0, help_text="Unix seconds; it asked to be left alone (503 with Retry-After)"
-    )
     sick_since = models.DateTimeField(null=True)
     refused = models.PositiveIntegerField(
         default=0, help_text="Handsets it had refused when it was found sick"
     )
+
+
+class ServerPause(models.Model):
+    """A place of a server that asked to be left alone (503 with Retry-After)."""
+
+    server = models.ForeignKey(Server, models.CASCADE, related_name="pauses")
+    address = models.CharField(max_length=45, help_text="IP address, as targets have it")
+    port = models.PositiveIntegerField()
+    until = models.FloatField(help_text="Unix seconds")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["server", "address", "port"], name="one_pause_per_place"
+            )
+        ]
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"

@@ -64,16 +64,21 @@ def server_trouble(server: Server, now: datetime) -> dict[str, Any]:
     """
     pace = getattr(server, "pace", None)
     sick_since = pace.sick_since if pace is not None else None
-    quiet = pace.paused_until if pace is not None and pace.paused_until > now.timestamp() else None
+    quiet = sorted(
+        (each for each in server.pauses.all() if each.until > now.timestamp()),
+        key=lambda each: each.until,
+    )
     told = []
     if pace is not None and sick_since is not None:
         told.append(
             f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)} "
             f"({pace.refused} within a minute)."
         )
-    paused_until = None if quiet is None else datetime.fromtimestamp(quiet, UTC)
-    if paused_until is not None:
-        told.append(f"Asked to be left alone until {clock(paused_until, 'UTC', now)}.")
+    for each in quiet:
+        until = clock(datetime.fromtimestamp(each.until, UTC), "UTC", now)
+        asked = f"{each} asked" if each.address != server.address else "Asked"
+        told.append(f"{asked} to be left alone until {until}.")
+    paused_until = datetime.fromtimestamp(quiet[-1].until, UTC) if quiet else None
     return {
         "sick_since": moment(sick_since),
         "paused_until": moment(paused_until),
@@ -141,7 +146,7 @@ def summary(now: datetime) -> dict[str, Any]:
             counts[key] += counted["n"]
         if counted["server_id"] is not None:
             by_server[counted["server_id"]][key] += counted["n"]
-    groups = ServerGroup.objects.prefetch_related("servers__pace")
+    groups = ServerGroup.objects.prefetch_related("servers__pace", "servers__pauses")
     result = {
         "as_of": moment(now),
         "total": sum(total.values()),

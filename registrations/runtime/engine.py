@@ -23,6 +23,7 @@ from registrations.runtime.runner import Run, Runner
 from registrations.runtime.switchboard import Switchboard
 from registrations.runtime.tracer import Tracer
 from registrations.store import BATCH
+from registrations.values import HostPort
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +110,10 @@ class Engine:
     def _room_made(self) -> None:
         self._claimer.room_made()
 
-    async def _reserve(self, server_id: int, n: int, rate: float, not_after: float) -> store.Slots:
-        return await self._database.run(store.reserve, server_id, n, rate, not_after)
+    async def _reserve(
+        self, server_id: int, place: HostPort, n: int, rate: float, not_after: float
+    ) -> store.Slots:
+        return await self._database.run(store.reserve, server_id, place, n, rate, not_after)
 
     async def _beat(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from registrations import live, store
 from registrations.runtime.clock import steady
 from registrations.runtime.database import Database
 from registrations.store import BATCH, Claimed, Finished, Noticed
+from registrations.values import HostPort
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class Flusher:
         self._finished: dict[int, Finished] = {}
         self._returned: dict[int, tuple[Claimed, float]] = {}
         self._noticed: list[Noticed] = []
-        self._pauses: dict[int, float] = {}
-        self._paused_until: dict[int, float] = {}
+        self._pauses: dict[tuple[int, HostPort], float] = {}
+        self._paused_until: dict[tuple[int, HostPort], float] = {}
         self._good_news: dict[tuple[int, int], float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -64,10 +65,11 @@ class Flusher:
         self._returned[claimed.registration_id] = (claimed, due_at)
         self._schedule(FLUSH_S)
 
-    def pause(self, server_id: int, until: float) -> None:
-        """Let all workers know at once that a server asked to be left alone until `until`."""
-        if until - self._paused_until.get(server_id, 0.0) > SAME_PAUSE_S:
-            self._paused_until[server_id] = self._pauses[server_id] = until
+    def pause(self, server_id: int, place: HostPort, until: float) -> None:
+        """Let all workers know at once that a place asked to be left alone until `until`."""
+        asked = (server_id, place)
+        if until - self._paused_until.get(asked, 0.0) > SAME_PAUSE_S:
+            self._paused_until[asked] = self._pauses[asked] = until
             self._schedule(0.0)
 
     async def finish(self, patience_s: float) -> None:
@@ -89,10 +91,9 @@ class Flusher:
         """
         site_id = done.claimed.site_id
         before = _answers_before(done.claimed)
-        # One place of a server's name may be dead: while another answers, the server does.
-        spoke = {heard.server_id for heard in done.result.heard if heard.answered}
+        missed = _missed(done)
         for heard in done.result.heard:
-            if not heard.answered and heard.server_id in spoke:
+            if not heard.answered and heard.server_id not in missed:
                 continue
             pair, now = (heard.server_id, site_id), steady()
             said = before.get(heard.server_id, "")
@@ -113,6 +114,7 @@ class Flusher:
                     verdict=heard.verdict,
                     before=said,
                     retry_after=heard.retry_after,
+                    place=heard.place,
                     registration_id=done.claimed.registration_id,
                 )
             )
@@ -189,10 +191,10 @@ class Flusher:
             raise
 
     async def _write_pauses(self) -> None:
-        for server_id, until in list(self._pauses.items()):
-            await self._database.run(store.pause, server_id, until)
-            if self._pauses.get(server_id) == until:
-                del self._pauses[server_id]
+        for asked, until in list(self._pauses.items()):
+            await self._database.run(store.pause, *asked, until)
+            if self._pauses.get(asked) == until:
+                del self._pauses[asked]
 
     def _drop_overdue(self) -> None:
         """Whose lease is over has been or will be claimed anew: the result is of no use."""
@@ -233,6 +235,22 @@ def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
 def hear(noticed: Sequence[Noticed]) -> None:
     """Note what was learnt of servers, and publish whom a change of that concerns."""
     tell(store.hear(noticed))
+
+
+def _missed(done: Finished) -> set[int]:
+    """Return the servers that answered nobody here: of one with several places, all must be mute.
+
+    Who asks one dead place alone has learnt nothing of the others; the next probe asks them all.
+    """
+    asked: dict[int, set[HostPort]] = defaultdict(set)
+    for heard in done.result.heard:
+        asked[heard.server_id].add(heard.place)
+    spoke = {heard.server_id for heard in done.result.heard if heard.answered}
+    places = {
+        entry.server_id: {target.host_port for target in entry.targets}
+        for entry in done.claimed.group.entries
+    }
+    return {each for each in asked if each not in spoke and asked[each] >= places.get(each, set())}
 
 
 def _answers_before(claimed: Claimed) -> dict[int, str]:

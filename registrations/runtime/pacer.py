@@ -6,7 +6,7 @@ is lost. Slots are a little further apart than the cap asks (SPARE), so that in 
 leave than the cap allows, whatever the processes are, even when one is put off the processor
 between its permit and its socket.
 
-A server that asked to be left alone (503 with Retry-After) is sent nothing until its pause is
+A place that asked to be left alone (503 with Retry-After) is sent nothing until its pause is
 over: who waits for it is told at once, and goes elsewhere.
 
 Beside the cap there is a window: requests younger than T1 without any answer. It keeps a burst
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from registrations.runtime.clock import GUARD_S, steady
 from registrations.store import Slots
+from registrations.values import HostPort
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Ticket:
     """A REGISTER that waits. `lease_until` (Unix seconds) bounds how long it can."""
 
     server_id: int
+    place: HostPort
+    """Which of the server's places it goes to."""
     rate: float
     """The server's cap per second; 0: none."""
     is_retry: bool
@@ -57,8 +60,8 @@ class Ticket:
     """Whether nobody waits for it any more."""
 
 
-Reserve = Callable[[int, int, float, float], Awaitable[Slots]]
-"""(server_id, n, rate, not_after) -> what was reserved: nothing where it is too late."""
+Reserve = Callable[[int, HostPort, int, float, float], Awaitable[Slots]]
+"""(server_id, place, n, rate, not_after) -> what was reserved: nothing where it is too late."""
 
 
 class Pacer:
@@ -68,14 +71,22 @@ class Pacer:
         self._loop = loop
         self._reserve = reserve
         self._lanes: dict[int, _Lane] = {}
+        self._paused: dict[HostPort, float] = {}
 
     def ask(self, ticket: Ticket) -> None:
         """Queue a request; its `use` is called when it may leave, at once where nothing waits."""
         self._lane(ticket.server_id).add(ticket)
 
-    def pause(self, server_id: int, until: float) -> None:
-        """Send that server nothing before `until` (Unix seconds)."""
-        self._lane(server_id).pause(until)
+    def pause(self, place: HostPort, until: float) -> None:
+        """Send nothing there before `until` (Unix seconds); other places of its name go on."""
+        if until > self._paused.get(place, 0.0):
+            self._paused[place] = until
+            for lane in list(self._lanes.values()):
+                lane.send_away(place, until)
+
+    def paused_until(self, place: HostPort) -> float:
+        """Until when that place asked to be left alone (Unix seconds), as far as is known here."""
+        return self._paused.get(place, 0.0)
 
     def over(self, server_id: int, branch: str) -> None:
         """The transaction of that branch has ended, or its server has answered."""
@@ -90,7 +101,7 @@ class Pacer:
     def _lane(self, server_id: int) -> "_Lane":
         lane = self._lanes.get(server_id)
         if lane is None:
-            lane = self._lanes[server_id] = _Lane(self._loop, self._reserve)
+            lane = self._lanes[server_id] = _Lane(self._loop, self._reserve, self)
         return lane
 
     def close(self) -> None:
@@ -101,9 +112,10 @@ class Pacer:
 class _Lane:
     """The queue before one server: credential retries first, then first come, first served."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reserve: Reserve) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, reserve: Reserve, pacer: Pacer) -> None:
         self._loop = loop
         self._reserve = reserve
+        self._pacer = pacer
         self._retries: deque[Ticket] = deque()
         self._firsts: deque[Ticket] = deque()
         self._slots: deque[tuple[float, int, float]] = deque()
@@ -112,13 +124,26 @@ class _Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_going = False
-        self._paused_until = 0.0
 
     def __len__(self) -> int:
         return len(self._retries) + len(self._firsts)
 
     def add(self, ticket: Ticket) -> None:
+        paused_until = self._pacer.paused_until(ticket.place)
+        if paused_until > time.time():
+            ticket.pause(paused_until)
+            return
         (self._retries if ticket.is_retry else self._firsts).append(ticket)
+        self.go()
+
+    def send_away(self, place: HostPort, until: float) -> None:
+        """Tell those who wait for that place; the others go on."""
+        away = [each for each in (*self._retries, *self._firsts) if each.place == place]
+        self._retries = deque(each for each in self._retries if each.place != place)
+        self._firsts = deque(each for each in self._firsts if each.place != place)
+        for ticket in away:
+            if not ticket.is_void():
+                ticket.pause(until)
         self.go()
 
     def over(self, branch: str) -> None:
@@ -126,11 +151,6 @@ class _Lane:
             self._unanswered.discard(branch)
             if len(self):
                 self.go()
-
-    def pause(self, until: float) -> None:
-        if until > self._paused_until:
-            self._paused_until = until
-            self.go()
 
     def close(self) -> None:
         if self._timer is not None:
@@ -147,10 +167,6 @@ class _Lane:
         try:
             while len(self):
                 ticket = self._next()
-                if ticket is not None and self._paused_until > time.time():
-                    self._pop()
-                    ticket.pause(self._paused_until)
-                    continue
                 if ticket is None or not self._has_room() or not self._take_slot(ticket.rate):
                     break
                 self._pop()
@@ -219,7 +235,7 @@ class _Lane:
             return
         try:
             slots = await self._reserve(
-                ticket.server_id, n, 1.0 / gap, ticket.lease_until - GUARD_S
+                ticket.server_id, ticket.place, n, 1.0 / gap, ticket.lease_until - GUARD_S
             )
         except Exception:
             logger.exception("no slots could be reserved for server %s", ticket.server_id)
@@ -228,7 +244,8 @@ class _Lane:
             return
         self._task = None
         if slots.paused_until > time.time():
-            self.pause(slots.paused_until)
+            self._pacer.pause(ticket.place, slots.paused_until)
+            self.go()
             return
         if slots.is_ours:
             self._slots.append((slots.first, n, gap))

@@ -8,7 +8,8 @@ import asyncio
 import logging
 import secrets
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.db import DatabaseError
@@ -32,24 +33,32 @@ logger = logging.getLogger(__name__)
 LEASE_S = 15.0
 """A probe is over within 3.5 s a request; then the row comes back soon although its worker died."""
 AT_ONCE = 200
-MOST_PLACES = 3
-"""Of one name, so that all are asked within the lease."""
+
+
+@dataclass(eq=False, slots=True)
+class Inquiry:
+    """The questions to all places of one server, asked at once.
+
+    It answers where any place does, and is silent only where none does.
+    """
+
+    lease: Lease
+    open: set["Probe"] = field(default_factory=set)
+    said: list[Probed] = field(default_factory=list)
 
 
 class Probe(Flight):
-    """One question under way: an OPTIONS, or in doubt a fetch."""
+    """One question under way, to one place: an OPTIONS, or in doubt a fetch."""
 
-    __slots__ = ("claimed", "has_asked", "lease", "others", "prober", "question", "shift")
+    __slots__ = ("claimed", "has_asked", "inquiry", "prober", "question", "shift")
 
-    def __init__(self, prober: "Prober", claimed: ClaimedHealth, lease: Lease) -> None:
+    def __init__(self, prober: "Prober", claimed: ClaimedHealth, inquiry: Inquiry) -> None:
         super().__init__()
         self.prober = prober
         self.claimed = claimed
-        self.lease = lease
+        self.inquiry = inquiry
         self.shift = time.time() - steady()
         self.has_asked = False
-        self.others: tuple[Target, ...] = ()
-        """The other places of the same server's name, asked in turn while none answers."""
         host, port = prober.transport.local(claimed.target)
         sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.question: OptionsProbe | FetchProbe
@@ -131,7 +140,7 @@ class Prober:
             return
         question = probe.question
         for data in question.datagrams_to_send():
-            if not probe.lease.is_ours():
+            if not probe.inquiry.lease.is_ours():
                 self._forget(probe)
                 return
             why = self.transport.send(question.target, data)
@@ -157,9 +166,10 @@ class Prober:
         """A fetch is a REGISTER and counts for the cap. It goes first: the fleet waits for it."""
         return Ticket(
             server_id=probe.claimed.target.server_id,
+            place=probe.claimed.target.host_port,
             rate=probe.claimed.rate,
             is_retry=True,
-            lease_until=probe.lease.until,
+            lease_until=probe.inquiry.lease.until,
             use=partial(self._use, probe),
             postpone=partial(self._put_off, probe),
             pause=partial(self._put_off, probe),
@@ -178,8 +188,9 @@ class Prober:
 
     def _put_off(self, probe: Probe, until: float) -> None:
         self._forget(probe)
-        self._put_back.append((probe.claimed, until))
-        self._start()
+        if not probe.inquiry.open:
+            self._put_back.append((probe.claimed, until))
+            self._start()
 
     def _follow(self, probe: Probe) -> None:
         branch = probe.question.branch
@@ -190,18 +201,23 @@ class Prober:
 
     def _end(self, probe: Probe, probed: Probed) -> None:
         self._forget(probe)
-        self._conclude(probed, probe.lease, probe.others)
-
-    def _conclude(self, probed: Probed, lease: Lease, others: tuple[Target, ...]) -> None:
-        """Note a probe's end. A name is silent only when none of its places answers."""
-        if others and not probed.answered:
-            self._begin(replace(probed.claimed, target=others[0]), lease, others[1:])
+        inquiry = probe.inquiry
+        inquiry.said.append(probed)
+        serves = probed.code is not None and probed.code < 500
+        if inquiry.open and not serves:
             return
+        for rival in list(inquiry.open):
+            self._forget(rival)
+        answered = (each for each in inquiry.said if each.answered)
+        self._conclude(probed if serves else next(answered, probed))
+
+    def _conclude(self, probed: Probed) -> None:
         self._probed.append(probed)
         self._start()
 
     def _forget(self, probe: Probe) -> None:
         self._probes.discard(probe)
+        probe.inquiry.open.discard(probe)
         for gone in self._switchboard.follow(probe, ()):
             self._pacer.over(probe.claimed.target.server_id, gone)
         probe.wake_at = None
@@ -240,7 +256,7 @@ class Prober:
         for each in claimed:
             lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
             if each.group is None:
-                self._begin(each, lease)
+                self._begin(each, lease, [each.target])
             else:
                 self._find(each, each.group, lease)
 
@@ -254,25 +270,30 @@ class Prober:
             if done.cancelled() or self._is_closed:
                 return
             located = done.result()[claimed.target.server_id]
-            if located.targets:
-                first, *others = located.targets[:MOST_PLACES]
-                self._begin(replace(claimed, target=first), lease, tuple(others))
-            else:
-                self._probed.append(Probed(claimed, False, time.time(), located.unresolved))
+            places = [t for t in located.targets if t.host_port not in claimed.paused]
+            if places:
+                self._begin(claimed, lease, places)
+            elif located.targets:
+                ends = min(claimed.paused[target.host_port] for target in located.targets)
+                self._put_back.append((claimed, ends))
                 self._start()
+            else:
+                self._conclude(Probed(claimed, False, time.time(), located.unresolved))
 
         task.add_done_callback(found)
 
-    def _begin(self, claimed: ClaimedHealth, lease: Lease, others: tuple[Target, ...] = ()) -> None:
-        try:
-            probe = Probe(self, claimed, lease)
-        except OSError as error:
-            why = error.strerror or "no way there"
-            self._conclude(Probed(claimed, False, time.time(), why), lease, others)
-            return
-        probe.others = others
-        self._probes.add(probe)
-        self.go_on(probe)
+    def _begin(self, claimed: ClaimedHealth, lease: Lease, places: Sequence[Target]) -> None:
+        inquiry, why = Inquiry(lease), "no way there"
+        for place in places:
+            try:
+                inquiry.open.add(Probe(self, replace(claimed, target=place), inquiry))
+            except OSError as error:
+                why = error.strerror or why
+        if not inquiry.open:
+            self._conclude(Probed(claimed, False, time.time(), why))
+        self._probes |= inquiry.open
+        for probe in list(inquiry.open):
+            self.go_on(probe)
 
 
 def _end_of(probe: Probe) -> Probed | None:

@@ -22,7 +22,7 @@ from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished
 from registrations.trace.record import Kind, Noted
-from registrations.values import Target
+from registrations.values import HostPort, Target
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Results(Protocol):
 
     def give_back(self, claimed: Claimed, due_at: float) -> None: ...
 
-    def pause(self, server_id: int, until: float) -> None: ...
+    def pause(self, server_id: int, place: HostPort, until: float) -> None: ...
 
 
 class Traces(Protocol):
@@ -133,8 +133,8 @@ class Runner:
         run = Run(self, claimed, lease, agent)
         self._runs[claimed.registration_id] = run
         self.per_server[claimed.server_id] += 1
-        for server_id, until in claimed.news.paused.items():
-            self._pacer.pause(server_id, until)
+        for place, until in claimed.news.paused.items():
+            self._pacer.pause(place, until)
         self.turn(run, agent.start, run.now(), claimed.wish, claimed.news)
 
     def turn(self, run: Run, action: Callable[..., None], *given: Any) -> None:
@@ -201,9 +201,9 @@ class Runner:
     def _drain(self, run: Run) -> None:
         agent = run.agent
         for _ in range(MOST_TURNS):
-            for server_id, until in agent.pauses().items():
-                self._pacer.pause(server_id, until)
-                self._results.pause(server_id, until)
+            for (server_id, place), until in agent.pauses().items():
+                self._pacer.pause(place, until)
+                self._results.pause(server_id, place, until)
             wants = agent.permits_wanted()
             for want in wants:
                 self._ask(run, want)
@@ -246,6 +246,7 @@ class Runner:
     def _ask(self, run: Run, want: Want) -> None:
         ticket = Ticket(
             server_id=want.server_id,
+            place=want.target.host_port,
             rate=run.claimed.group.policy.max_registrations_per_second,
             is_retry=want.is_retry,
             lease_until=run.lease.until,

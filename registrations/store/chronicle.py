@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fleet.models import Server, Site
-from registrations.models import ServerChange, ServerHealth, ServerPace
+from registrations.models import ServerChange, ServerHealth, ServerPause
 from registrations.store.sql import text
 
 What = ServerChange.What
@@ -36,9 +36,9 @@ def unseen_since(row: ServerHealth, at: datetime, every: timedelta) -> datetime 
     if row.noticed_at is None or at - row.noticed_at < UNSEEN_AFTER:
         return None
     since = row.noticed_at + every
-    pauses = ServerPace.objects.filter(server_id=row.server_id)
-    for (paused_until,) in pauses.values_list("paused_until"):
-        since = max(since, datetime.fromtimestamp(paused_until, UTC) + every)
+    asked = ServerPause.objects.filter(server_id=row.server_id)
+    for ends in asked.values_list("until", flat=True):
+        since = max(since, datetime.fromtimestamp(ends, UTC) + every)
     return since if since < at else None
 
 

@@ -90,8 +90,8 @@ def conclude(
 ) -> list[Pair]:
     """Draw the conclusions of what was noticed, once the servers' own rows are written."""
     for each in heard:
-        if each.code == 503 and each.retry_after:
-            pause(each.server_id, each.at + each.retry_after, each.at)
+        if each.code == 503 and each.retry_after and each.place is not None:
+            pause(each.server_id, each.place, each.at + each.retry_after, each.at)
     pairs = [(row.server_id, row.site_id) for row in moved]
     pairs += sickness.note(heard)
     sites = {row.site_id for row in rows if row in moved or row.condition == _CONDITION.SILENT}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from registrations.values import Verdict
+from registrations.values import HostPort, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Noticed:
     """What that server said to the same handset before: a value of Verdict, or ''."""
     retry_after: int | None = None
     """Seconds of a 503's Retry-After."""
+    place: HostPort | None = None
+    """Which of the server's places was asked."""
     registration_id: int | None = None
     """The handset that asked; None for an OPTIONS."""
     is_fetch: bool = False

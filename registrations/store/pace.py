@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import transaction
+from django.db.models import Max
 
 from fleet.models import Server
-from registrations.models import Registration, ServerPace
+from registrations.models import Registration, ServerPace, ServerPause
 from registrations.store import chronicle
 from registrations.store.chronicle import Turn, What
 from registrations.store.sql import (
@@ -20,6 +21,7 @@ from registrations.store.sql import (
     rows,
     stamp,
 )
+from registrations.values import HostPort
 
 LONGEST_PAUSE_S = 3600.0
 SAME_PAUSE_S = 10.0
@@ -35,58 +37,78 @@ class Slots:
     is_ours: bool
     """False: nothing was reserved, the first slot would be too late."""
     paused_until: float
-    """Until when the server asked to be left alone; in the past where it did not."""
+    """Until when the place asked to be left alone; in the past where it did not."""
 
 
-def pause(server_id: int, until: float, now: float | None = None) -> None:
-    """Leave the server alone until `until`, an hour at most: it asked for that (S6, S8).
+def pause(server_id: int, place: HostPort, until: float, now: float | None = None) -> None:
+    """Leave that place of the server alone until `until`, an hour at most: it asked (S6, S8).
 
-    The pause is the target's: it holds for every group that names the same place.
+    It holds for every group that reaches the place, and is shown at each server configured so.
     """
     now = time.time() if now is None else now
     until = min(until, now + LONGEST_PAUSE_S)
     later = "GREATEST" if is_postgresql() else "MAX"
     with transaction.atomic():
-        _chronicle_pause(server_id, until, now)
+        _chronicle_pause(server_id, place, until, now)
+        ServerPause.objects.filter(server_id=server_id, until__lt=now).delete()
         changed(
-            "INSERT INTO registrations_serverpace (server_id, next_at, paused_until, refused) "
-            "SELECT v.id, 0, %s, 0 FROM fleet_server v JOIN fleet_server w "
+            "INSERT INTO registrations_serverpause (server_id, address, port, until) "
+            "SELECT v.id, %s, %s, %s FROM fleet_server v JOIN fleet_server w "
             "ON v.address = w.address AND v.port = w.port AND v.transport = w.transport "
-            "WHERE w.id = %s ORDER BY v.id ON CONFLICT (server_id) DO UPDATE SET "
-            f"paused_until = {later}(registrations_serverpace.paused_until, EXCLUDED.paused_until)",
-            [until, server_id],
+            "WHERE w.id = %s ORDER BY v.id ON CONFLICT (server_id, address, port) DO UPDATE SET "
+            f"until = {later}(registrations_serverpause.until, EXCLUDED.until)",
+            [*place, until, server_id],
         )
 
 
-def _chronicle_pause(server_id: int, until: float, now: float) -> None:
+def _chronicle_pause(server_id: int, place: HostPort, until: float, now: float) -> None:
     """Write a pause that begins, and one that is longer than the one written already."""
-    place = Server.objects.filter(pk=server_id).values("address", "port", "transport").first()
-    there = Server.objects.filter(**place or {"pk": server_id}).select_related("pace")
-    known = {s.pk: s.pace.paused_until if hasattr(s, "pace") else 0.0 for s in there}
+    configured = Server.objects.filter(pk=server_id).values("address", "port", "transport").first()
+    there = Server.objects.filter(**configured or {"pk": server_id}).order_by("pk")
+    address, port = place
+    asked = ServerPause.objects.filter(server__in=there, address=address, port=port)
+    known = dict(asked.values_list("server_id", "until"))
     chronicle.record(
         Turn(
-            pk,
+            server.pk,
             datetime.fromtimestamp(now, UTC),
             What.PAUSED,
-            What.PAUSED if before > now else What.WELL,
+            What.PAUSED if known.get(server.pk, 0.0) > now else What.WELL,
             until=datetime.fromtimestamp(until, UTC),
         )
-        for pk, before in known.items()
-        if until - before > SAME_PAUSE_S
+        for server in there
+        if until - known.get(server.pk, 0.0) > SAME_PAUSE_S
     )
 
 
+def pauses(now: float) -> dict[HostPort, float]:
+    """Return the places that asked to be left alone, and until when."""
+    asked = ServerPause.objects.filter(until__gt=now).order_by("until")
+    return {(address, port): end for address, port, end in asked.values_list(*_PAUSE)}
+
+
+_PAUSE = ("address", "port", "until")
+
+
 def reserve(
-    server_id: int, n: int, rate: float, not_after: float, now: float | None = None
+    server_id: int,
+    place: HostPort,
+    n: int,
+    rate: float,
+    not_after: float,
+    now: float | None = None,
 ) -> Slots:
     """Reserve `n` slots 1/`rate` seconds apart, unless the first would be after `not_after`.
 
-    While the server is paused nothing is reserved.
+    The slots are the server's, whichever place they are used for; while the place is paused none
+    is reserved.
     """
     now = time.time() if now is None else now
-    found = ServerPace.objects.filter(server_id=server_id).values_list("next_at", "paused_until")
-    next_at, paused_until = found.first() or (0.0, 0.0)
-    first = max(now, next_at, paused_until)
+    next_at = ServerPace.objects.filter(server_id=server_id).values_list("next_at", flat=True)
+    address, port = place
+    asked = ServerPause.objects.filter(address=address, port=port, until__gt=now)
+    paused_until = asked.aggregate(last=Max("until"))["last"] or 0.0
+    first = max(now, next_at.first() or 0.0, paused_until)
     if first > not_after or paused_until > now:
         return Slots(first, False, paused_until)
     return Slots(reserve_slots(server_id, n, rate, now), True, paused_until)
@@ -102,8 +124,8 @@ def reserve_slots(server_id: int, n: int, rate: float, now: float | None = None)
     later = "GREATEST" if is_postgresql() else "MAX"
     length = n / rate
     [(end,)] = changed(
-        "INSERT INTO registrations_serverpace (server_id, next_at, paused_until, refused) "
-        "VALUES (%s, %s, 0, 0) "
+        "INSERT INTO registrations_serverpace (server_id, next_at, refused) "
+        "VALUES (%s, %s, 0) "
         "ON CONFLICT (server_id) DO UPDATE SET "
         f"next_at = {later}(registrations_serverpace.next_at, %s) + %s RETURNING next_at",
         [server_id, now + length, now, length],

@@ -7,7 +7,7 @@ the handsets there (RFC 3261 section 10.2.3): it changes nothing and shows wheth
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -18,9 +18,10 @@ from registrations.store import chronicle, health
 from registrations.store.chronicle import Turn
 from registrations.store.claim import GroupFacts, accounts_of, groups_of
 from registrations.store.noticed import Noticed
+from registrations.store.pace import pauses
 from registrations.store.places import configured, is_literal, targets_of
 from registrations.store.sql import changed, is_postgresql, listed, stamp, token_text, within
-from registrations.values import Account, Target
+from registrations.values import Account, HostPort, Target
 
 _CONDITION = ServerHealth.Condition
 
@@ -41,7 +42,9 @@ class ClaimedHealth:
     account: Account | None = None
     is_in_doubt: bool = False
     group: GroupFacts | None = None
-    """Where the server is configured by name: what finds its place."""
+    """Where the server is configured by name: what finds its places."""
+    paused: Mapping[HostPort, float] = field(default_factory=dict)
+    """Places that asked to be left alone, and until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def claim_probes(
 ) -> list[ClaimedHealth]:
     """Take up to `limit` due probes of these sites (None: of all) under a lease.
 
-    A server that asked to be left alone is not probed until its pause is over.
+    A place that asked to be left alone is not probed until its pause is over.
     """
     started_at = time.time() if now is None else now
     token, until = uuid.uuid4().hex, started_at + lease_s
@@ -85,17 +88,16 @@ def claim_probes(
             "server__group", "server__pace"
         )
     )
-    return _with_askers([row for row in rows if not _is_paused(row, started_at)], token, until)
-
-
-def _is_paused(row: ServerHealth, now: float) -> bool:
-    pace = getattr(row.server, "pace", None)
-    if pace is None or pace.paused_until <= now:
-        return False
-    ServerHealth.objects.filter(pk=row.pk, lease_token=row.lease_token).update(
-        lease_token=None, due_at=datetime.fromtimestamp(pace.paused_until, UTC)
-    )
-    return True
+    paused = pauses(started_at)
+    claimed = _with_askers(rows, token, until)
+    asked = []
+    for each in claimed:
+        ends = paused.get(each.target.host_port) if each.group is None else None
+        if ends is None:
+            asked.append(replace(each, paused=paused))
+        else:
+            release_probes([each], ends)
+    return asked
 
 
 def _with_askers(rows: Sequence[ServerHealth], token: str, until: float) -> list[ClaimedHealth]:
@@ -198,6 +200,7 @@ def _noticed(row: ServerHealth, probe: Probed) -> Noticed:
         code=probe.code,
         verdict=probe.verdict,
         retry_after=probe.retry_after,
+        place=claimed.target.host_port,
         registration_id=claimed.registration_id,
         is_fetch=claimed.registration_id is not None,
         stands_in=claimed.is_in_doubt and claimed.registration_id is None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from registrations.models import Registration, ServerPace, Transition
+from registrations.models import Registration, ServerPause, Transition
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 from tests.support import parts
@@ -93,7 +93,7 @@ def play(scenario: str, folder: Path, state: str, **policy: object) -> Registrat
 def test_a_503_with_retry_after_moves_the_handset_and_pauses_the_target(tmp_path: Path) -> None:
     before = time.time()
     row = play("busy", tmp_path, "secondary")
-    pauses = ServerPace.objects.exclude(server_id=row.server_id).values_list("paused_until")
+    pauses = ServerPause.objects.exclude(server_id=row.server_id).values_list("until")
     wait_until(lambda: max((p for (p,) in pauses.all()), default=0) > before + 100, 5, "a pause")
 
 

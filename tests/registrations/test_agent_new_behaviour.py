@@ -14,7 +14,7 @@ from registrations.values import (
     Policy,
     Target,
 )
-from tests.support.virtual import START, World, header
+from tests.support.virtual import START, World, header, place
 
 FALLBACK = GroupMode.FALLBACK
 FOREIGN = "sip:4101@192.0.2.66:5060"
@@ -136,7 +136,7 @@ def test_a_refusal_of_the_question_is_a_refusal() -> None:
 
 
 def test_a_paused_server_is_passed_over_at_boot() -> None:
-    world = World(news=News(paused={1: START + 120}))
+    world = World(news=News(paused={place(1): START + 120}))
     assert world.claim().server_id == 2
     assert world.seen(1) == 0
 
@@ -147,7 +147,7 @@ def test_a_paused_primary_is_not_tried_for_failback_before_its_pause_is_over() -
     world.claim()
     world.registrars[0].mood = "ok"
     world.registrars[0].seen.clear()
-    world.news = News(paused={1: START + 300})
+    world.news = News(paused={place(1): START + 300})
     world.now = START + 60
     world.claim()
     assert world.seen(1) == 0
@@ -158,7 +158,7 @@ def test_a_paused_primary_is_not_tried_for_failback_before_its_pause_is_over() -
 def test_a_pause_that_ends_before_the_binding_is_waited_out_where_it_is() -> None:
     world = bound(Policy(expires=600))
     world.now = START + 540
-    world.news = News(paused={1: START + 580})
+    world.news = News(paused={place(1): START + 580})
     result = world.claim()
     assert (result.state, result.due_at) == ("primary", START + 580)
     assert world.seen(1) == world.seen(2) == 0
@@ -169,13 +169,13 @@ def test_a_pause_that_ends_before_the_binding_is_waited_out_where_it_is() -> Non
 def test_a_pause_that_outlasts_the_binding_moves_it_now() -> None:
     world = bound(Policy(expires=600))
     world.now = START + 540
-    world.news = News(paused={1: START + 900})
+    world.news = News(paused={place(1): START + 900})
     result = world.claim()
     assert (result.state, result.server_id, world.seen(1)) == ("secondary", 2, 0)
 
 
 def test_with_every_server_paused_nothing_is_sent_and_the_first_to_end_is_waited_for() -> None:
-    world = World(news=News(paused={1: START + 500, 2: START + 200}))
+    world = World(news=News(paused={place(1): START + 500, place(2): START + 200}))
     result = world.claim()
     assert (result.state, world.seen(1), world.seen(2)) == ("unregistered", 0, 0)
     assert result.due_at == START + 200
@@ -289,7 +289,7 @@ def test_nor_does_a_fast_move_that_meets_another_trouble(mood: str) -> None:
 def test_a_line_that_leaves_a_paused_server_in_vain_keeps_its_binding(mood: str) -> None:
     world = bound(Policy(expires=600))
     world.now = START + 540
-    world.news = News(paused={1: START + 900})
+    world.news = News(paused={place(1): START + 900})
     world.registrars[1].mood = mood
     result = world.claim()
     assert (result.state, result.server_id, world.seen(1)) == ("primary", 1, 0)

@@ -2,7 +2,7 @@
 
 from registrations.explaining import WaitsFor, explain
 from registrations.values import FailBackMode, GroupMode, News, Policy
-from tests.support.virtual import START, World
+from tests.support.virtual import START, World, place
 
 
 def why(world: World):  # type: ignore[no-untyped-def]
@@ -90,7 +90,7 @@ def test_the_last_answer_of_every_server_is_kept() -> None:
 def test_a_paused_server_is_left_alone_until_its_time() -> None:
     world = World()
     world.claim()
-    world.news = News(paused={1: START + 3550.0})
+    world.news = News(paused={place(1): START + 3550.0})
     world.wait()
     (binding,) = why(world).bindings
     assert (binding.waits_for, binding.next_at) == (WaitsFor.PAUSE_END, START + 3550)

@@ -4,7 +4,7 @@ import pytest
 
 from registrations.agent import Agent
 from registrations.values import News, Policy
-from tests.support.virtual import World
+from tests.support.virtual import World, place
 
 
 def paused(world: World, wish: str = "", **pauses: float) -> Agent:
@@ -48,7 +48,7 @@ def test_a_pause_asked_of_this_handset_is_told_to_all(world: World) -> None:
     world.registrars[0].mood, world.registrars[0].extra = "503 Busy", "Retry-After: 120\r\n"
     began = world.now
     agent = paused(world)
-    assert agent.pauses() == {1: pytest.approx(began + 120, abs=1)}
+    assert agent.pauses() == {(1, place(1)): pytest.approx(began + 120, abs=1)}
     assert agent.result().server_id == 2
 
 

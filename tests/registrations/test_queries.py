@@ -286,8 +286,9 @@ def test_a_sick_server_and_a_pause_are_said_in_words_beside_its_condition() -> N
         server=server,
         sick_since=NOW - timedelta(minutes=5),
         refused=12,
-        paused_until=(NOW + timedelta(minutes=5)).timestamp(),
     )
+    until = (NOW + timedelta(minutes=5)).timestamp()
+    server.pauses.create(address=server.address, port=server.port, until=until)
     [sick, well] = queries.summary(NOW)["groups"][0]["servers"]
     assert "Refuses handsets it accepted before, since" in sick["word"]
     assert "(12 within a minute)" in sick["word"]

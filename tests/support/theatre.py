@@ -12,8 +12,8 @@ from typing import Any
 
 from registrations.agent import Agent
 from registrations.report import AgentResult
-from registrations.values import GroupMode, News, Target
-from tests.support.virtual import World, header
+from registrations.values import GroupMode, HostPort, News, Target
+from tests.support.virtual import World, header, place
 
 HOLDING = {"primary", "secondary", "fallback"}
 STATES = HOLDING | {"registering", "unregistered", "rejected", "unknown", "held"}
@@ -35,6 +35,8 @@ class Theatre(World):
     """Servers that did not take it since it was bound last, or were known not to."""
     hush: dict[int, float] = field(default_factory=dict)
     """Until when a server asked this line to leave it alone."""
+    told: dict[HostPort, float] = field(default_factory=dict)
+    """The same as all workers know it: it outlives what an agent forgets."""
     bound_at: int | None = None
     wish: str = ""
     delayed: list[tuple[Target, bytes]] = field(default_factory=list)
@@ -69,7 +71,8 @@ class Theatre(World):
 
     def act_news(self, silent: set[int], sick: set[int], paused: set[int]) -> None:
         until = self.now + RETRY_AFTER_S
-        self.news = News(frozenset(silent), frozenset(sick), {number: until for number in paused})
+        pauses = {place(number): until for number in paused}
+        self.news = News(frozenset(silent), frozenset(sick), pauses)
 
     def act_names(self, unresolved: int) -> None:
         """DNS does not answer for one server (0: for all it does)."""
@@ -129,11 +132,14 @@ class Theatre(World):
         if wish:
             # An operator's word outweighs what a server asked for.
             self.hush.clear()
+            self.told.clear()
         agent = self.agent()
-        paused = {number for number, until in self.news.paused.items() if until > self.now}
-        self.bad |= self.news.silent | self.news.sick | paused
+        news = replace(self.news, paused={**self.news.paused, **self.told})
+        asleep = {at for at, until in news.paused.items() if until > self.now}
+        paused = {n for n in range(1, self.servers + 1) if place(n) in asleep}
+        self.bad |= news.silent | news.sick | paused
         self.bad |= {entry.server_id for entry in self.entries or () if entry.unresolved}
-        agent.start(self.now, wish, self.news)
+        agent.start(self.now, wish, news)
         return agent
 
     def _save(self, result: AgentResult) -> None:
@@ -142,6 +148,7 @@ class Theatre(World):
 
     def turn(self, agent: Agent) -> None:
         """Let the agent take one step, and the network with it."""
+        self.told |= {at: until for (_, at), until in agent.pauses().items()}
         for want in agent.permits_wanted():
             agent.grant(want.key, self.now)
         assert len(agent.branches()) <= (1 if self.mode is GroupMode.FAILOVER else self.servers)

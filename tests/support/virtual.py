@@ -12,7 +12,7 @@ from itertools import count
 from registrations.agent import Agent
 from registrations.keeping import Entry
 from registrations.report import AgentResult
-from registrations.values import Account, GroupMode, News, Policy, Target
+from registrations.values import Account, GroupMode, HostPort, News, Policy, Target
 
 ACCOUNT = Account("4101", "pbx.example", "4101", "pw-4101", "urn:uuid:1")
 START = 1_700_000_000.0
@@ -21,6 +21,11 @@ START = 1_700_000_000.0
 def header(data: bytes, name: str) -> str:
     found = re.search(rf"(?im)^{name}:\s*(.*?)\r?$", data.decode())
     return found.group(1) if found else ""
+
+
+def place(number: int) -> HostPort:
+    """Where server `number` of a World listens."""
+    return f"127.0.0.{number + 1}", 5060
 
 
 @dataclass
@@ -87,8 +92,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.registrars = [
-            Registrar(Target(number, f"127.0.0.{number + 1}", 5060))
-            for number in range(1, self.servers + 1)
+            Registrar(Target(number, *place(number))) for number in range(1, self.servers + 1)
         ]
         self.snapshot: dict[str, object] = {}
         if self.is_cleared:

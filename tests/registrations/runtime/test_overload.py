@@ -12,7 +12,7 @@ import pytest
 from django.db.models import F
 
 from registrations import store
-from registrations.models import Registration, ServerHealth, ServerPace
+from registrations.models import Registration, ServerHealth, ServerPause
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 from registrations.sip import message
@@ -130,4 +130,4 @@ def test_a_503_with_retry_after_pauses_the_target_for_all_who_go_to_the_next_one
         later = [when - began for when in times if began + 0.6 <= when < began + pause - 0.2]
         assert later == [], "nothing is sent to a target in its pause"
         assert most_in_any_second(two) <= cap
-        assert ServerPace.objects.get(server__priority=1).paused_until >= began + pause
+        assert ServerPause.objects.get(server__priority=1).until >= began + pause

@@ -16,6 +16,9 @@ from tests.support.claims import make_group
 pytestmark = pytest.mark.usefixtures("database")
 
 
+PLACE = ("127.0.0.61", 5071)
+
+
 class Line:
     """One who waits, and what became of it."""
 
@@ -28,6 +31,7 @@ class Line:
         self.is_gone = False
         self.ticket = Ticket(
             server_id=server,
+            place=more.get("place", PLACE),  # type: ignore[arg-type]
             rate=rate,
             is_retry=bool(more.get("is_retry")),
             lease_until=time.time() + float(more.get("lease", 30.0)),  # type: ignore[arg-type]
@@ -164,7 +168,7 @@ def test_a_server_booked_beyond_the_lease_postpones_all_and_uses_no_slot_up() ->
 
     with_pacers(1, body)
     assert all(line.postponed_to is not None and line.postponed_to >= free_at - 1 for line in log)
-    assert store.reserve(asked, 0, 10, 0.0).first == pytest.approx(free_at, abs=1)
+    assert store.reserve(asked, PLACE, 0, 10, 0.0).first == pytest.approx(free_at, abs=1)
 
 
 def test_who_has_gone_away_costs_no_slot() -> None:
@@ -234,9 +238,9 @@ def test_a_pause_sends_all_who_wait_away_and_nothing_leaves_until_it_is_over(cap
         early = [Line(log, f"early-{i}", asked, 1) for i in range(10)]
         for line in early:
             pacer.ask(line.ticket)
-        pacer.pause(asked, until_then)
+        pacer.pause(PLACE, until_then)
         assert all(line.paused_until == until_then for line in early)
-        pacer.pause(asked, until_then - 1)
+        pacer.pause(PLACE, until_then - 1)
         late = Line(log, "late", asked, cap)
         pacer.ask(late.ticket)
         assert late.paused_until == until_then
@@ -253,12 +257,36 @@ def test_a_pause_that_another_process_was_told_holds_here_at_the_next_reservatio
     log: list[Line] = []
     asked = server()
     until_then = time.time() + 60
-    store.pause(asked, until_then)
+    store.pause(asked, PLACE, until_then)
 
     async def body(pacer: Pacer) -> None:
         line = Line(log, "one", asked, 20)
         pacer.ask(line.ticket)
         await until(lambda: bool(log))
         assert (line.left_at, line.paused_until) == (None, until_then)
+
+    with_pacers(1, body)
+
+
+def test_a_pause_of_one_place_of_a_name_sends_away_who_waits_for_it_and_nobody_else() -> None:
+    """Several addresses stand behind one configured server: each speaks for itself."""
+    log: list[Line] = []
+    asked = server()
+    other = ("127.0.0.62", 5071)
+    until_then = time.time() + 60
+
+    async def body(pacer: Pacer) -> None:
+        here = [Line(log, f"here-{i}", asked, 5) for i in range(3)]
+        there = [Line(log, f"there-{i}", asked, 5, place=other) for i in range(3)]
+        for one, two in zip(here, there, strict=True):
+            pacer.ask(one.ticket)
+            pacer.ask(two.ticket)
+        pacer.pause(PLACE, until_then)
+        await until(lambda: len(log) == 6)
+        assert all(line.paused_until == until_then for line in here if line.left_at is None)
+        assert all(line.left_at is not None for line in there)
+        late = Line(log, "late", asked, 5)
+        pacer.ask(late.ticket)
+        assert late.paused_until == until_then
 
     with_pacers(1, body)

@@ -11,6 +11,7 @@ from registrations.models import Registration, ServerChange, ServerHealth
 from registrations.store import Noticed
 from tests.support.claims import make_due, make_group, make_lines
 
+PLACE = ("127.0.0.61", 5071)
 pytestmark = pytest.mark.usefixtures("database")
 
 
@@ -73,7 +74,7 @@ def test_a_time_in_which_nobody_asked_is_a_gap_from_when_it_was_due() -> None:
 def test_a_server_that_asked_to_be_left_alone_is_rightly_not_asked() -> None:
     health, now = a_server(), time.time()
     hear(health, True, now)
-    store.pause(health.server_id, now + 3000, now)
+    store.pause(health.server_id, PLACE, now + 3000, now)
     hear(health, True, now + 3005)
     assert told() == [("unknown", "up"), ("well", "paused")]
 
@@ -82,11 +83,11 @@ def test_a_pause_is_told_for_every_group_that_names_the_place_and_once() -> None
     health, now = a_server(), time.time()
     make_group("icu")
     for late in (0.0, 1.0, 2.0):
-        store.pause(health.server_id, now + 60 + late, now + late)
+        store.pause(health.server_id, PLACE, now + 60 + late, now + late)
     paused = ServerChange.objects.filter(what="paused").order_by("group_name")
     assert [p.group_name for p in paused] == ["icu", "ward"]
     assert {p.until for p in paused} == {datetime.fromtimestamp(now + 60, UTC)}
-    store.pause(health.server_id, now + 120, now + 3)
+    store.pause(health.server_id, PLACE, now + 120, now + 3)
     assert ServerChange.objects.filter(what="paused", before="paused").count() == 2
 
 

@@ -203,7 +203,7 @@ def test_a_server_that_never_answers_options_is_not_silent_while_it_answers_fetc
 def test_a_paused_server_is_not_probed_until_the_pause_is_over() -> None:
     health = a_fleet()
     now = time.time() + 1
-    store.pause(health.server_id, now + 100, now)
+    store.pause(health.server_id, ("127.0.0.61", 5071), now + 100, now)
     claimed = store.claim_probes(None, 9, 10.0, now=now)
     assert [each.target.address for each in claimed] == ["127.0.0.62"]
     health.refresh_from_db()

@@ -10,6 +10,7 @@ from registrations import store
 from registrations.models import Registration
 from tests.support.claims import make_due, make_group, make_lines
 
+PLACE = ("127.0.0.61", 5071)
 pytestmark = pytest.mark.usefixtures("database")
 
 
@@ -21,7 +22,7 @@ def test_slots_follow_one_another_without_gap_or_overlap() -> None:
     server = a_server()
     assert store.reserve_slots(server, 10, 100, 1000.0) == pytest.approx(1000.0)
     assert store.reserve_slots(server, 5, 100, 1000.0) == pytest.approx(1000.1)
-    assert store.reserve(server, 0, 100, 0.0, 1000.0).first == pytest.approx(1000.15)
+    assert store.reserve(server, PLACE, 0, 100, 0.0, 1000.0).first == pytest.approx(1000.15)
 
 
 def test_time_that_passed_unused_is_not_made_up_for() -> None:
@@ -90,13 +91,13 @@ def test_a_pause_holds_for_every_group_that_names_the_place_and_an_hour_at_most(
     server = a_server()
     twin = make_group("twin").servers.get(priority=1).pk
     neighbour = make_group("other", ("127.0.0.68",)).servers.get(priority=1).pk
-    store.pause(server, 1120.0, 1000.0)
+    store.pause(server, PLACE, 1120.0, 1000.0)
     for each in (server, twin):
-        slots = store.reserve(each, 5, 10, 1060.0, 1000.0)
+        slots = store.reserve(each, PLACE, 5, 10, 1060.0, 1000.0)
         assert (slots.is_ours, slots.paused_until) == (False, 1120.0)
-    assert store.reserve(neighbour, 5, 10, 1060.0, 1000.0).is_ours
-    store.pause(server, 1010.0, 1000.0)
-    assert store.reserve(server, 5, 10, 1060.0, 1119.0).paused_until == 1120.0
-    assert store.reserve(server, 5, 10, 1180.0, 1121.0).is_ours
-    store.pause(server, 99_999.0, 2000.0)
-    assert store.reserve(server, 5, 10, 9e9, 2000.0).paused_until == 5600.0
+    assert store.reserve(neighbour, ("127.0.0.68", 5071), 5, 10, 1060.0, 1000.0).is_ours
+    store.pause(server, PLACE, 1010.0, 1000.0)
+    assert store.reserve(server, PLACE, 5, 10, 1060.0, 1119.0).paused_until == 1120.0
+    assert store.reserve(server, PLACE, 5, 10, 1180.0, 1121.0).is_ours
+    store.pause(server, PLACE, 99_999.0, 2000.0)
+    assert store.reserve(server, PLACE, 5, 10, 9e9, 2000.0).paused_until == 5600.0
