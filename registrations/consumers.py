@@ -18,14 +18,19 @@ from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
 from fleet.roles import Role, has_role
-from registrations import live
+from registrations import live, wallboards
 from registrations.live.sockets import Closing
+from registrations.queries.extent import Extent
 
 RECHECK_SECONDS = 45.0
 """How often an open socket is asked again whether its session or token still holds."""
 
 MOST_TEXT = 32_768
 """Characters of one message; 1000 ids of 19 digits fit."""
+
+PROTOCOL = "rollcall"
+WALLBOARD = "wallboard."
+"""Subprotocols a browser offers: ours, and with this prefix a wallboard's key."""
 
 CLOSE_SECONDS = 2.0
 BROKEN = 1006
@@ -39,19 +44,47 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in scope["headers"]}
 
 
-def may_watch(headers: dict[str, str]) -> bool:
-    """Say whether the asker is a viewer at least, by token or by session. Reads the database.
+class Refused(Exception):
+    """The asker may see nothing here."""
 
-    A session counts only with an Origin of ours: without one it is no page of ours that asks.
+
+def limit(scope: Scope) -> Extent | None:
+    """Return what the asker may see the summary of, None for a viewer, who may see everything.
+
+    By API token, by session, or by a wallboard's key among the subprotocols, which no log writes
+    down. The latter two count only with an Origin of ours: without one it is no page of ours that
+    asks. Reads the database. Raises Refused.
     """
+    headers = _headers(scope)
     scheme, _, key = headers.get("authorization", "").partition(" ")
     origin = headers.get("origin")
     known = OriginValidator(None, settings.ALLOWED_HOSTS)
     if origin is not None and not known.valid_origin(urlparse(origin)):
-        return False
+        raise Refused
+    if origin is not None and (board := _wallboard_key(scope)):
+        return _wallboard_may(board, (scope.get("client") or ("",))[0])
     if scheme:
-        return scheme.lower() == "token" and _token_may(key.strip())
-    return origin is not None and _session_may(headers.get("cookie", ""))
+        may = scheme.lower() == "token" and _token_may(key.strip())
+    else:
+        may = origin is not None and _session_may(headers.get("cookie", ""))
+    if not may:
+        raise Refused
+    return None
+
+
+def _wallboard_key(scope: Scope) -> str:
+    offered = [name for name in scope.get("subprotocols", ()) if name.startswith(WALLBOARD)]
+    return offered[0].removeprefix(WALLBOARD) if offered else ""
+
+
+def _wallboard_may(key: str, address: str) -> Extent:
+    try:
+        extent = wallboards.extent_of(key, address)
+    except wallboards.TooManyKeys:
+        raise Refused from None
+    if extent is None:
+        raise Refused
+    return extent
 
 
 def _token_may(key: str) -> bool:
@@ -72,24 +105,28 @@ def _session_may(cookie: str) -> bool:
 async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one connection of `/ws/live/`: refused with 403, or told until either side ends it."""
     await receive()
-    headers = _headers(scope)
-    if not await database_sync_to_async(may_watch)(headers):
+    try:
+        extent = await database_sync_to_async(limit)(scope)
+    except Refused:
         await send({"type": "websocket.close", "code": 4403})
         return
-    await send({"type": "websocket.accept"})
+    chosen = {"subprotocol": PROTOCOL} if PROTOCOL in scope.get("subprotocols", ()) else {}
+    await send({"type": "websocket.accept", **chosen})
     socket = live.join(lambda text: send({"type": "websocket.send", "text": text}))
     try:
-        closing = await _until_over(socket, receive, headers)
+        closing = await _until_over(socket, receive, scope, extent)
     finally:
         socket.leave()
     if closing.code != BROKEN:
         await _close(send, closing)
 
 
-async def _until_over(socket: live.Socket, receive: Receive, headers: dict[str, str]) -> Closing:
+async def _until_over(
+    socket: live.Socket, receive: Receive, scope: Scope, extent: Extent | None
+) -> Closing:
     tasks = [
         asyncio.ensure_future(ending)
-        for ending in (_listen(socket, receive), _recheck(headers), socket.done)
+        for ending in (_listen(socket, receive, extent), _recheck(scope, extent), socket.done)
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +136,7 @@ async def _until_over(socket: live.Socket, receive: Receive, headers: dict[str, 
             task.cancel()
 
 
-async def _listen(socket: live.Socket, receive: Receive) -> Closing:
+async def _listen(socket: live.Socket, receive: Receive, extent: Extent | None) -> Closing:
     while True:
         event = await receive()
         if event["type"] == "websocket.disconnect":
@@ -108,16 +145,21 @@ async def _listen(socket: live.Socket, receive: Receive) -> Closing:
         if len(text) > MOST_TEXT:
             return Closing(1009, "That message is too long.")
         try:
-            socket.watch(live.Watch.parse(text))
+            watch = live.Watch.parse(text)
+            socket.watch(watch if extent is None else watch.summary_of(extent))
         except live.WatchError as error:
             return Closing(4400, str(error))
 
 
-async def _recheck(headers: dict[str, str]) -> Closing:
+async def _recheck(scope: Scope, extent: Extent | None) -> Closing:
     while True:
         await asyncio.sleep(RECHECK_SECONDS)
-        if not await database_sync_to_async(may_watch)(headers):
-            return Closing(4401, "Your session or your role has ended.")
+        try:
+            same = await database_sync_to_async(limit)(scope) == extent
+        except Refused:
+            same = False
+        if not same:
+            return Closing(4401, "Your session, your role or your token has ended.")
 
 
 async def _close(send: Send, closing: Closing) -> None:

@@ -11,6 +11,7 @@ from registrations.views import (
     jobs,
     overview,
     policy,
+    wallboard,
     wishes,
 )
 
@@ -33,5 +34,9 @@ urlpatterns = [
     path("jobs/<int:pk>/resume/", jobs.job_resume, name="job_resume"),
     path("jobs/<int:pk>/cancel/", jobs.job_cancel, name="job_cancel"),
     path("jobs/<int:pk>/rollback/", jobs.job_roll_back, name="job_roll_back"),
+    path("wallboard/", wallboard.wallboard, name="wallboard"),
+    path("wallboards/", wallboard.wallboard_tokens, name="wallboard_tokens"),
+    path("wallboards/<int:pk>/revoke/", wallboard.wallboard_revoke, name="wallboard_revoke"),
+    path("wallboard/<str:key>/", wallboard.wallboard_of_token, name="wallboard_of_token"),
     path("demo/servers/<str:server_id>/<str:action>/", demo.demo_server, name="demo_server"),
 ]

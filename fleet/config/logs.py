@@ -1,16 +1,26 @@
 """One line per event on stderr, in key=value form (logfmt), for stdlib and structlog alike."""
 
+import re
 from typing import Any
 
 import structlog
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+_KEY = re.compile(r"(/wallboard/)[^/\s\"]+")
+
+
+def without_keys(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A wallboard's URL is its key: whoever logs a request must not tell it."""
+    return {k: _KEY.sub(r"\1***", v) if isinstance(v, str) else v for k, v in event.items()}
+
+
 _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    without_keys,
 ]
 
 

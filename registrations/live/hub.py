@@ -20,6 +20,7 @@ from registrations.live.news import News
 from registrations.live.reading import Found, Order, Reader, Stamp
 from registrations.live.sockets import Change, Send, Socket, Watch, dumps
 from registrations.queries import moment
+from registrations.queries.extent import Extent
 
 ROWS_SECONDS = 0.1
 """The least time between two looks at the database."""
@@ -48,8 +49,8 @@ class Hub:
         self._rows: dict[int, dict[str, Any] | None] = {}
         self._texts: dict[int, str] = {}
         self._stamps: dict[int, Stamp] = {}
-        self._summary: dict[str, Any] | None = None
-        self._summary_text = ""
+        self._summaries: dict[Extent, dict[str, Any]] = {}
+        self._summary_texts: dict[Extent, str] = {}
         self._history: dict[int, str] | None = None
         self._snapshots: dict[Watch, str] = {}
         self._dirty: set[int] = set()
@@ -176,13 +177,15 @@ class Hub:
         sums = resync or ((self._sums_dirty or review) and now >= self._next_sums)
         if sums:
             self._sums_dirty = False
-        wants_summary = any(s.seen.summary for s in self.sockets)
+        wanted = frozenset(s.seen.extent for s in self.sockets if s.seen.summary)
+        for gone in self._summaries.keys() - wanted:
+            del self._summaries[gone], self._summary_texts[gone]
         wants_history = any(s.seen.history for s in self.sockets)
         order = Order(
             rows=watched if resync else frozenset((watched - self._rows.keys()) | dirty),
             review=watched if review and not resync else frozenset(),
             stamps=self._stamps,
-            summary=wants_summary and (sums or self._summary is None),
+            summary=wanted if sums else wanted - self._summaries.keys(),
             history=wants_history and (sums or self._history is None),
         )
         return order, resync
@@ -199,18 +202,18 @@ class Hub:
         self._stamps.update(
             (pk, stamp) for pk, stamp in found.stamps.items() if pk in self._watchers
         )
-        summary_changed = False
-        if found.summary is not None:
-            old = self._summary or {}
-            summary_changed = old | {"as_of": ""} != found.summary | {"as_of": ""}
-            self._summary, self._summary_text = found.summary, dumps(found.summary)
+        summed = set()
+        for extent, summary in found.summaries.items():
+            if self._summaries.get(extent, {}) | {"as_of": ""} != summary | {"as_of": ""}:
+                summed.add(extent)
+            self._summaries[extent], self._summary_texts[extent] = summary, dumps(summary)
         transitions: tuple[str, ...] = ()
         if found.history is not None:
             known = self._history or {}
             self._history = {t["id"]: known.get(t["id"]) or dumps(t) for t in found.history}
             transitions = tuple(text for pk, text in self._history.items() if pk not in known)
         self._snapshots.clear()
-        return Change(frozenset(changed), summary_changed, transitions)
+        return Change(frozenset(changed), frozenset(summed), transitions)
 
     # --- what goes out ------------------------------------------------------------------------
     def _tell(self, change: Change, resync: bool) -> None:
@@ -235,14 +238,14 @@ class Hub:
         """Say whether all of it was read; a watch that came during a read waits for the next."""
         return (
             watch.rows <= self._rows.keys()
-            and not (watch.summary and self._summary is None)
+            and not (watch.summary and watch.extent not in self._summaries)
             and not (watch.history and self._history is None)
         )
 
     def _part(self, watch: Watch, change: Change) -> Change | None:
         part = Change(
             watch.rows & change.rows,
-            watch.summary and change.summary,
+            change.summary & {watch.extent} if watch.summary else frozenset(),
             change.transitions if watch.history else (),
         )
         if not (part.rows or part.summary or part.transitions):
@@ -254,7 +257,7 @@ class Hub:
         if gone := [pk for pk in change.rows if self._rows.get(pk) is None]:
             body += f',"gone":{dumps(sorted(gone))}'
         if change.summary:
-            body += f',"summary":{self._summary_text}'
+            body += f',"summary":{self._summary_texts[watch.extent]}'
         if change.transitions:
             body += f',"transitions":[{",".join(change.transitions)}]'
         return body
@@ -263,7 +266,7 @@ class Hub:
         if (body := self._snapshots.get(watch)) is None:
             body = f'"type":"snapshot","rows":[{self._row_texts(watch.rows)}]'
             if watch.summary:
-                body += f',"summary":{self._summary_text}'
+                body += f',"summary":{self._summary_texts[watch.extent]}'
             if watch.history:
                 body += f',"transitions":[{",".join((self._history or {}).values())}]'
             self._snapshots[watch] = body

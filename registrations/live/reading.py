@@ -13,6 +13,7 @@ from django.db import Error, connections
 from registrations import queries
 from registrations.live.sockets import HISTORY
 from registrations.models import Registration
+from registrations.queries.extent import Extent
 
 CHUNK = 900
 """Ids per query."""
@@ -42,7 +43,7 @@ class Order:
     rows: frozenset[int]
     review: frozenset[int]
     stamps: Mapping[int, Stamp]
-    summary: bool
+    summary: frozenset[Extent]
     history: bool
 
 
@@ -53,7 +54,7 @@ class Found:
     looked: set[int]
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     stamps: dict[int, Stamp] = field(default_factory=dict)
-    summary: dict[str, Any] | None = None
+    summaries: dict[Extent, dict[str, Any]] = field(default_factory=dict)
     history: list[dict[str, Any]] | None = None
 
 
@@ -74,8 +75,7 @@ def read(order: Order) -> Found:
     found.looked |= {i for i in order.review if order.stamps.get(i) != found.stamps[i]}
     for chunk in _chunks(found.looked):
         found.rows.update((row["id"], row) for row in queries.rows(chunk, now))
-    if order.summary:
-        found.summary = queries.summary(now)
+    found.summaries = {extent: queries.summary(now, extent) for extent in order.summary}
     if order.history:
         found.history = [queries.transition_row(t) for t in queries.transitions()[:HISTORY]]
     return found

@@ -9,8 +9,10 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from registrations.queries.extent import EVERYTHING, Extent
 
 MOST_ROWS = 1000
 SLOW_SECONDS = 10.0
@@ -33,6 +35,8 @@ class Watch:
     rows: frozenset[int] = frozenset()
     summary: bool = False
     history: bool = False
+    extent: Extent = EVERYTHING
+    """The part of the fleet its summary is of; who may see only that watches nothing else."""
 
     @classmethod
     def parse(cls, text: str) -> "Watch":
@@ -57,13 +61,20 @@ class Watch:
             raise WatchError("summary and history must be true or false.")
         return cls(frozenset(rows), *flags)
 
+    def summary_of(self, extent: Extent) -> "Watch":
+        """Return this watch for who may see that summary alone. Raises WatchError for more."""
+        if self.rows or self.history:
+            raise WatchError("A wallboard watches the summary alone.")
+        return replace(self, extent=extent)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What one refresh changed of what a Watch sees; `body` is shared by all its sockets."""
 
     rows: frozenset[int]
-    summary: bool
+    summary: frozenset[Extent]
+    """Those whose summary changed."""
     transitions: tuple[str, ...]
     body: str | None = None
 
@@ -71,7 +82,7 @@ class Change:
         """Return both as one; its body must be written anew from the latest state."""
         return Change(
             earlier.rows | self.rows,
-            earlier.summary or self.summary,
+            earlier.summary | self.summary,
             (self.transitions + earlier.transitions)[:HISTORY],
         )
 

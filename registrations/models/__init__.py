@@ -12,6 +12,7 @@ from registrations.models.servers import (
     ServerPause,
     SiteNetwork,
 )
+from registrations.models.wallboard import WallboardToken
 
 __all__ = [
     "Census",
@@ -29,4 +30,5 @@ __all__ = [
     "SiteNetwork",
     "State",
     "Transition",
+    "WallboardToken",
 ]

@@ -5,7 +5,9 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Min, Q
 
+from fleet.models import ServerGroup, Site
 from registrations.models import State, Transition
+from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.words import moment
 
 MOST_DIRECTIONS = 12
@@ -13,7 +15,7 @@ NEVER_THERE = ("first", "enabled")
 """The causes of a registration that had been nowhere before: nobody moved."""
 
 
-def moves(since: datetime) -> list[dict[str, Any]]:
+def moves(since: datetime, extent: Extent = EVERYTHING) -> list[dict[str, Any]]:
     """Return who changed servers from `since` on: one row per group, from and to, most first.
 
     Who lost his server went to none; the state says what became of him. One query, and at most
@@ -22,6 +24,10 @@ def moves(since: datetime) -> list[dict[str, Any]]:
     moved = Transition.objects.filter(at__gte=since).exclude(
         Q(from_server=F("to_server")) | Q(cause__in=NEVER_THERE)
     )
+    if extent.groups:
+        moved = moved.filter(group_name__in=_names(ServerGroup, extent.groups))
+    if extent.sites:
+        moved = moved.filter(site_name__in=_names(Site, extent.sites))
     by = moved.values("group_name", "from_server", "to_server", "to_state").order_by()
     counted = by.annotate(n=Count("id"), first=Min("at"), last=Max("at"))
     return [
@@ -37,3 +43,7 @@ def moves(since: datetime) -> list[dict[str, Any]]:
         }
         for row in counted.order_by("-n", "group_name", "from_server")[:MOST_DIRECTIONS]
     ]
+
+
+def _names(model: type[ServerGroup | Site], ids: frozenset[int]) -> Any:
+    return model._default_manager.filter(pk__in=ids).values("name")

@@ -9,6 +9,7 @@ from django.db.models import Count, Min
 
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, SiteNetwork, State
+from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.rows import BOUND, GRACE, role_of, shown
 from registrations.queries.words import clock, moment
 
@@ -19,11 +20,10 @@ def no_counts() -> dict[str, int]:
     return counts | {f"{state.value}_silent": 0 for state in BOUND}
 
 
-def _counts(now: datetime) -> list[Any]:
+def _counts(now: datetime, extent: Extent) -> list[Any]:
     columns = shown(now)
-    by = Registration.objects.annotate(shown_state=columns["shown_state"]).values(
-        "group_id", "server_id", "site_id", "shown_state"
-    )
+    rows = extent.of(Registration.objects.annotate(shown_state=columns["shown_state"]))
+    by = rows.values("group_id", "server_id", "site_id", "shown_state")
     return list(by.annotate(n=Count("id"), since=Min(columns["shown_since"])).order_by())
 
 
@@ -91,9 +91,11 @@ def _with_trouble(condition: dict[str, Any], trouble: dict[str, Any]) -> dict[st
     return condition | trouble | {"word": ". ".join(word for word in words if word)}
 
 
-def suspected_sites(now: datetime) -> list[dict[str, Any]]:
+def suspected_sites(now: datetime, extent: Extent = EVERYTHING) -> list[dict[str, Any]]:
     """Return the sites whose own network is suspected, each with a sentence."""
     found = SiteNetwork.objects.filter(suspected_since__isnull=False).select_related("site")
+    if extent.sites:
+        found = found.filter(site__in=extent.sites)
     return [
         {
             "site": network.site_id,
@@ -108,35 +110,41 @@ def suspected_sites(now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def _health() -> tuple[dict[int, list[ServerHealth]], dict[tuple[int, int], datetime]]:
+def _health(
+    extent: Extent,
+) -> tuple[dict[int, list[ServerHealth]], dict[tuple[int, int], datetime]]:
     """Return what is known by server, and since when each silent (server, site) is."""
     health: dict[int, list[ServerHealth]] = defaultdict(list)
-    for known in ServerHealth.objects.select_related("site").order_by("site__name"):
+    heard = extent.of(ServerHealth.objects.all(), group="server__group")
+    for known in heard.select_related("site").order_by("site__name"):
         health[known.server_id].append(known)
     everything = (h for known in health.values() for h in known)
     silent = ServerHealth.Condition.SILENT
     return health, {(h.server_id, h.site_id): h.since for h in everything if h.condition == silent}
 
 
-def fleet_zone() -> str:
+def fleet_zone(extent: Extent = EVERYTHING) -> str:
     """Return the zone of the fleet where all its sites share one, else UTC."""
-    zones = list(Site.objects.order_by().values_list("time_zone", flat=True).distinct()[:2])
+    sites = Site.objects.filter(pk__in=extent.sites) if extent.sites else Site.objects.all()
+    zones = list(sites.order_by().values_list("time_zone", flat=True).distinct()[:2])
     return zones[0] if len(zones) == 1 else "UTC"
 
 
-def summary(now: datetime) -> dict[str, Any]:
+def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
     """Return the fleet in numbers as shown at `now`: by state, by group, by server. Seven queries.
+
+    With an extent, as if there were nothing else; a group nobody of these sites is in is left out.
 
     `states` counts each registration once: a binding on a silent server under `primary_silent`
     (`secondary_silent`, `fallback_silent`), never under `primary`. `since` has, for the states in
     which anybody is, when the one who has been there longest arrived; of silence, when it began.
     """
-    health, silent_at = _health()
+    health, silent_at = _health(extent)
     total = no_counts()
     since: dict[str, datetime] = {}
     by_group: dict[int, dict[str, int]] = defaultdict(no_counts)
     by_server: dict[int, dict[str, int]] = defaultdict(no_counts)
-    for counted in _counts(now):
+    for counted in _counts(now, extent):
         key, began = counted["shown_state"], counted["since"]
         place = (counted["server_id"], counted["site_id"])
         if key in BOUND and place in silent_at:
@@ -147,15 +155,19 @@ def summary(now: datetime) -> dict[str, Any]:
         if counted["server_id"] is not None:
             by_server[counted["server_id"]][key] += counted["n"]
     groups = ServerGroup.objects.prefetch_related("servers__pace", "servers__pauses")
+    if extent.groups:
+        groups = groups.filter(pk__in=extent.groups)
+    if extent.sites:
+        groups = groups.filter(pk__in=by_group)
     result = {
         "as_of": moment(now),
         "total": sum(total.values()),
         "states": total,
         "since": {key: moment(since[key]) for key in total if key in since},
-        "suspected_sites": suspected_sites(now),
+        "suspected_sites": suspected_sites(now, extent),
         "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
     }
-    return result | {"headline": headline(result, fleet_zone(), now)}
+    return result | {"headline": headline(result, fleet_zone(extent), now)}
 
 
 def _group(

@@ -21,6 +21,9 @@ import { SILENCE, skewed, verdict } from "./verdict.js";
 const MOST_ROWS = 1000;
 const JITTER = 1_000; // ms: a message on its way for less changes nothing about the clocks
 
+// A screen without a log-in has its key in its URL; beside the socket's, no log writes it down.
+const board = location.pathname.match(/^\/wallboard\/([\w-]{40,})\/$/)?.[1];
+
 const watchers = new Set();
 const known = new Map();
 let socket = null;
@@ -77,7 +80,8 @@ function ask(again = false) {
 
 function connect() {
   retry = 0;
-  const opening = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/live/`);
+  const server = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
+  const opening = new WebSocket(`${server}/ws/live/`, board ? ["rollcall", `wallboard.${board}`] : []);
   socket = opening;
   hub = sent = "";
   seq = 0;
@@ -215,7 +219,7 @@ function say(banner, sentence) {
 function judge() {
   const quiet = Date.now() - heardAt;
   const lost = lostAt ? Date.now() - lostAt : 0;
-  const [next, short, sentence] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, heartbeat });
+  const [next, short, sentence] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, board, heartbeat });
   document.body.dataset.live = next;
   const mark = document.getElementById("live-state");
   if (mark) {

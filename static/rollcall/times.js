@@ -4,7 +4,7 @@
 // Rollcall's clock is the one that counts: `ahead` is by how many ms it is ahead of this computer's.
 // The page says when it was written; the live socket then knows it better.
 const [opened] = performance.getEntriesByType("navigation");
-export let ahead = Date.parse(document.documentElement.dataset.now) - (performance.timeOrigin + opened.responseStart);
+export let ahead = Date.parse(document.documentElement.dataset.now) - (performance.timeOrigin + (opened?.responseStart ?? 0));
 export const now = () => Date.now() + ahead;
 export function setAhead(ms) {
   ahead = ms;

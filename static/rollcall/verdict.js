@@ -46,9 +46,12 @@ function unattended(heartbeat) {
 }
 
 // `quiet`: ms since the last message, at `seen`. `lost`: ms since the connection broke, 0 if it stands.
-export function verdict({ quiet, lost, seen, loggedOut, heartbeat }) {
+export function verdict({ quiet, lost, seen, loggedOut, board, heartbeat }) {
   const not = (sentence) => ["stale", "Not live", sentence];
-  if (loggedOut) return not(`You are logged out: what you see is from ${stamp(seen)}.`);
+  if (loggedOut) {
+    const why = board ? "An admin has revoked this screen's address" : "You are logged out";
+    return not(`${why}: what you see is from ${stamp(seen)}.`);
+  }
   if (quiet > SILENCE || lost > PATIENCE) {
     return not(`No news from Rollcall since ${stamp(seen)}, reconnecting. What you see is from then.`);
   }

@@ -9,7 +9,7 @@ from rest_framework.authtoken.models import Token
 
 from registrations.live import publisher
 from tests.registrations.live_web import Web, channel_layers
-from tests.support import stores
+from tests.support import parts, stores
 
 
 @pytest.fixture
@@ -35,3 +35,11 @@ def token() -> str:
     """The API token of an admin."""
     user = User.objects.create_superuser("admin")
     return str(Token.objects.create(user=user).key)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    return {
+        "executable_path": parts.need("chromium"),
+        "args": ["--disable-dev-shm-usage", "--disable-gpu"],
+    }

@@ -12,6 +12,9 @@ import uvicorn
 import websockets
 from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Page
 
 from registrations import live
 from registrations.models import Registration
@@ -59,6 +62,31 @@ class Web:
         self.server.should_exit = True
         self.thread.join(10)
         assert not self.thread.is_alive()
+
+
+def whole(port: int = 0) -> Web:
+    """A web process as users have it: pages, API and the live socket."""
+    from fleet.config.asgi import application
+
+    web = Web(application, port)
+    web.start()
+    return web
+
+
+def log_in(page: Page, web: Web) -> Client:
+    """The admin's session in this browser, and a client that holds it too."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("admin"))
+    page.context.add_cookies(
+        [
+            {
+                "name": "sessionid",
+                "value": client.cookies["sessionid"].value,
+                "url": f"http://127.0.0.1:{web.port}",
+            }
+        ]
+    )
+    return client
 
 
 class Browser:

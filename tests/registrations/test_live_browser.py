@@ -1,39 +1,19 @@
 """live.js in Chromium: rows change without reload, and the page says since when it is not live."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from fleet.models import Site
 from registrations.models import State
 from tests.registrations import live_fleet
-from tests.registrations.live_web import Web, publish, worker
-from tests.support import parts
+from tests.registrations.live_web import log_in, publish, whole, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECONDS = 1000
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    return {
-        "executable_path": parts.need("chromium"),
-        "args": ["--disable-dev-shm-usage", "--disable-gpu"],
-    }
-
-
-def whole(port: int = 0) -> Web:
-    from fleet.config.asgi import application
-
-    web = Web(application, port)
-    web.start()
-    return web
 
 
 def test_a_page_lives_says_when_it_does_not_and_recovers(live_redis: str, page: Page) -> None:
@@ -42,18 +22,8 @@ def test_a_page_lives_says_when_it_does_not_and_recovers(live_redis: str, page: 
     banner = page.locator("#live-banner")
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin"))
     web = whole()
-    page.context.add_cookies(
-        [
-            {
-                "name": "sessionid",
-                "value": client.cookies["sessionid"].value,
-                "url": f"http://127.0.0.1:{web.port}",
-            }
-        ]
-    )
+    log_in(page, web)
 
     def state(expected: str, seconds: int) -> None:
         expect(page.locator("body")).to_have_attribute(
@@ -95,12 +65,9 @@ def test_a_page_lives_says_when_it_does_not_and_recovers(live_redis: str, page: 
 
 
 def test_a_page_whose_session_ended_says_so(live_redis: str, page: Page) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin"))
     web = whole()
+    client = log_in(page, web)
     origin = f"http://127.0.0.1:{web.port}"
-    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": origin}
-    page.context.add_cookies([cookie])  # type: ignore[list-item]
     try:
         with worker():
             page.goto(f"{origin}/")
@@ -112,20 +79,6 @@ def test_a_page_whose_session_ended_says_so(live_redis: str, page: Page) -> None
             expect(page.locator("#live-banner")).to_contain_text("logged out", timeout=10 * SECONDS)
     finally:
         web.stop()
-
-
-def log_in(page: Page, web: Web) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("admin"))
-    page.context.add_cookies(
-        [
-            {
-                "name": "sessionid",
-                "value": client.cookies["sessionid"].value,
-                "url": f"http://127.0.0.1:{web.port}",
-            }
-        ]
-    )
 
 
 def seconds_left(page: Page) -> int:

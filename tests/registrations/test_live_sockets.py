@@ -54,7 +54,7 @@ class Peer:
 
 
 def change(*rows: int, body: str | None = None, transitions: tuple[str, ...] = ()) -> Change:
-    return Change(frozenset(rows), False, transitions, body)
+    return Change(frozenset(rows), frozenset(), transitions, body)
 
 
 def test_what_waits_for_a_slow_socket_is_one_message_of_the_latest_state() -> None:
