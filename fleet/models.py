@@ -293,6 +293,9 @@ class Preference(models.Model):
         blank=True,
         help_text="A zone's name; empty: each site's own; browser: that of the user's computer.",
     )
+    handset_columns = models.JSONField(
+        default=list, blank=True, help_text="Of the list of handsets; empty: the usual ones."
+    )
 
     def __str__(self) -> str:
         return str(self.user)

@@ -10,8 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from django_filters.rest_framework import DjangoFilterBackend
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -24,7 +23,7 @@ from fleet.models import Line
 from fleet.roles import Role
 from registrations import queries, wishes
 from registrations import why as explained
-from registrations.api_list import RegistrationOrder, RegistrationPages
+from registrations.api_list import VIEW, RegistrationFilters, RegistrationOrder, RegistrationPages
 from registrations.api_why import Override, ServerRef, Why
 from registrations.models import Registration, State
 
@@ -93,6 +92,7 @@ class CountsByState(serializers.Serializer[Any]):
     groups = serializers.ListField(child=serializers.DictField())
 
 
+@extend_schema_view(list=extend_schema(parameters=[VIEW]))
 class RegistrationViewSet(
     mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Registration]
 ):
@@ -101,7 +101,7 @@ class RegistrationViewSet(
     queryset = Registration.objects.none()
     serializer_class = RegistrationRow
     filterset_class = queries.RegistrationFilter
-    filter_backends = (DjangoFilterBackend, RegistrationOrder)
+    filter_backends = (RegistrationFilters, RegistrationOrder)
     pagination_class = RegistrationPages
     lookup_value_regex = r"\d+"
 

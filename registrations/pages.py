@@ -47,6 +47,7 @@ class Chip:
 
 LABELS = {
     "q": "Search",
+    "silent": "Server",
     "mac": "MAC",
     "since": "Since",
     "until": "Until",
@@ -54,6 +55,11 @@ LABELS = {
     "from_server": "From",
     "to_server": "To",
 }
+
+
+def label(field: str) -> str:
+    """What a filter is called."""
+    return LABELS.get(field, field.capitalize())
 
 
 def chips(params: QueryDict, names: Mapping[str, Mapping[str, str]]) -> list[Chip]:
@@ -68,7 +74,7 @@ def chips(params: QueryDict, names: Mapping[str, Mapping[str, str]]) -> list[Chi
             for place in ("page", "before", "after"):
                 rest.pop(place, None)
             word = names[field].get(value, value)
-            found.append(Chip(LABELS.get(field, field.capitalize()), word, rest.urlencode()))
+            found.append(Chip(label(field), word, rest.urlencode()))
     return found
 
 

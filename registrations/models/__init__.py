@@ -4,6 +4,7 @@ from registrations.models.census import Census
 from registrations.models.history import RenewalHour, Transition
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.registration import Registration, State
+from registrations.models.saved import SavedView
 from registrations.models.server_changes import ServerChange
 from registrations.models.servers import (
     ServerAcceptance,
@@ -22,6 +23,7 @@ __all__ = [
     "QuietHours",
     "Registration",
     "RenewalHour",
+    "SavedView",
     "ServerAcceptance",
     "ServerChange",
     "ServerHealth",

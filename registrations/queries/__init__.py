@@ -6,7 +6,7 @@ the site's zone.
 """
 
 from registrations.queries.census import Series, census
-from registrations.queries.filters import RegistrationFilter
+from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.moves import moves
@@ -62,6 +62,7 @@ __all__ = [
     "fleet_zone",
     "headline",
     "leaf",
+    "matching",
     "moment",
     "moves",
     "no_counts",

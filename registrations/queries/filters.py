@@ -10,11 +10,12 @@ from datetime import datetime
 
 import django_filters
 from django.db.models import Q
+from django.http import QueryDict
 
 from fleet.filters import IdsFilter, TextsFilter, WordsFilter
 from fleet.models import Line, Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
-from registrations.queries.rows import BOUND, Shown, is_unknown
+from registrations.queries.rows import BOUND, Shown, is_unknown, plain
 from registrations.queries.words import mac_piece
 
 
@@ -71,6 +72,13 @@ class RegistrationFilter(django_filters.FilterSet):
             else:
                 lines = lines.filter(_has(word))
         return rows.filter(line__in=lines.values("pk")) if lines.query.where else rows
+
+
+def matching(query: str, now: datetime) -> Shown:
+    """Return the rows of a filter given as a query string; none for a wrong one."""
+    filtered = RegistrationFilter(QueryDict(query), plain(now))
+    rows: Shown = filtered.qs if filtered.is_valid() else plain(now).none()
+    return rows
 
 
 def _is_silent(now: datetime) -> Q:

@@ -6,6 +6,7 @@ import "./selection.js";
 import "./fleet.js";
 import "./lanes.js";
 import "./moves.js";
+import "./places.js";
 import "./trouble.js";
 import "./ages.js";
 

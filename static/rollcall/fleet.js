@@ -64,6 +64,11 @@ function showRow(row, { before, moved, element: place }) {
   const part = (name) => place.querySelector(`[data-part="${name}"]`);
   const state = part("state");
   if (state && state.firstElementChild?.dataset.state !== key) state.replaceChildren(chip(key, word(key)));
+  const assumed = part("assumed");
+  if (assumed) {
+    setText(assumed, row.assumed_word);
+    assumed.hidden = !row.assumed_word;
+  }
   const situation = place.querySelector(".situation");
   if (situation) {
     const other = moved || situation.dataset.state !== key;

@@ -39,6 +39,11 @@ function press(key) {
       return move(1);
     case "ArrowUp":
       return move(-1);
+    case "a": {
+      const apply = document.querySelector("#changes-bar:not([hidden]) [data-apply-changes]");
+      apply?.click();
+      return Boolean(apply);
+    }
     case "x": {
       const box = document.activeElement?.closest("tr")?.querySelector("input[type=checkbox]");
       box?.click();

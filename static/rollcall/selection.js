@@ -24,9 +24,21 @@ function show() {
   bar.querySelector("[data-selected-count]").textContent = all ? `All ${whole}` : ticked.length;
   const more = bar.querySelector("[data-select-match]");
   if (more) more.hidden = all || !page?.checked;
-  const match = bar.querySelector("[data-match-field]");
-  match.disabled = !all;
-  match.value = all ? own.dataset.match : "";
+  for (const field of bar.querySelectorAll("[data-match-field]")) {
+    field.disabled = !all;
+    field.value = !all ? "" : field.name === "match" ? own.dataset.match : whole;
+  }
+}
+
+// The list was drawn anew with the same filter: who was ticked and is still there stays so.
+export function keepSelected(work) {
+  const ticked = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
+  const all = form()?.dataset.all;
+  return work().then(() => {
+    for (const box of boxes()) box.checked = ticked.has(box.value);
+    if (form() && all) form().dataset.all = all;
+    show();
+  });
 }
 
 document.addEventListener("click", (event) => {
@@ -55,7 +67,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("htmx:configRequest", (event) => {
   // "All that match" is said by the filter: the ticked rows of this page would only be a part.
-  if (event.target.id === "selection" && event.detail.parameters.match !== undefined) {
+  if (event.target.closest?.("#selection") && event.detail.parameters.match !== undefined) {
     event.detail.parameters.delete?.("registrations") ?? delete event.detail.parameters.registrations;
   }
 });

@@ -414,8 +414,8 @@ def test_an_operator_cancels_what_has_not_begun(ward: ServerGroup) -> None:
 
 MOST_QUERIES = {
     "/": 14,
-    "/handsets/": 10,
-    "/handsets/?state=secondary&q=nurse": 10,
+    "/handsets/": 12,
+    "/handsets/?state=secondary&q=nurse": 12,
     "/groups/": 11,
     "/groups/{group}/": 16,
     "/handsets/{handset}/": 10,
