@@ -140,6 +140,12 @@ def state_word(registration: Any) -> str:
     return word
 
 
+def _ref(server: Server | None) -> dict[str, Any] | None:
+    if server is None:
+        return None
+    return {"id": server.pk, "address": server.address, "port": server.port}
+
+
 def row(registration: Any) -> dict[str, Any]:
     """Return one registration of `registrations(now)` as the API and the socket send it."""
     line, server = registration.line, registration.server
@@ -157,17 +163,9 @@ def row(registration: Any) -> dict[str, Any]:
         "state": registration.shown_state,
         "state_word": state_word(registration),
         "role": role_of(server, registration.group.mode),
-        "server": None
-        if server is None
-        else {"id": server.pk, "address": server.address, "port": server.port},
+        "server": _ref(server),
         "server_name": "" if server is None else str(server),
-        "assumed_on": None
-        if registration.assumed_on is None
-        else {
-            "id": registration.assumed_on.pk,
-            "address": registration.assumed_on.address,
-            "port": registration.assumed_on.port,
-        },
+        "assumed_on": _ref(registration.assumed_on),
         "assumed_word": assumed_word(registration),
         "silent": registration.silent_since is not None,
         "server_silent_since": moment(registration.silent_since),
