@@ -2,23 +2,16 @@
 
 from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
-from rest_framework.views import APIView
 
 from fleet.api import Pages
 from fleet.roles import Role
-from registrations import history, queries
+from registrations import queries
 from registrations.models import State, Transition
-from registrations.negotiation import WhateverIsAccepted
 
 VIEWER_READS = {"GET": Role.VIEWER}
 
@@ -127,36 +120,3 @@ class TransitionViewSet(
 
     def get_queryset(self) -> QuerySet[Transition]:
         return queries.transitions()
-
-
-class TransitionExport(APIView):
-    """The filtered history as a file, streamed."""
-
-    required_roles = VIEWER_READS
-    content_negotiation_class = WhateverIsAccepted
-
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("format", enum=["csv", "jsonl"], default="csv"),
-            *(
-                OpenApiParameter(name, many=name in {"state", "cause"})
-                for name in queries.TransitionFilter.base_filters
-            ),
-        ],
-        responses={
-            (200, "text/csv"): OpenApiTypes.STR,
-            (200, "application/jsonl"): OpenApiTypes.STR,
-            400: OpenApiResponse(description="A filter or the format is wrong."),
-        },
-    )
-    def get(self, request: Request) -> StreamingHttpResponse:
-        try:
-            export = history.prepare(request.query_params)
-        except history.ExportRefused as refused:
-            raise ValidationError(refused.errors) from refused
-        is_async = isinstance(request._request, ASGIRequest)
-        return StreamingHttpResponse(
-            aiter(export) if is_async else iter(export),
-            content_type=export.format.content_type,
-            headers=export.headers,
-        )

@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations import api, api_census, api_history, api_jobs, api_trace
+from registrations import api, api_census, api_exports, api_history, api_jobs, api_trace
 
 router = SimpleRouter()
 router.register("registrations", api.RegistrationViewSet, basename="api-registration")
@@ -23,8 +23,13 @@ urlpatterns = [
     path("summary/", api.SummaryView.as_view(), name="api-summary"),
     path("census/", api_census.CensusView.as_view(), name="api-census"),
     path(
+        "registrations/export/",
+        api_exports.RegistrationExport.as_view(),
+        name="api-registration-export",
+    ),
+    path(
         "transitions/export/",
-        api_history.TransitionExport.as_view(),
+        api_exports.TransitionExport.as_view(),
         name="api-transition-export",
     ),
     path("", include(router.urls)),

@@ -24,6 +24,8 @@ Result = JobResult.Result
 
 PAGE_SIZES = (50, 100, 200)
 
+EXPORT_FORMATS = {"csv": "CSV", "xlsx": "Excel (XLSX)", "jsonl": "JSON Lines"}
+
 
 def size_of(params: QueryDict) -> int:
     """How many rows a page has: one of PAGE_SIZES."""

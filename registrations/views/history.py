@@ -51,6 +51,7 @@ def history(request: HttpRequest) -> HttpResponse:
         "size": size,
         "sizes": pages.PAGE_SIZES,
         "export": _filter_of(params),
+        "export_formats": pages.EXPORT_FORMATS,
         "meant": _meant(params) if leaf.searched_to else [],
         "faults": [] if valid else filtered.errors.values(),
     }

@@ -18,7 +18,8 @@ from rest_framework.test import APIClient
 from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
-from registrations import api, api_history, api_jobs, history, queries
+from registrations import api, api_history, api_jobs, queries
+from registrations.exports import source, transitions
 from registrations.models import Job, Registration, State
 from tests.support.rows import (
     make_group,
@@ -222,27 +223,21 @@ def test_the_export_comes_whatever_is_accepted(accept: str) -> None:
     assert set(refused.json()) == {"format"}
 
 
-def test_xlsx_is_promised_not_pretended() -> None:
-    answer = client(Role.VIEWER).get("/api/v1/transitions/export/?format=xlsx")
-    assert answer.status_code == 400
-    assert "later release" in answer.json()["format"][0]
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.asyncio
 async def test_under_asgi_the_export_is_read_chunk_by_chunk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(history, "CHUNK", 10)
+    monkeypatch.setattr(source, "CHUNK", 10)
     read: list[int] = []
-    chunks = history._chunks
+    chunks = transitions._chunks
 
     def counted(*args: Any) -> Any:
         for chunk in chunks(*args):
             read.append(len(chunk))
             yield chunk
 
-    monkeypatch.setattr(history, "_chunks", counted)
+    monkeypatch.setattr(transitions, "_chunks", counted)
 
     def prepare() -> str:
         for _ in range(35):

@@ -51,6 +51,7 @@ MAY: dict[str, dict[str, Role]] = {
     "transitions/": READ,
     "transitions/ID/": READ,
     "transitions/export/": READ,
+    "registrations/export/": READ,
     "failbacks/": READ | {"post": Role.OPERATOR},
     "failbacks/ID/": READ,
     "failbacks/ID/cancel/": {"post": Role.OPERATOR},

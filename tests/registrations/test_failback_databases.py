@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.http import QueryDict
 
-from registrations import history, jobs, store
+from registrations import exports, jobs, store
 from registrations.models import Job, JobResult, Registration, State, Transition
 from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
 from tests.support.rows import make_group, make_registration, make_transition
@@ -126,20 +126,20 @@ def test_what_is_being_written_while_an_export_begins_is_wholly_in_or_wholly_out
 
     flush, failures = in_thread(slow_flush)
     assert written.wait(10)
-    exports: list[history.Export] = []
-    export, failed = in_thread(lambda: exports.append(history.prepare(QueryDict(""))))
+    made: list[exports.Export] = []
+    export, failed = in_thread(lambda: made.append(exports.prepare("transitions", QueryDict(""))))
     # It waits for the flush rather than count without it.
     deadline = time.monotonic() + 10
     while not _somebody_waits_for_a_lock() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert exports == []
+    assert made == []
     let_go.set()
     flush.join(10)
     export.join(10)
     assert failures == failed == []
     make_transition()
-    assert exports[0].rows == 2
-    assert len(b"".join(exports[0]).splitlines()) == 3
+    assert made[0].rows == 2
+    assert len(b"".join(made[0]).splitlines()) == 3
     assert Transition.objects.count() == 3
 
 
