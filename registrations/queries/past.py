@@ -107,45 +107,58 @@ def _present(at: datetime, now: datetime) -> QuerySet[Any]:
     rows = rows.annotate(
         last=FilteredRelation("transitions", condition=Q(transitions__pk=Subquery(newest)))
     )
+    named = {
+        "then_registration": F("pk"),
+        "then_handset": F("line__handset_id"),
+        "then_mac": Coalesce("last__mac", "line__handset__mac"),
+        "then_extension": Coalesce("last__extension", "line__extension"),
+        "then_name": Coalesce("last__handset_name", "line__handset__name"),
+        "then_group": _named(ServerGroup, "last__group_name", "group__name"),
+        "then_site": _named(Site, "last__site_name", "site__name"),
+        "then_cause": Coalesce("last__cause", Value("")),
+        "then_reason": Coalesce("last__reason", Value("")),
+    }
+    return rows.annotate(**named, **_place_at(at))
+
+
+def _place_at(at: datetime) -> dict[str, Case]:
+    """Where a line was: where nothing was heard since, where its last change or none had it."""
     unheard = Q(shown_state=State.UNKNOWN, shown_since__lte=at)
     moved, stood = Q(last__isnull=False), Q(since__lte=at)
-    server = Case(
-        When(server=None, then=Value("")),
-        When(server__name__gt="", then=F("server__name")),
-        When(server__port__gt=0, then=Concat("server__address", Value(":"), _text("server__port"))),
-        default=F("server__address"),
-        output_field=CharField(),
-    )
-    return rows.annotate(
-        then_registration=F("pk"),
-        then_handset=F("line__handset_id"),
-        then_mac=Coalesce("last__mac", "line__handset__mac"),
-        then_extension=Coalesce("last__extension", "line__extension"),
-        then_name=Coalesce("last__handset_name", "line__handset__name"),
-        then_group=_named(ServerGroup, "last__group_name", "group__name"),
-        then_site=_named(Site, "last__site_name", "site__name"),
-        then_state=Case(
+    nothing = Value("")
+    return {
+        "then_state": Case(
             When(unheard, then=Value(State.UNKNOWN.value)),
             When(moved, then=F("last__to_state")),
             When(stood, then=F("state")),
             default=Value(State.UNKNOWN.value),
             output_field=CharField(),
         ),
-        then_server=Case(
-            When(unheard, then=Value("")),
+        "then_server": Case(
+            When(unheard, then=nothing),
             When(moved, then=F("last__to_server")),
-            When(stood, then=server),
-            default=Value(""),
+            When(stood, then=_server_label()),
+            default=nothing,
             output_field=CharField(),
         ),
-        then_since=Case(
+        "then_since": Case(
             When(unheard, then=F("shown_since")),
             When(moved, then=F("last__at")),
             When(stood, then=F("since")),
             default=F("line__created_at"),
         ),
-        then_cause=Coalesce("last__cause", Value("")),
-        then_reason=Coalesce("last__reason", Value("")),
+    }
+
+
+def _server_label() -> Case:
+    """A server's name as pages show it (`str(Server)`)."""
+    port = Cast("server__port", CharField())
+    return Case(
+        When(server=None, then=Value("")),
+        When(server__name__gt="", then=F("server__name")),
+        When(server__port__gt=0, then=Concat("server__address", Value(":"), port)),
+        default=F("server__address"),
+        output_field=CharField(),
     )
 
 
@@ -174,7 +187,3 @@ def _named(model: Any, copied: str, current: str) -> Case:
     names = list(model.objects.values_list("name", flat=True))
     is_known = Q(**{f"{copied}__in": names})
     return Case(When(is_known, then=F(copied)), default=F(current), output_field=CharField())
-
-
-def _text(field: str) -> Cast:
-    return Cast(field, CharField())
