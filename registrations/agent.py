@@ -260,23 +260,13 @@ class Agent:
                     self._stand(now, course)
                 return
             asked_home = course.binding.trying == 0 and self._wish_started_at is not None
-            self._learn(course, outcome)
+            is_renewal = course.binding.phase is Phase.RENEWING
+            self._learnt.take(course.asked_target(), outcome, is_renewal=is_renewal)
             if not course.conclude(outcome, now):
                 continue
             self._stand(now, course, outcome)
             if asked_home and course is self._first_course():
                 self._answer_wish(outcome, now)
-
-    def _learn(self, course: Course, outcome: Outcome) -> None:
-        learnt = self._learnt
-        learnt.code = outcome.code
-        learnt.answer = outcome.answer or outcome.sentence
-        if outcome.code is not None:
-            learnt.heard_at = outcome.ended_at
-        if outcome.verdict is Verdict.BOUND and course.binding.phase is Phase.RENEWING:
-            learnt.renewed.append(course.asked_target().server_id)
-        if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
-            learnt.heard.append(Heard.of(course.asked_target(), outcome))
 
     def _lapse(self, at: float, now: float) -> None:
         """Its binding ran out at `at`: because no server may be asked, or nobody was there to."""

@@ -122,3 +122,14 @@ class Learnt:
     moves: list[Moved] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     wish_result: WishResult | None = None
+
+    def take(self, target: Target, outcome: Outcome, *, is_renewal: bool) -> None:
+        """Add what one attempt came to."""
+        self.code = outcome.code
+        self.answer = outcome.answer or outcome.sentence
+        if outcome.code is not None:
+            self.heard_at = outcome.ended_at
+        if outcome.verdict is Verdict.BOUND and is_renewal:
+            self.renewed.append(target.server_id)
+        if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
+            self.heard.append(Heard.of(target, outcome))
