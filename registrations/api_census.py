@@ -1,10 +1,11 @@
-"""The API of what was: the census minute by minute, and the servers' history."""
+"""The API of what was and what would be: the census, the servers' history, their death."""
 
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
@@ -17,7 +18,7 @@ from fleet.api import Pages
 from fleet.filters import MomentField
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
-from registrations import queries
+from registrations import outages, queries
 from registrations.models import ServerChange
 
 VIEWER_READS = {"GET": Role.VIEWER}
@@ -79,6 +80,38 @@ class CensusView(APIView):
         if not wanted.is_valid():
             raise ValidationError(wanted.errors)
         return Response(queries.census(**wanted.cleaned_data).as_json())
+
+
+class OutageForecast(serializers.Serializer[Any]):
+    """What the death of a server would do to the handsets of one group. An estimate."""
+
+    group = serializers.IntegerField()
+    group_name = serializers.CharField()
+    server = serializers.IntegerField(help_text="The group's own entry for that place.")
+    handsets = serializers.IntegerField(help_text="Those it holds now.")
+    lands_on = serializers.IntegerField(allow_null=True, help_text="The server; null: nowhere.")
+    in_vain = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Silent servers they would ask before."
+    )
+    registers_at_most = serializers.IntegerField()
+    at_cap_seconds = serializers.FloatField(allow_null=True)
+    first_seconds = serializers.FloatField(allow_null=True, help_text="From now.")
+    half_seconds = serializers.FloatField(allow_null=True)
+    last_seconds = serializers.FloatField(allow_null=True)
+    first_binding_ends_at = serializers.DateTimeField(allow_null=True)
+    last_binding_ends_at = serializers.DateTimeField(allow_null=True)
+    sentences = serializers.ListField(child=serializers.CharField())
+
+
+class OutageView(APIView):
+    """What would happen if a server died now, for each group that names its place."""
+
+    required_roles = VIEWER_READS
+
+    @extend_schema(responses=OutageForecast(many=True))
+    def get(self, request: Request, pk: int) -> Response:
+        found = outages.at_place_of(get_object_or_404(Server, pk=pk))
+        return Response([each.as_json() for each in outages.outages(found, timezone.now())])
 
 
 class ServerChangeRow(serializers.Serializer[ServerChange]):

@@ -21,6 +21,7 @@ urlpatterns = [
     ),
     path("registrations/<int:pk>/trace/", api_trace.TraceView.as_view(), name="api-trace"),
     path("summary/", api.SummaryView.as_view(), name="api-summary"),
+    path("servers/<int:pk>/outage/", api_census.OutageView.as_view(), name="api-outage"),
     path("census/", api_census.CensusView.as_view(), name="api-census"),
     path(
         "registrations/export/",

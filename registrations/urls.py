@@ -13,6 +13,7 @@ from registrations.views import (
     policy,
     resuming,
     saved_views,
+    server,
     wallboard,
     wishes,
 )
@@ -36,6 +37,7 @@ urlpatterns = [
     path("groups/", groups.groups, name="groups"),
     path("groups/<int:pk>/", groups.group, name="group"),
     path("groups/<int:pk>/policy/", policy.policy, name="policy"),
+    path("servers/<int:pk>/", server.server, name="server"),
     path("history/", history.history, name="history"),
     path("jobs/", jobs.listing, name="jobs"),
     path("jobs/new/", jobs.job_new, name="job_new"),

@@ -82,7 +82,8 @@ def warnings(
     """Say what the guide, or arithmetic, warns of in this group. `lines` it registers."""
     registering = [server for server in servers if server.register]
     is_failover = group.mode == ServerGroup.Mode.FAILOVER
-    found = [_no_way(registering), "" if has_dns_cache else _names(servers)]
+    found = [_no_way(registering), _one_place(registering)]
+    found += ["" if has_dns_cache else _names(servers)]
     if is_failover:
         found += [_unshared(group), _homeless(group, registering)]
     elif len(registering) > 2:
@@ -99,6 +100,19 @@ def _no_way(registering: Sequence[Server]) -> str:
     if registering:
         return ""
     return "No server of this group takes registrations: its handsets have nowhere to go."
+
+
+def _one_place(registering: Sequence[Server]) -> str:
+    """Redundancy on paper: servers of one address fail together, whatever their ports."""
+    by_address: dict[str, list[str]] = {}
+    for server in registering:
+        by_address.setdefault(server.address.lower(), []).append(str(server))
+    shared = [(address, names) for address, names in by_address.items() if len(names) > 1]
+    return " ".join(
+        f"{behaviour.listed(names)} are at one address, {address}: what takes one of them down is "
+        "likely to take the other too."
+        for address, names in shared
+    )
 
 
 def _names(servers: Sequence[Server]) -> str:

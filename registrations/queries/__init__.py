@@ -12,6 +12,7 @@ from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
+from registrations.queries.renewals import Renewals, renewals
 from registrations.queries.rows import (
     BOUND,
     GRACE,
@@ -51,6 +52,7 @@ __all__ = [
     "ORDERS",
     "Pager",
     "RegistrationFilter",
+    "Renewals",
     "Series",
     "ServerChangeFilter",
     "Shown",
@@ -70,6 +72,7 @@ __all__ = [
     "plain",
     "plain_mac",
     "registrations",
+    "renewals",
     "role_of",
     "row",
     "rows",

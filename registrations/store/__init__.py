@@ -5,7 +5,13 @@ its lease still wants to write finds no row. Transactions touch at most BATCH ro
 """
 
 from registrations.store.claim import Claimed, GroupFacts, claim_due, extend, policy_of, release
-from registrations.store.health import concerned, ensure_health, hear
+from registrations.store.health import (
+    DOUBT_EVERY_S,
+    PROBE_EVERY_S,
+    concerned,
+    ensure_health,
+    hear,
+)
 from registrations.store.noticed import Noticed
 from registrations.store.pace import Slots, pause, reserve, reserve_slots, spread, spread_from
 from registrations.store.probes import (
@@ -21,6 +27,8 @@ from registrations.store.turns import plan_waves
 
 __all__ = [
     "BATCH",
+    "DOUBT_EVERY_S",
+    "PROBE_EVERY_S",
     "Change",
     "Claimed",
     "ClaimedHealth",

@@ -32,6 +32,9 @@ STATE_ICONS = {
     "disabled": "circle-off",
     "silent": "ear-off",
     "up": "activity-heartbeat",
+    "sick": "shield-x",
+    "well": "circle-check",
+    "paused": "hand-stop",
     "pending": "clock",
     "moved": "home-check",
     "already_there": "circle-check",
@@ -158,6 +161,12 @@ def took(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else span(seconds)
 
 
+@register.filter
+def about(seconds: float) -> str:
+    """An estimated length of time, no more exact than it is known: `41 s`, `17 min`."""
+    return span(max(1, round(seconds)))
+
+
 @register.simple_tag
 def age(value: datetime | str | None, zone: str = "UTC", never: str = "never") -> SafeString | str:
     """How long ago: `3 min ago`, counting on in the browser."""
@@ -227,6 +236,7 @@ BAR_ORDER = (
 """From well to not at all: the order of tiles and of a bar's pieces, everywhere."""
 
 HELD_STATES = BAR_ORDER[:6]
+BOUND = HELD_STATES[::2]
 ALWAYS_TILED = ("primary", "secondary", "fallback", "registering", "unregistered", "rejected")
 
 
@@ -270,18 +280,29 @@ def tiles(states: dict[str, int]) -> list[dict[str, Any]]:
     made = []
     for state in BAR_ORDER:
         plain, silent = state.removesuffix("_silent"), state.endswith("_silent")
-        bound = f"{plain}_silent" in states
-        query = f"state={plain}" + (f"&silent={str(silent).lower()}" if bound else "")
         made.append(
             {
                 "state": state,
                 "word": short_word(plain, silent),
                 "count": states[state],
-                "query": query,
+                "query": state_query(state),
                 "hidden": not states[state] and state not in ALWAYS_TILED,
             }
         )
     return made
+
+
+@register.filter
+def anybody(states: dict[str, int]) -> list[tuple[str, int]]:
+    """The states that have anyone in them, from well to not at all."""
+    return [(state, states[state]) for state in BAR_ORDER if states[state]]
+
+
+@register.filter
+def state_query(state: str) -> str:
+    """The handset list's filter for a state of a bar, a silent server's apart from others."""
+    plain, is_silent = state.removesuffix("_silent"), state.endswith("_silent")
+    return f"state={plain}" + (f"&silent={str(is_silent).lower()}" if plain in BOUND else "")
 
 
 @register.filter

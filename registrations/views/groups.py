@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role, require_role
-from registrations import behaviour, pages, queries, wording
+from registrations import behaviour, chart, outages, pages, queries, timelines, wording
 from registrations.views.changes import recent
 
 
@@ -24,8 +24,14 @@ def groups(request: HttpRequest) -> HttpResponse:
 def group(request: HttpRequest, pk: int) -> HttpResponse:
     """One group: its policy in sentences, its servers and who is on them."""
     found = get_object_or_404(ServerGroup, pk=pk)
-    summary = queries.summary(timezone.now())
-    servers = list(found.servers.all())
+    now = timezone.now()
+    summary = queries.summary(now)
+    servers = list(found.servers.select_related("pace"))
+    zones = pages.zones()
+    zone = pages.common_zone(zones)
+    drawn = chart.chart(request.GET.get("span", ""), zone, group=found)
+    since = now - chart.SPANS[drawn.span]
+    health = timelines.lanes(servers, since, now, zone)
     parameters = wording.policy(found, servers)
     has_dns_cache = found.dns_records.exists()
     lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
@@ -41,6 +47,14 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "suspected": summary["suspected_sites"],
         "homeward": behaviour.homeward(found),
         "transitions": recent(group_name=found.name),
-        "zones": pages.zones(),
+        "chart": drawn,
+        "since": since,
+        "lanes": [(server, timelines.together(health[server.pk])) for server in servers],
+        "outages": outages.outages(found.servers.filter(register=True), now),
+        "caveat": outages.CAVEAT,
+        "now": now,
+        "timeline_key": timelines.KEY,
+        "zone": zone,
+        "zones": zones,
     }
     return render(request, "group.html", context)

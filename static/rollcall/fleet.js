@@ -124,6 +124,18 @@ function showStates(summary) {
   }
 }
 
+// A server's own page: who is on it by state, each leading to those in the list.
+function showStatesOn(server, place) {
+  const links = ORDER.filter((key) => server.states[key]).map((key) => {
+    const link = element("a", "", chip(key, `${number(server.states[key])} ${word(key).toLowerCase()}`, "chip bare"));
+    const plain = key.replace("_silent", "");
+    const silent = `${plain}_silent` in server.states ? `&silent=${key !== plain}` : "";
+    link.href = `${place.dataset.list}&state=${plain}${silent}`;
+    return link;
+  });
+  place.replaceChildren(...(links.length ? links : ["No handset is on it."]));
+}
+
 function showLane(server, total) {
   for (const lane of document.querySelectorAll(`.lane[data-server-id="${server.id}"]`)) {
     showBar(lane.querySelector(".bar"), server.states, total, ORDER.slice(0, 6));
@@ -133,6 +145,7 @@ function showLane(server, total) {
     trouble.hidden = !server.trouble;
     lane.querySelector(".lane-health").replaceChildren(chip(server.condition, server.word));
   }
+  for (const place of document.querySelectorAll(`[data-on-server="${server.id}"]`)) showStatesOn(server, place);
   for (const old of document.querySelectorAll(`[data-server-row="${server.id}"] .chip`)) old.replaceWith(chip(server.condition, server.word));
 }
 

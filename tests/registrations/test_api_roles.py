@@ -46,6 +46,7 @@ MAY: dict[str, dict[str, Role]] = {
     "registrations/ID/override/": {"post": Role.CONFIGURER},
     "summary/": READ,
     "census/": READ,
+    "servers/ID/outage/": READ,
     "server-changes/": READ,
     "server-changes/ID/": READ,
     "transitions/": READ,

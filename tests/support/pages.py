@@ -17,6 +17,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "handset": ("handset",),
     "groups": (),
     "group": ("group",),
+    "server": ("server",),
     "policy": ("group",),
     "override": ("held",),
     "history": (),
@@ -57,6 +58,7 @@ def make_fleet(handsets: int = 3) -> dict[str, int]:
     return {
         "handset": fleet.rows[1].line.handset_id,
         "group": fleet.group.pk,
+        "server": fleet.primary.pk,
         "held": made[State.HELD].pk,
         "job": job.pk,
     }

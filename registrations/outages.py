@@ -1,0 +1,211 @@
+"""What would happen if a server died now: gathered, reckoned and said in sentences.
+
+The figures are those the machine itself goes by: the renewals as its agents planned them, the
+ladder a handset of the group waits, the cap. An estimate, and said to be one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from fleet.models import Server, ServerGroup
+from registrations import queries, store
+from registrations.behaviour import duration, listed
+from registrations.course import patience
+from registrations.landing import Landing, Other, Rules, land
+from registrations.sip.probe import PROBE_SCHEDULE
+from registrations.sip.timers import TIMER_F
+
+TOLD_AFTER_S = store.PROBE_EVERY_S + store.DOUBT_EVERY_S + 2 * PROBE_SCHEDULE.give_up_after
+"""When the workers know of a silence at the latest: a probe each 10 s, and a second look."""
+CAVEAT = (
+    "Estimated from the renewals as planned now, the group's policy and its cap. A server that is "
+    "slow, refuses or asks for a pause makes it longer; a port that is closed makes it shorter."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What would become of one group's handsets on a server that died now."""
+
+    group: ServerGroup
+    server: Server
+    """The group's own entry for the place that died."""
+    landing: Landing
+    target: Server | None
+    first_end: datetime | None
+    last_end: datetime | None
+    sentences: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the API sends it."""
+        landing = self.landing
+        return {
+            "group": self.group.pk,
+            "group_name": self.group.name,
+            "server": self.server.pk,
+            "handsets": landing.handsets,
+            "lands_on": landing.server_id,
+            "in_vain": list(landing.in_vain),
+            "registers_at_most": landing.registers,
+            "at_cap_seconds": landing.at_cap_s,
+            "first_seconds": landing.first_s,
+            "half_seconds": landing.half_s,
+            "last_seconds": landing.last_s,
+            "first_binding_ends_at": queries.moment(self.first_end),
+            "last_binding_ends_at": queries.moment(self.last_end),
+            "sentences": self.sentences,
+        }
+
+
+def at_place_of(server: Server) -> QuerySet[Server]:
+    """Return the entries of all groups that name the same place as `server`: they die together."""
+    place = {"address": server.address, "port": server.port, "transport": server.transport}
+    return Server.objects.filter(**place)
+
+
+def outages(servers: QuerySet[Server], now: datetime) -> list[Outage]:
+    """Return what the death of each of these servers would do to its group.
+
+    The one with most handsets first. A constant number of queries.
+    """
+    related = servers.select_related("group").prefetch_related("group__servers__health__site")
+    there = list(related.order_by("group__name", "priority"))
+    asked = queries.renewals([each.pk for each in there], now)
+    found = [_outage(each, asked.get(each.pk, queries.Renewals()), now) for each in there]
+    return sorted(found, key=lambda each: -each.landing.handsets)
+
+
+def _outage(server: Server, asked: queries.Renewals, now: datetime) -> Outage:
+    group = server.group
+    by_id = {each.pk: each for each in group.servers.all()}
+    landing = land(_others(server, now), asked.due, _rules(group))
+    return Outage(
+        group=group,
+        server=server,
+        landing=landing,
+        target=by_id.get(landing.server_id or 0),
+        first_end=asked.first_end,
+        last_end=asked.last_end,
+        sentences=sentences(group, server, landing, by_id),
+    )
+
+
+def _others(server: Server, now: datetime) -> list[Other]:
+    """The others in the order they are tried: a round begins with the first, whoever failed."""
+    return [
+        Other(other.pk, queries.server_condition(other.health.all(), now)["condition"] == "silent")
+        for other in server.group.servers.all()
+        if other.pk != server.pk and other.register
+    ]
+
+
+def _rules(group: ServerGroup) -> Rules:
+    holds_all = group.mode == ServerGroup.Mode.FALLBACK
+    short = patience(store.policy_of(group)).give_up_after
+    waits_all = holds_all and group.register_list_scope != ServerGroup.ListScope.ALL
+    return Rules(
+        holds_all=holds_all,
+        rate=float(group.max_registrations_per_second),
+        gives_up_s=TIMER_F if waits_all else short,
+        told_after_s=TOLD_AFTER_S if group.fast_failover else None,
+    )
+
+
+def sentences(
+    group: ServerGroup, server: Server, landing: Landing, by_id: Mapping[int, Server]
+) -> list[str]:
+    """Return what would happen, in the order in which it would."""
+    if not landing.handsets:
+        return [f"Nothing: no handset of {group} is on it."]
+    who = _handsets(landing.handsets)
+    if landing.server_id is None:
+        return _nowhere(server, landing, who, by_id)
+    target = by_id[landing.server_id]
+    said = [
+        *_where(group, landing, target, by_id),
+        _load(group, landing, target),
+        _when(landing, group),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def _handsets(n: int) -> str:
+    return "1 handset" if n == 1 else f"{n:,} handsets"
+
+
+def _nowhere(server: Server, landing: Landing, who: str, by_id: Mapping[int, Server]) -> list[str]:
+    silent = [str(by_id[pk]) for pk in landing.in_vain]
+    why = f"{listed(silent)} {_is(silent)} silent" if silent else "the group has no other server"
+    return [
+        f"{who} would have nowhere to go: {why}.",
+        f"They could not be called until {listed([str(server), *silent])} "
+        f"{'answers' if not silent else 'or another answers'} again.",
+    ]
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _where(
+    group: ServerGroup, landing: Landing, target: Server, by_id: Mapping[int, Server]
+) -> list[str]:
+    who = _handsets(landing.handsets)
+    silent = [str(by_id[pk]) for pk in landing.in_vain]
+    said = []
+    if group.mode == ServerGroup.Mode.FALLBACK:
+        said.append(f"{who} would work with {target}, where they hold a registration already.")
+        lost = [str(feature) for feature in target.lost_features]
+        if lost:
+            said.append(f"There they do without {listed(lost)}.")
+    elif group.re_register_on:
+        said.append(f"{who} would register with {target}.")
+    else:
+        said.append(
+            f"{who} would use {target} for calls at once and register there at the next renewal: "
+            "failOver.reRegisterOn is 0."
+        )
+    if silent:
+        said.append(
+            f"They would ask {listed(silent)} in vain before, which {_is(silent)} silent now."
+        )
+    return said
+
+
+def _load(group: ServerGroup, landing: Landing, target: Server) -> str:
+    if not landing.registers:
+        return "No REGISTER is needed for that."
+    said = (
+        f"That is up to {landing.registers:,} REGISTERs at {target}, as each is usually asked for "
+        "its credentials once"
+    )
+    if landing.at_cap_s is None:
+        return f"{said}; without a cap all of them may come at the same moment."
+    cap = group.max_registrations_per_second
+    return f"{said}: {_about(landing.at_cap_s)} at the cap of {cap} a second."
+
+
+def _when(landing: Landing, group: ServerGroup) -> str:
+    if landing.first_s is None or landing.half_s is None or landing.last_s is None:
+        return ""
+    told = (
+        f"The workers would find out within {_about(TOLD_AFTER_S)} and tell them all"
+        if group.fast_failover
+        else "Each would find out only at its own renewal, and look registered until then"
+    )
+    if landing.handsets == 1:
+        return f"{told}: over in {_about(landing.last_s)}."
+    return (
+        f"{told}: the first over in {_about(landing.first_s)}, half of them in "
+        f"{_about(landing.half_s)}, the last in {_about(landing.last_s)}."
+    )
+
+
+def _about(seconds: float) -> str:
+    """A length of time no more exact than it is known."""
+    whole = max(1, round(seconds))
+    return duration(whole if whole < 600 else round(whole / 60) * 60)
