@@ -264,6 +264,11 @@ class Line(models.Model):
     auth_user = models.CharField(max_length=128)
     auth_password = EncryptedTextField(blank=True)
     supervision = models.CharField(max_length=8, choices=Supervision.choices)
+    waits = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Imported in the first run to register, and off until somebody says go.",
+    )
     created_at = models.DateTimeField(db_default=Now())
     search_text = _searchable("extension", "domain", between="@")
 

@@ -1,7 +1,5 @@
 """What a user sets for nobody but themselves."""
 
-from zoneinfo import available_timezones
-
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -30,7 +28,7 @@ def times(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(back)
     context = {
         "choice": zones.choice(request),
-        "names": sorted(name for name in available_timezones() if "/" in name),
+        "names": zones.names(),
         "next": back,
         "fault": fault,
     }

@@ -45,6 +45,11 @@ def chosen() -> str:
     return _known(request.COOKIES.get(COOKIE, "")) if wanted == BROWSER else wanted
 
 
+def names() -> list[str]:
+    """Return the zones to choose from, by their places: `America/Denver`."""
+    return sorted(name for name in available_timezones() if "/" in name)
+
+
 def choose(request: HttpRequest, zone: str) -> None:
     """Keep the user's choice. ValueError for what is neither a choice nor a zone we know."""
     if zone not in (SITE, BROWSER) and zone not in available_timezones():

@@ -16,7 +16,7 @@ import redis.asyncio
 from django.conf import settings
 
 from fleet.models import Server
-from registrations.demo_fleet import GROUPS, REALM
+from registrations.demo_fleet import GROUPS, PRIMARY, REALM
 from registrations.registrar.fleet_users import FleetUsers
 from registrations.registrar.server import Server as Registrar
 
@@ -60,6 +60,17 @@ def servers() -> list[DemoServer]:
         DemoServer(rows[0].pk, _name(rows), rows[0].address, rows[0].port, said == "1")
         for rows, said in zip(found.values(), running, strict=True)
     ]
+
+
+def port() -> int | None:
+    """Where the demo's registrars listen now, whatever the fleet is; None where they do not."""
+    try:
+        told = [key.removeprefix(_RUNNING) for key in _redis().scan_iter(match=f"{_RUNNING}*")]
+    except redis.RedisError as error:
+        logger.warning("cannot ask whether the demo's registrars run: %s", error)
+        return None
+    ports = {int(place.rpartition(":")[2]) for place in told if place.startswith(f"{PRIMARY}:")}
+    return ports.pop() if ports else None
 
 
 def stop(server_id: int | str) -> bool:

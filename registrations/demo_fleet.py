@@ -90,7 +90,7 @@ def make(port: int) -> None:
     clinic = _group(CLINIC, ServerGroup.Mode.FALLBACK, port, names, lost)
     handsets: list[Handset] = []
     for name, departments in PLACES.items():
-        site = Site.objects.create(name=name, time_zone=ZONES[name])
+        site, _ = Site.objects.get_or_create(name=name, defaults={"time_zone": ZONES[name]})
         group = clinic if name == "riverside-clinic" else wards
         for department in departments:
             handsets += _department(department, site, group, len(handsets))

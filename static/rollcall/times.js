@@ -89,6 +89,8 @@ function show(element, instant) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+for (const field of document.querySelectorAll("input[data-own-zone]")) field.value ||= OWN;
+
 // What was written before this computer told its zone.
 showAll();
 

@@ -1,0 +1,82 @@
+"""What is filled in during the first run: a site, a group's servers, a user."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth import get_user_model, password_validation
+from django.core.exceptions import ValidationError
+
+from fleet.formats import values
+from fleet.models import Server, ServerGroup, Site
+from fleet.roles import Role
+
+SERVERS = 4
+"""Rows for servers on the page; a group with more comes by fleet file."""
+
+
+class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = Site
+        fields = ("name", "time_zone")
+        error_messages = {
+            "name": {
+                "unique": "There is a site of that name already.",
+                "invalid": "Letters, digits, hyphens and underscores only: it names a queue too.",
+            }
+        }
+
+
+class GroupForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = ServerGroup
+        fields = ("name", "mode")
+        error_messages = {"name": {"unique": "There is a group of that name already."}}
+
+
+class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One server; left empty it is none. Without a port it has the usual one of its transport."""
+
+    port = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=65535,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), "The port must be a number from 0 to 65535."
+        ),
+    )
+
+    class Meta:
+        model = Server
+        fields = ("address", "port", "transport", "name")
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("port") is None and given.keys() >= {"port", "address", "transport"}:
+            given["port"] = values.default_port(given["address"], given["transport"])
+        return given
+
+
+ServerRows = forms.formset_factory(ServerForm, extra=SERVERS, max_num=SERVERS)
+
+
+class UserForm(forms.Form):
+    name = forms.CharField(max_length=150)
+    password = forms.CharField(strip=False, widget=forms.PasswordInput)
+    role = forms.TypedChoiceField(
+        choices=[(role.value, role.word) for role in Role], coerce=lambda value: Role(int(value))
+    )
+
+    def clean_name(self) -> str:
+        users = get_user_model()
+        name = str(users.normalize_username(self.cleaned_data["name"]))  # type: ignore[attr-defined]
+        users._meta.get_field("username").run_validators(name)  # type: ignore[union-attr]
+        if users._default_manager.filter(username__iexact=name).exists():
+            raise ValidationError("There is a user of that name already.")
+        return name
+
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        password_validation.validate_password(
+            password, get_user_model()(username=self.data.get("name", ""))
+        )
+        return password
