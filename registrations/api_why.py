@@ -42,6 +42,7 @@ class BindingWhy(serializers.Serializer[Any]):
     sentence = serializers.CharField(help_text="What it waits for, in words.")
     next_at = serializers.DateTimeField(allow_null=True)
     next_server = NamedServer(allow_null=True)
+    next_target = serializers.CharField(allow_blank=True)
     never_comes_home_by_time = serializers.BooleanField()
     failures = serializers.IntegerField()
     refusals = serializers.IntegerField()
@@ -66,6 +67,9 @@ class Why(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=State.choices)
     state_word = serializers.CharField()
     server = NamedServer(allow_null=True)
+    target = serializers.CharField(
+        allow_blank=True, help_text="Which place of that server's name holds it."
+    )
     assumed_on = NamedServer(allow_null=True)
     since = serializers.DateTimeField()
     cause = serializers.ChoiceField(

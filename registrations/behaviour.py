@@ -141,7 +141,8 @@ def _finding(registering: Sequence[Server]) -> Step:
                 look, way = f"NAPTR, then {look}", "by the transport DNS names, else over UDP"
         said.append(
             f"Asks DNS for {server.address}: {look}. The answers, in their order, are the servers "
-            f"it tries, {way}. No answer counts as a server that failed."
+            f"it tries, {way}. Where DNS has none, the group's own records stand in (dns.cache); "
+            "with none there either, it counts as a server that failed."
         )
     return Step("Finding the servers", tuple(said), ("address", "port", "transport"))
 
@@ -170,23 +171,31 @@ def _seconds(times: Sequence[float]) -> str:
     return f"{listed([f'{at:g}' for at in times])} s"
 
 
-def _silence(group: ServerGroup, registering: Sequence[Server]) -> Step:
+def _ladder(group: ServerGroup, registering: Sequence[Server]) -> str:
     short = patience(store.policy_of(group))
     repeats = f"Sends again after {_seconds(short.sends[1:])}"
     whole = duration(TIMER_F)
-    said = []
     if group.mode == ServerGroup.Mode.FAILOVER or group.register_list_scope == "all":
         last = "The last server left" if _can_move(registering) else "As it is the last server, it"
-        said.append(
+        return (
             f"{repeats} and gives the server up at {duration(short.give_up_after)}. "
             f"{last} gets the whole {whole} of RFC 3261."
         )
-    else:
-        said.append(
-            f"Each server is the last of its own list, so it gets the whole {whole} of RFC 3261. "
-            f"Where its name stands for several addresses: {repeats[0].lower()}{repeats[1:]}, the "
-            f"next address at {duration(short.give_up_after)}."
-        )
+    said = f"Each server is the last of its own list, so it gets the whole {whole} of RFC 3261."
+    if all(is_literal(server.address) for server in registering):
+        return said
+    return (
+        f"{said} Where its name stands for several addresses: {repeats[0].lower()}{repeats[1:]}, "
+        f"the next address at {duration(short.give_up_after)}."
+    )
+
+
+def _silence(group: ServerGroup, registering: Sequence[Server]) -> Step:
+    short = patience(store.policy_of(group))
+    whole = duration(TIMER_F)
+    # Over a connection nothing is sent twice.
+    is_datagram = any(server.transport not in ("tcp", "tls") for server in registering)
+    said = [_ladder(group, registering)] if is_datagram else []
     said.append("A port that is closed, an unreachable network or a failed send counts at once.")
     over_streams = {"tcp", "tls", "tcp_preferred", "dns_naptr"}
     if any(server.transport in over_streams for server in registering):
@@ -198,14 +207,16 @@ def _silence(group: ServerGroup, registering: Sequence[Server]) -> Step:
     because = ["retry_max_count", "retry_timeout", "retry_waits_after_last"]
     if group.mode == ServerGroup.Mode.FALLBACK:
         because.append("register_list_scope")
-    if len(said) > 2:
+    if said[-1].startswith("Connected"):
         because.append("tcp_fast_failover")
     return Step("A server that does not answer", tuple(said), _because(*because))
 
 
 def _answers(group: ServerGroup) -> Step:
+    next_one = "server" if group.mode == ServerGroup.Mode.FAILOVER else "address of its name"
     said = [
-        "503: goes on to the next server; a Retry-After keeps all handsets off that one so long."
+        f"503: goes on to the next {next_one}; a Retry-After keeps all handsets off that one so "
+        "long. Where no other takes it, the registration it has stands to its end."
         if group.failover_on_503
         else "503: stays on the same server and asks it again, after its Retry-After if it "
         "gave one."

@@ -38,6 +38,8 @@ from registrations.values import (
     Verdict,
 )
 
+CLAIM_S = 30.0
+"""How long a line's bindings begin new rounds in one claim, while others of it are under way."""
 _STREAMS = frozenset({"tcp", "tls"})
 NEWS_LASTS_S = 60.0
 """How long, at most, a server known to be silent or sick is passed over without asking again."""
@@ -93,8 +95,9 @@ class Course:
         self.binding = restored(kept, self.targets)
         self._is_cleared = bool(kept.get("is_cleared")) or self.binding.phase in HOLDING
         self._is_asking = False
-        self._looked_at = -math.inf
-        """When it was seen last what is due; before that nothing has begun in this claim."""
+        self._looked_at: float | None = None
+        """When it was seen last what is due."""
+        self._begins_until = math.inf
         self.client = RegisterClient(
             about.account,
             token=about.token,
@@ -116,12 +119,13 @@ class Course:
     def get_timer(self) -> float | None:
         """When it must be looked at again in this claim.
 
-        Beside its own request: when it is to be renewed while another binding's goes unanswered.
+        Beside its own request: when its own time comes while another binding's goes unanswered.
         """
-        if not self.is_idle or self.binding.phase is not Phase.BOUND:
+        if not self.is_idle:
             return self.client.get_timer()
         due = self.due_at()
-        return due if due > self._looked_at else None
+        is_news = self._looked_at is None or due > self._looked_at
+        return due if is_news and self._may_begin(due) else None
 
     def due_at(self) -> float:
         """When the line must be claimed for this binding's sake."""
@@ -192,10 +196,10 @@ class Course:
         """Return the outcome of the attempt that is over; if none is, begin what is due."""
         mishap, self._mishap = self._mishap, None
         outcome = mishap or self.client.outcome()
-        # In one claim nothing but a renewal begins a second time: a claim must come to its end.
-        may_begin = self._looked_at == -math.inf or self.binding.phase is Phase.BOUND
-        if outcome is None and self.is_idle and may_begin:
+        if outcome is None and self.is_idle and self._may_begin(now):
             self._begin_what_is_due(now)
+            if self._looked_at is None:
+                self._begins_until = now + CLAIM_S
             self._looked_at = now
             outcome, self._mishap = self._mishap, None
         return outcome
@@ -333,6 +337,10 @@ class Course:
     def _same_try(self, now: float) -> Try:
         index = self.binding.trying or 0
         return Try(index, is_last(self.binding, self._rules, index, now))
+
+    def _may_begin(self, at: float) -> bool:
+        """A claim must come to its end: after a while nothing but renewals begins in it."""
+        return self.binding.phase is Phase.BOUND or at <= self._begins_until
 
     def _begin_what_is_due(self, now: float) -> None:
         if self.not_before > now:

@@ -61,6 +61,8 @@ class BindingExplained:
     waits_for: WaitsFor
     next_at: float
     next_server_id: int | None
+    next_target: str
+    """Which of its places."""
     never_comes_home_by_time: bool
     """It is away from its primary, and no timer brings it back."""
     failures: int
@@ -131,6 +133,7 @@ def _explained(key: str, kept: Mapping[str, Any], policy: Policy) -> BindingExpl
         waits_for=waits_for,
         next_at=next_at,
         next_server_id=None if index is None else targets[index].server_id,
+        next_target="" if index is None else str(targets[index]),
         never_comes_home_by_time=is_away
         and binding.failback_at is None
         and not returns_at_renewal(rules),

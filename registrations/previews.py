@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, Prefetch, QuerySet
 
 from fleet.models import Line, Server, ServerGroup
 from registrations import behaviour, jobs, queries, waves
@@ -85,7 +85,11 @@ def preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Previ
             reasons[each["why"]] += each["n"]
         if each["verdict"] == Result.PENDING:
             asked[each["group"]] += each["n"]
-    groups = ServerGroup.objects.prefetch_related("servers__pace", "servers__health__site")
+    groups = ServerGroup.objects.prefetch_related(
+        Prefetch("servers", Server.objects.select_related("pace")),
+        "servers__pauses",
+        "servers__health__site",
+    )
     here = {group.pk: group for group in groups.filter(pk__in={each["group"] for each in found})}
     pace = [
         (n, waves.wave_size(cap, terms.wave_size), cap)

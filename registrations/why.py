@@ -34,6 +34,7 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
         "state": registration.shown_state,
         "state_word": queries.state_word(registration),
         "server": _server(registration.server_id, servers),
+        "target": _place(bindings, registration.server_id),
         "assumed_on": _server(registration.assumed_on_id, servers),
         "since": queries.moment(registration.shown_since),
         "cause": cause,
@@ -71,6 +72,12 @@ def _first(bindings: list[dict[str, Any]], name: str, otherwise: Any) -> Any:
     return soonest[name] if soonest else otherwise
 
 
+def _place(bindings: list[dict[str, Any]], server_id: int | None) -> str:
+    """Which place of that server's name holds the binding; '' where none does."""
+    held = (each["target"] for each in bindings if (each["server"] or {}).get("id") == server_id)
+    return next(held, "") if server_id else ""
+
+
 def _moment(at: float | None) -> str | None:
     return None if at is None else queries.moment(datetime.fromtimestamp(at, UTC))
 
@@ -105,6 +112,7 @@ def _binding(
         "sentence": waits(found, group, servers),
         "next_at": _moment(found.next_at) if found.next_at else None,
         "next_server": _server(found.next_server_id, servers),
+        "next_target": found.next_target,
         "never_comes_home_by_time": found.never_comes_home_by_time,
         "failures": found.failures,
         "refusals": found.refusals,
@@ -233,6 +241,8 @@ def waits(found: BindingExplained, group: ServerGroup, servers: Mapping[int, Ser
     """Say what a binding waits for, and where its next request goes."""
     following = _name(found.next_server_id, servers)
     here = _name(found.server_id, servers)
+    if found.server_id == found.next_server_id and found.target != found.next_target:
+        following, here = f"{following} ({found.next_target})", f"{here} ({found.target})"
     said = {
         WaitsFor.RENEWAL: f"Renews at {here}.",
         WaitsFor.PRIMARY_AT_RENEWAL: f"Renews, and offers that to {following} first.",

@@ -120,6 +120,7 @@ def database(data_dir: Path) -> tuple[dict[str, Any], bool]:
     try:
         config = dict(environ.Env.db_url_config(url))
     except Exception:
+        # Whatever the library raises has the URL in it, password included.
         refuse("DATABASE_URL cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME.")
     if str(config["ENGINE"]).endswith("sqlite3"):
         config |= sqlite_options()

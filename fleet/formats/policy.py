@@ -77,9 +77,11 @@ class Parameter:
             number = int(word)
             if any(low <= number <= high for low, high in self.ranges):
                 value = number
+        called = f"{self.name} ({self.guide})" if self.guide else self.name
         if value is None:
-            called = f"{self.name} ({self.guide})" if self.guide else self.name
-            raise ValueError(f"{called} must be {self.permitted}, not {str(given)[:40]!r}.")
+            is_too_large = word.isascii() and word.isdigit() and int(word[:40]) > LARGEST
+            permitted = f"at most {LARGEST}" if is_too_large else self.permitted
+            raise ValueError(f"{called} must be {permitted}, not {str(given)[:40]!r}.")
         return value
 
     def _chosen(self, word: str) -> str | None:

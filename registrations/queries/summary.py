@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Prefetch
 
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, SiteNetwork, State
@@ -154,7 +154,9 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
             counts[key] += counted["n"]
         if counted["server_id"] is not None:
             by_server[counted["server_id"]][key] += counted["n"]
-    groups = ServerGroup.objects.prefetch_related("servers__pace", "servers__pauses")
+    groups = ServerGroup.objects.prefetch_related(
+        Prefetch("servers", Server.objects.select_related("pace")), "servers__pauses"
+    )
     if extent.groups:
         groups = groups.filter(pk__in=extent.groups)
     if extent.sites:

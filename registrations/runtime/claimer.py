@@ -97,6 +97,7 @@ class Claimer:
         except DatabaseError as error:
             logger.error("nothing could be claimed: %s", error)
         except Exception:
+            # Nobody awaits this task: what it raised would be lost, and the next hint claims again.
             logger.exception("nothing could be claimed")
         finally:
             self._task = None

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from registrations import live, store
 from registrations.runtime.clock import steady
@@ -149,6 +149,7 @@ class Flusher:
             delay = OUTAGE_RETRY_S
             self._drop_overdue()
         except Exception:
+            # Nobody awaits this task, and a flusher that stopped would hold up all results to come.
             logger.exception("a flush failed")
             delay = OUTAGE_RETRY_S
             self._drop_overdue()
@@ -192,7 +193,13 @@ class Flusher:
 
     async def _write_pauses(self) -> None:
         for asked, until in list(self._pauses.items()):
-            await self._database.run(store.pause, *asked, until)
+            try:
+                await self._database.run(store.pause, *asked, until)
+            except Outage:
+                raise
+            except DatabaseError:
+                # Results come after this: they must not wait for a pause that is never taken.
+                logger.exception("the pause of server %s at %s is not kept", *asked)
             if self._pauses.get(asked) == until:
                 del self._pauses[asked]
 
@@ -219,6 +226,7 @@ def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
     except Outage:
         raise
     except Exception:
+        # Whatever is wrong with one result (a fault of ours), the others are to be saved.
         if len(batch) == 1:
             pk = batch[0].claimed.registration_id
             logger.exception("the result of registration %s cannot be saved", pk)

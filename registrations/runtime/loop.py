@@ -51,6 +51,7 @@ class LoopThread:
             try:
                 self._ask(engine.stop()).result(STOP_S)
             except Exception:
+                # The process ends anyway: leases run out and another worker takes over.
                 logger.exception("the runtime did not stop in order")
             loop.call_soon_threadsafe(loop.stop)
             thread.join(STOP_S)

@@ -238,6 +238,7 @@ class _Lane:
                 ticket.server_id, ticket.place, n, 1.0 / gap, ticket.lease_until - GUARD_S
             )
         except Exception:
+            # Those who wait have nobody else to ask: without another try the lane would stand.
             logger.exception("no slots could be reserved for server %s", ticket.server_id)
             self._task = None
             self._come_back(RETRY_RESERVE_S)

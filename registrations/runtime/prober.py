@@ -235,6 +235,7 @@ class Prober:
             logger.error("probes wait for the database: %s", error)
             self._probed.clear()
         except Exception:
+            # Nobody awaits this task: what it raised would be lost, and the next hint probes again.
             logger.exception("probing failed")
         finally:
             self._task = None

@@ -111,6 +111,7 @@ class Resolver:
                 answer, seconds = Answer(why=_unanswered(question, error)), UNANSWERED_S
                 self._read_again()
             except Exception:
+                # Bytes from the network: whatever reading them raises is this question's alone.
                 logger.exception("DNS: %s %s", question.kind, question.name)
                 answer = Answer(why=f"The answer of DNS about {question.name} cannot be read.")
                 seconds = UNANSWERED_S

@@ -128,6 +128,7 @@ class Runner:
         try:
             agent = self._agent(claimed)
         except Exception:
+            # A fault of ours in one line's agent is that line's alone: named, and tried again.
             self._blame(claimed)
             return
         run = Run(self, claimed, lease, agent)
@@ -146,6 +147,7 @@ class Runner:
             action(*given)
             self._drain(run)
         except Exception:
+            # The same: the other agents of this process go on.
             self._end(run, "its agent failed")
             self._blame(run.claimed)
         finally:

@@ -141,6 +141,23 @@ def test_a_503_is_told_as_the_group_has_it() -> None:
     assert "503: stays on the same" in told(stays)["A server that answers otherwise"]
 
 
+def test_in_a_fallback_group_a_503_leads_to_no_other_server() -> None:
+    said = told(ServerGroup(mode="fallback"))["A server that answers otherwise"]
+    assert "503: goes on to the next address of its name" in said
+    assert "the registration it has stands to its end" in said
+
+
+def test_over_connections_alone_nothing_is_sent_twice() -> None:
+    said = told(ServerGroup(), servers(*TWO, transport="tls"))["A server that does not answer"]
+    assert "Sends again" not in said
+    assert "gives up after 32 s" in said
+
+
+def test_a_groups_own_records_stand_in_for_dns() -> None:
+    which = [Server(priority=1, address="pbx.example", port=5060, transport="udp")]
+    assert "own records stand in (dns.cache)" in told(ServerGroup(), which)["Finding the servers"]
+
+
 def test_a_group_of_one_literal_server_has_no_failover_and_no_way_home() -> None:
     said = told(ServerGroup(), servers("PBX"))
     assert "Failover" not in said and "The way home" not in said

@@ -156,6 +156,28 @@ def test_a_line_no_agent_has_run_for_still_answers() -> None:
     assert "Waits for its turn." in words(row)
 
 
+def test_places_of_one_name_are_told_apart() -> None:
+    """Server 1 is a name; the line is at its second place and will offer itself to the first."""
+    found = BindingExplained(
+        key="group",
+        phase="bound",
+        server_id=1,
+        target="127.0.0.3:5060",
+        expires_at=0.0,
+        waits_for=WaitsFor.PRIMARY_AT_RENEWAL,
+        next_at=0.0,
+        next_server_id=1,
+        next_target="127.0.0.2:5060",
+        never_comes_home_by_time=False,
+        failures=0,
+        refusals=0,
+        left_alone=(),
+    )
+    server = Server(pk=1, address="pbx.test", port=5060)
+    said = explained.waits(found, make_group(), {1: server})
+    assert said == "Renews, and offers that to pbx.test:5060 (127.0.0.2:5060) first."
+
+
 def test_a_line_that_is_off_waits_for_nothing() -> None:
     row = make_registration(make_group(), State.DISABLED, supervision="off")
     told = asked(row)
@@ -189,6 +211,7 @@ def test_every_wait_has_its_sentence(waits_for: WaitsFor) -> None:
         waits_for=waits_for,
         next_at=0.0,
         next_server_id=1,
+        next_target="127.0.0.2:5060",
         never_comes_home_by_time=False,
         failures=0,
         refusals=0,
@@ -233,7 +256,7 @@ def test_a_suspected_network_is_said_on_overview_groups_and_group() -> None:
 
 def test_a_server_of_a_fallback_group_that_failed_is_asked_again_alone() -> None:
     found = BindingExplained(
-        *("1", "waiting", None, "", None, WaitsFor.BACK_OFF, 0.0, 1, False, 1, 0, ())
+        *("1", "waiting", None, "", None, WaitsFor.BACK_OFF, 0.0, 1, "", False, 1, 0, ())
     )
     servers = {1: Server(name="PBX east")}
     said = explained.waits(found, ServerGroup(mode="fallback"), servers)

@@ -159,6 +159,8 @@ class Theatre(World):
             late, self.delayed = self.delayed, []
             for target, data in late:
                 agent.receive(data, (target.address, target.port), self.now)
+            if late:
+                return
             timer = agent.get_timer()
             if timer is not None:
                 self.now = max(self.now, timer)

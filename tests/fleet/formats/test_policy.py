@@ -152,3 +152,8 @@ def test_what_the_guide_leaves_open_has_the_value_it_had_as_a_constant() -> None
         PARAMETERS["register_list_scope"].read("first")
     with pytest.raises(ValueError, match=r"failover_on_503 \(failoverOn503Response\) must be true"):
         PARAMETERS["failover_on_503"].read("sometimes")
+
+
+def test_a_number_beyond_every_range_is_told_so() -> None:
+    with pytest.raises(ValueError, match="expires .* must be at most 2147483647"):
+        PARAMETERS["expires"].read("3000000000")
