@@ -10,6 +10,7 @@ from typing import Any
 
 from registrations.binding import HOLDING, Phase
 from registrations.course import Course, Surroundings
+from registrations.errands import ERRANDS, Errand, keep_back, let_go
 from registrations.keeping import Entry, lists_of
 from registrations.report import (
     AgentResult,
@@ -30,7 +31,6 @@ from registrations.values import (
     Outcome,
     Policy,
     Target,
-    Verdict,
 )
 
 __all__ = ["Agent", "AgentResult", "Entry", "Heard", "Moved", "Want", "WishResult"]
@@ -44,7 +44,6 @@ LEAVING = frozenset({"failover", "fallback", "lost", "refused"})
 LONGEST_REASON = 300
 ON_TIME_S = 10.0
 """A row that is claimed so soon after its time was watched."""
-ALREADY_THERE = WishResult("already_there", "It was on the primary already.", 0.0)
 
 
 class Agent:
@@ -77,7 +76,7 @@ class Agent:
         self._standing = Standing(**snapshot.get("standing", {}))
         self._learnt = Learnt()
         self._wish = ""
-        self._wish_started_at: float | None = None
+        self._errand: Errand | None = None
         about = Surroundings(account, policy, mode, contact_for, sent_by_for, token, jitter)
         self._courses = {
             key: Course(
@@ -94,8 +93,8 @@ class Agent:
     def start(self, now: float, wish: str = "", news: News | None = None) -> None:
         """Do whatever is due, knowing what the fleet knows of the servers.
 
-        `wish` is the operator's: 'failback', 'resume', 'override' (bind although somebody else
-        is bound) or ''.
+        `wish` is the operator's: one of `errands`, 'resume', 'override' (bind although somebody
+        else is bound) or ''.
         """
         self._wish = wish
         if not self._standing.since:
@@ -108,8 +107,9 @@ class Agent:
             if wish in ("resume", "override"):
                 course.resume(override=wish == "override")
             course.hear(news or News(), now)
-        if wish == "failback":
-            self._wish_home(now)
+        keep_back(list(self._courses.values()), news or News(), now)
+        if wish in ERRANDS:
+            self._set_out(wish, news or News(), now)
         for course in self._courses.values():
             self._settle(course, now)
 
@@ -210,6 +210,7 @@ class Agent:
 
     def result(self) -> AgentResult:
         """Return what to save. Call it when the agent `is_idle`."""
+        let_go(list(self._courses.values()))
         standing, learnt, holder = self._standing, self._learnt, self._holder()
         assumed = holder.assumed_target() if holder else None
         if standing.state == UNKNOWN:
@@ -231,7 +232,7 @@ class Agent:
             renewed=tuple(learnt.renewed),
             snapshot=self._snapshot(),
             transitions=tuple(learnt.moves),
-            wish_result=learnt.wish_result,
+            wish_result=self._errand.result if self._errand else None,
             heard=tuple(learnt.heard),
             assumed_server_id=assumed.server_id if assumed else None,
         )
@@ -259,14 +260,14 @@ class Agent:
                     # Nobody could be asked: no name resolved, or all are paused.
                     self._stand(now, course)
                 return
-            asked_home = course.binding.trying == 0 and self._wish_started_at is not None
+            errand = self._errand if self._errand and self._errand.is_about(course) else None
             is_renewal = course.binding.phase is Phase.RENEWING
             self._learnt.take(course.asked_target(), outcome, is_renewal=is_renewal)
             if not course.conclude(outcome, now):
                 continue
             self._stand(now, course, outcome)
-            if asked_home and course is self._first_course():
-                self._answer_wish(outcome, now)
+            if errand is not None:
+                errand.conclude(outcome, now)
 
     def _lapse(self, at: float, now: float) -> None:
         """Its binding ran out at `at`: because no server may be asked, or nobody was there to."""
@@ -276,31 +277,15 @@ class Agent:
         else:
             self._move(at, UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
 
+    def _set_out(self, wish: str, news: News, now: float) -> None:
+        errand = self._errand = Errand(wish, list(self._courses.values()), news)
+        left = errand.begin(now)
+        if left is not None:
+            self._stand(now, left)
+            errand.given_up()
+
     def _first_course(self) -> Course:
         return next(iter(self._courses.values()))
-
-    def _wish_home(self, now: float) -> None:
-        course = self._first_course()
-        if course.binding.phase in HOLDING and course.binding.current == 0:
-            self._learnt.wish_result = ALREADY_THERE
-            return
-        if not course.targets:
-            self._learnt.wish_result = WishResult("failed", course.story()[:LONGEST_REASON], 0.0)
-            return
-        self._wish_started_at = now
-        course.come_home(now)
-
-    def _answer_wish(self, outcome: Outcome, now: float) -> None:
-        started_at = self._wish_started_at
-        if started_at is None:
-            return
-        result, reason = "failed", outcome.sentence
-        if outcome.verdict is Verdict.BOUND:
-            result, reason = "moved", "The primary took it."
-        elif outcome.verdict is Verdict.REFUSED:
-            result = "refused"
-        self._learnt.wish_result = WishResult(result, reason[:LONGEST_REASON], now - started_at)
-        self._wish_started_at = None
 
     def _holder(self) -> Course | None:
         """Return the binding of the working server: the first that holds one (redundancy 1.3)."""
@@ -362,8 +347,10 @@ class Agent:
             return "first"
         if before.state not in HOLDING_STATES:
             return "restored"
+        if self._errand is not None and (cause := self._errand.cause(state == PRIMARY)):
+            return cause
         if state == PRIMARY:
-            return "forced_failback" if self._wish_started_at is not None else "failback"
+            return "failback"
         return "failover" if state == SECONDARY else "fallback"
 
     def _move(

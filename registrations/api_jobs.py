@@ -40,6 +40,9 @@ class FailbackOrder(FailbackScope):
     wave_size = serializers.IntegerField(
         required=False, help_text="Handsets of one group in a wave; by default what its cap takes."
     )
+    despite_hold = serializers.BooleanField(
+        default=False, help_text="Also in no-failback hours, during a drain, after a rollback."
+    )
 
 
 class HandsetResult(serializers.Serializer[Any]):
@@ -121,15 +124,18 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
         """Say what became of every handset of one job so far."""
         return Response(jobs.progress(self.get_object()))
 
-    @extend_schema(request=FailbackOrder, responses={201: FailbackProgress})
+    @extend_schema(request=FailbackOrder, responses={201: FailbackProgress, 409: REFUSED})
     def create(self, request: Request) -> Response:
         """Ask handsets home. Who is left out, and why, is in the answer's results."""
         if not isinstance(request.data, dict):
             raise ValidationError({"scope": ["Give a JSON object."]})
         scope = dict(request.data)
         terms = {name: scope.pop(name) for name in jobs.TERMS if name in scope}
+        despite_hold = scope.pop("despite_hold", False) is True
         try:
-            job = jobs.order(scope, request.user, jobs.Terms(**terms))
+            job = jobs.order(scope, request.user, jobs.Terms(**terms), despite_hold=despite_hold)
+        except jobs.OrderHeld as held:
+            raise Conflict(f"{held} Say despite_hold to bring them home all the same.") from held
         except (jobs.ScopeError, jobs.OrderRefused) as wrong:
             raise ValidationError({wrong.field: [wrong.sentence]}) from wrong
         return Response(jobs.progress(job), status=status.HTTP_201_CREATED)

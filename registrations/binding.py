@@ -17,7 +17,7 @@ class Phase(StrEnum):
     RENEWING = "renewing"
     """Bound at `current`; its renewal is under way."""
     RETURNING = "returning"
-    """Bound at `current`, which is not the primary; a try at the primary is under way."""
+    """Bound at `current`; a try at the primary, or where an operator wants it, is under way."""
     MOVING = "moving"
     """`current` did not take the renewal; a try at another target is under way."""
     WAITING = "waiting"
@@ -37,6 +37,8 @@ class EventKind(StrEnum):
     """The time `due_at` named has come."""
     HOME = "home"
     """An operator wants this binding on the primary now, whatever its health."""
+    AWAY = "away"
+    """An operator wants this binding on the target `index`; until that takes it, it stays."""
     LEAVE = "leave"
     """The fleet knows that the server holding this binding is silent: move without asking it."""
     BOUND = "bound"
@@ -56,6 +58,8 @@ class Event:
     """Granted seconds, with BOUND."""
     retry_after: int | None = None
     """Seconds, with BUSY and ERROR."""
+    index: int = 0
+    """With AWAY: where to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,10 @@ class Rules:
     """Seconds until a silent server that is not the last is given up."""
     jitter: Callable[[], float]
     """Uniform in [0, 1)."""
+    stays: bool = False
+    """Nothing goes back to the primary by itself now."""
+    avoided: frozenset[int] = frozenset()
+    """Targets of servers that are drained: asked when all others are out of the question."""
 
     @property
     def targets(self) -> int:

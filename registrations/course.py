@@ -77,6 +77,8 @@ class Course:
         self.key = key
         self.asked = False
         self.not_before = float(kept.get("not_before", 0.0))
+        self.kept_away_until = 0.0
+        """Until when a lower entry works for it; known anew at each claim."""
         self.round_started_at = 0.0
         self.unnoticed_s: float | None = None
         self.targets = targets_of(entries, kept)
@@ -129,8 +131,9 @@ class Course:
 
     def due_at(self) -> float:
         """When the line must be claimed for this binding's sake."""
+        not_before = max(self.not_before, self.kept_away_until)
         due = due_at(self.binding, self._rules)
-        return self.not_before if due is None else max(due, self.not_before)
+        return not_before if due is None else max(due, not_before)
 
     def lapse(self, now: float) -> float | None:
         """Give up a binding that ran out while nobody looked; return when that was."""
@@ -158,6 +161,9 @@ class Course:
         emulate the handset, which finds out by itself.
         """
         self._news = news
+        avoided = {i for i, t in enumerate(self.targets) if news.drained.get(t.server_id, 0) > now}
+        stays = news.stays_until > now or 0 in avoided
+        self._rules = replace(self._rules, stays=stays, avoided=frozenset(avoided))
         blocked = dict(self.binding.blocked)
         for index, target in enumerate(self.targets):
             until = news.paused.get(target.host_port, 0.0)
@@ -181,9 +187,28 @@ class Course:
 
     def come_home(self, now: float) -> None:
         """Try the primary now, whatever its health."""
-        self.not_before = 0.0
+        self.not_before = self.kept_away_until = 0.0
         self.client.abandon()
         self._take(Event(EventKind.HOME), now)
+
+    def go_away(self, index: int, now: float) -> None:
+        """Try that target now; stay where it is bound until it is taken there."""
+        self.not_before = 0.0
+        self.client.abandon()
+        self._take(Event(EventKind.AWAY, index=index), now)
+
+    def places(self, now: float) -> list[int]:
+        """Return where it may go instead, in order: neither drained nor to be left alone."""
+        shut = {index for index, until in self.binding.blocked.items() if until > now}
+        away = shut | self._rules.avoided | {self.binding.current}
+        return [index for index in range(len(self.targets)) if index not in away]
+
+    def rest(self, until: float, now: float) -> None:
+        """Let its binding run out, and register again after `until`: another entry works."""
+        self.round_started_at = now
+        self._told = [f"{self.label(self.current_target())} was left by an order."]
+        self.binding = Binding()
+        self.kept_away_until = until
 
     def pause(self, until: float, now: float) -> None:
         """The target asked others to leave it alone: as if it had said so to this line."""
@@ -207,7 +232,7 @@ class Course:
     def conclude(self, outcome: Outcome, now: float) -> bool:
         """Tell the machine what became of its try; return False where the try only goes on."""
         target = self.asked_target()
-        label = self._label(target)
+        label = self.label(target)
         self._answers[str(target.server_id)] = {
             "at": outcome.ended_at,
             "verdict": outcome.verdict.value,
@@ -250,6 +275,14 @@ class Course:
     def current_target(self) -> Target:
         """Return the target that holds the binding."""
         return self.targets[self.binding.current or 0]
+
+    def label(self, target: Target) -> str:
+        """Return the name the admin gave that server, with its place where it has several."""
+        label = self._labels.get(target.server_id)
+        if not label:
+            return str(target)
+        of_server = sum(other.server_id == target.server_id for other in self.targets)
+        return label if of_server == 1 else f"{label} ({target})"
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a later claim needs, as JSON."""
@@ -304,7 +337,7 @@ class Course:
             return
         if self._policy.re_register_on:
             self._take(Event(EventKind.LEAVE), now)
-            self._told.append(f"{self._label(self.current_target())} is silent.")
+            self._told.append(f"{self.label(self.current_target())} is silent.")
 
     def _passed_over(self) -> list[int]:
         """Return the targets not worth a try by what the fleet knows, if any other is."""
@@ -327,13 +360,6 @@ class Course:
         is_slow = target.transport in _STREAMS and not self._policy.tcp_fast_failover
         return rfc3261_schedule() if last or is_slow else self._ladder
 
-    def _label(self, target: Target) -> str:
-        label = self._labels.get(target.server_id)
-        if not label:
-            return str(target)
-        of_server = sum(other.server_id == target.server_id for other in self.targets)
-        return label if of_server == 1 else f"{label} ({target})"
-
     def _same_try(self, now: float) -> Try:
         index = self.binding.trying or 0
         return Try(index, is_last(self.binding, self._rules, index, now))
@@ -343,7 +369,7 @@ class Course:
         return self.binding.phase is Phase.BOUND or at <= self._begins_until
 
     def _begin_what_is_due(self, now: float) -> None:
-        if self.not_before > now:
+        if max(self.not_before, self.kept_away_until) > now:
             return
         self.not_before = 0.0
         if self.binding.phase not in RESTING:

@@ -44,10 +44,10 @@ _ON = Q(line__supervision=Line.Supervision.REGISTER) & ~Q(state=State.DISABLED)
 _REASONS = (
     (~_ON, "its supervision is off"),
     (_ON & ~Q(state__in=wishes.RESUMABLE), "it is on a server: nothing to resume"),
-    (_ON & Q(state__in=wishes.RESUMABLE, wish=jobs.WISH), "it is asked home, which tries too"),
+    (_ON & Q(state__in=wishes.RESUMABLE, wish__in=jobs.WISHES), "a job moves it, which tries too"),
     (_ON & Q(state__in=wishes.RESUMABLE, wish=wishes.OVERRIDE), "it is about to bind anyway"),
 )
-_ASKED = _ON & Q(state__in=wishes.RESUMABLE) & ~Q(wish__in=(jobs.WISH, wishes.OVERRIDE))
+_ASKED = _ON & Q(state__in=wishes.RESUMABLE) & ~Q(wish__in=(*jobs.WISHES, wishes.OVERRIDE))
 
 
 def preview(rows: queries.Shown) -> Preview:

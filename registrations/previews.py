@@ -15,7 +15,7 @@ from registrations.templatetags.rollcall import mac, state_label
 
 Result = JobResult.Result
 
-NAMED_ABOVE = 50
+NAMED_ABOVE = 100
 """An order about more handsets asks for its name to be typed."""
 EXAMPLES = 8
 

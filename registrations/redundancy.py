@@ -74,14 +74,15 @@ def is_last(binding: Binding, rules: Rules, index: int, now: float) -> bool:
 
 
 def _failback_due_at(binding: Binding, rules: Rules) -> float | None:
-    if binding.current in (None, 0) or binding.failback_at is None:
+    if binding.current in (None, 0) or binding.failback_at is None or rules.stays:
         return None
     return max(binding.failback_at, binding.blocked.get(0, 0.0))
 
 
 def returns_at_renewal(rules: Rules) -> bool:
     """Say whether a binding away from its primary offers it every renewal first (1.5)."""
-    return rules.policy.fail_back_mode in (FailBackMode.REGISTRATION, FailBackMode.NEW_REQUESTS)
+    modes = (FailBackMode.REGISTRATION, FailBackMode.NEW_REQUESTS)
+    return rules.policy.fail_back_mode in modes and not rules.stays
 
 
 def _armed_failback(rules: Rules, index: int, start: float) -> float | None:
@@ -100,7 +101,7 @@ def _try(binding: Binding, rules: Rules, phase: Phase, index: int, now: float) -
 
 def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
     """Go on to the next target of the round, or back off when none is left."""
-    for index in range(rules.targets):
+    for index in sorted(range(rules.targets), key=lambda each: (each in rules.avoided, each)):
         if index not in binding.tried and binding.blocked.get(index, 0.0) <= now:
             return _try(binding, rules, phase, index, now)
     if phase is Phase.MOVING and now < binding.renew_at:
@@ -242,6 +243,13 @@ def _come_home(binding: Binding, event: Event, rules: Rules, now: float) -> Step
     return _try(replace(binding, blocked=unblocked, tried=()), rules, phase, 0, now)
 
 
+def _go_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
+    """Try another server and stay where that does not take it: an order costs no binding."""
+    if event.index == binding.current:
+        return binding, None
+    return _try(replace(binding, tried=()), rules, Phase.RETURNING, event.index, now)
+
+
 def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     index = _asked(binding)
     stays = index == binding.current
@@ -335,6 +343,7 @@ def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step
 _RESTING_ROW: Mapping[EventKind, Handler] = {
     EventKind.DUE: _start_round,
     EventKind.HOME: _come_home,
+    EventKind.AWAY: _nothing_to_do,
     EventKind.LEAVE: _nothing_to_do,
     EventKind.BOUND: _impossible,
     EventKind.FOREIGN: _impossible,
@@ -346,6 +355,7 @@ _RESTING_ROW: Mapping[EventKind, Handler] = {
 _TRYING_ROW: Mapping[EventKind, Handler] = {
     EventKind.DUE: _nothing_to_do,
     EventKind.HOME: _come_home,
+    EventKind.AWAY: _nothing_to_do,
     EventKind.LEAVE: _nothing_to_do,
     EventKind.BOUND: _bind,
     EventKind.FOREIGN: _impossible,
@@ -362,13 +372,15 @@ _ROWS: Mapping[Phase, Mapping[EventKind, Handler]] = {
     Phase.BOUND: {
         **_RESTING_ROW,
         EventKind.DUE: _renew_or_return,
+        EventKind.AWAY: _go_away,
         EventKind.LEAVE: _leave,
     },
     Phase.SEEKING: {**_TRYING_ROW, EventKind.FOREIGN: _hold_back},
-    Phase.MOVING: _TRYING_ROW,
-    Phase.RENEWING: {**_TRYING_ROW, EventKind.ERROR: _stay_bound},
+    Phase.MOVING: {**_TRYING_ROW, EventKind.AWAY: _go_away},
+    Phase.RENEWING: {**_TRYING_ROW, EventKind.AWAY: _go_away, EventKind.ERROR: _stay_bound},
     Phase.RETURNING: {
         **_TRYING_ROW,
+        EventKind.AWAY: _go_away,
         EventKind.REFUSED: _stay_away,
         EventKind.BUSY: _stay_away,
         EventKind.ERROR: _stay_away,

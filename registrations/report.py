@@ -121,7 +121,6 @@ class Learnt:
     renewed: list[int] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
-    wish_result: WishResult | None = None
 
     def take(self, target: Target, outcome: Outcome, *, is_renewal: bool) -> None:
         """Add what one attempt came to."""

@@ -125,6 +125,10 @@ class News:
     """Servers that refuse handsets they accepted before."""
     paused: Mapping[HostPort, float] = field(default_factory=dict)
     """Places that asked to be left alone (503 with Retry-After), and until when."""
+    drained: Mapping[int, float] = field(default_factory=dict)
+    """Servers that are to hold nobody (maintenance), and until when at least."""
+    stays_until: float = 0.0
+    """Until when this line goes home only by an order: no-failback hours, or a job's turn."""
 
 
 class Verdict(StrEnum):

@@ -184,6 +184,7 @@ _RULES = {
     "failover": "Its server did not take the registration; this is the next in order that did.",
     "fallback": "The servers before it hold no registration of it now; this is the first in order "
     "that does.",
+    "moved_away": "It was moved by an order: its server is drained, or a failback was rolled back.",
     "forced_failback": "It was brought home by an order, whatever the group's own way home says.",
     "restored": "No server had taken it; this one did when it was tried again.",
     "refused": "Every server it may ask refuses this handset. That is no reason to go elsewhere, "

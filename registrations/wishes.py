@@ -11,7 +11,7 @@ from django.db.models import F
 
 from fleet.models import Line
 from registrations import jobs, store
-from registrations.models import Registration, State
+from registrations.models import Job, Registration, State
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -22,7 +22,9 @@ RESUMABLE = (State.REGISTERING, State.UNREGISTERED, State.REJECTED, State.HELD)
 """States in which a line waits for something that an operator may know to be over."""
 
 WORDS = {
-    jobs.WISH: "Bring home",
+    Job.Kind.FAILBACK: "Bring home",
+    Job.Kind.DRAIN: "Move away",
+    Job.Kind.ROLLBACK: "Move back",
     RESUME: "Look again now",
     OVERRIDE: "Bind although somebody else is bound",
 }
@@ -46,8 +48,8 @@ def resume(registration_id: int, user: User) -> None:
     if row.state not in RESUMABLE:
         where = f"It is registered with {row.server}" if row.server else "It is on a server"
         raise WishRefused(f"{where}: there is nothing to resume.")
-    if row.wish == jobs.WISH:
-        raise WishRefused("It is asked home already, which tries again too.")
+    if row.wish in jobs.WISHES:
+        raise WishRefused("A job is moving it already, which tries again too.")
     if row.wish != OVERRIDE:
         _wish(row, RESUME, user)
 

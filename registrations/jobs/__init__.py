@@ -3,6 +3,9 @@
 Rows, never a process: see `steps` for how a job goes on.
 """
 
+from registrations.jobs.beat import advance_all
+from registrations.jobs.drains import Window, drain, end
+from registrations.jobs.held import OrderHeld, held
 from registrations.jobs.judging import judged
 from registrations.jobs.orders import (
     TERMS,
@@ -17,22 +20,26 @@ from registrations.jobs.orders import (
 )
 from registrations.jobs.progress import by_wave, listing, overview, progress, result_word
 from registrations.jobs.scopes import ScopeError, in_scope, words
-from registrations.jobs.steps import advance_all
 from registrations.models import Job
 
-WISH = Job.Kind.FAILBACK.value
-"""What `Registration.wish` says while a handset is asked home; so for the other kinds."""
+WISHES = tuple(Job.Kind.values)
+"""What `Registration.wish` says while a job of that kind asks a handset to move."""
 
 __all__ = [
     "TERMS",
-    "WISH",
+    "WISHES",
     "JobIsOver",
+    "OrderHeld",
     "OrderRefused",
     "ScopeError",
     "Terms",
+    "Window",
     "advance_all",
     "by_wave",
     "cancel",
+    "drain",
+    "end",
+    "held",
     "in_scope",
     "judged",
     "listing",

@@ -3,6 +3,7 @@
 One expression for the preview, for the order, and for the turn of each wave.
 """
 
+import time
 from collections.abc import Sequence
 
 from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
@@ -10,7 +11,8 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 
 from fleet.models import Line, Server
-from registrations.models import Drain, Job, JobResult, Registration, State
+from registrations import queries
+from registrations.models import Job, JobResult, Registration, State
 
 Result = JobResult.Result
 Rule = tuple[Q, str, Combinable]
@@ -43,15 +45,19 @@ def judged(
         default=Value(""),
         output_field=CharField(),
     )
-    asked = rows.annotate(open_job=Subquery(open_jobs.values("job_id")[:1]), **_servers())
+    asked = rows.annotate(
+        open_job=Subquery(open_jobs.values("job_id")[:1]), has_goal=_has_goal(kind)
+    )
     return asked.annotate(verdict=verdict, why=why)
 
 
-def _servers() -> dict[str, Exists]:
+def _has_goal(kind: str) -> Exists:
+    """Whether its group has a server for it to go to."""
     here = Server.objects.filter(group=OuterRef("group"), register=True)
-    drained = Drain.objects.filter(server=OuterRef("pk"), finished_at=None, away__isnull=False)
-    elsewhere = here.exclude(pk=OuterRef("server")).filter(~Exists(drained))
-    return {"has_home": Exists(here.filter(priority=1)), "has_elsewhere": Exists(elsewhere)}
+    if kind == Job.Kind.FAILBACK:
+        return Exists(here.filter(priority=1))
+    drained = queries.holds_at(time.time()).drained
+    return Exists(here.exclude(pk=OuterRef("server")).exclude(pk__in=list(drained)))
 
 
 def _out_of_reach() -> Sequence[Rule]:
@@ -74,15 +80,16 @@ def _homeward(_server_id: int | None) -> Sequence[Rule]:
     out = Result.LEFT_OUT.value
     return (
         (Q(shown_state=State.PRIMARY), Result.ALREADY_THERE.value, Value("")),
-        (Q(has_home=False), out, Value("Its group has no primary that takes registrations.")),
+        (Q(has_goal=False), out, Value("Its group has no primary that takes registrations.")),
         (Q(shown_state=State.REJECTED), out, Value("Rejected: no server takes it.")),
         (Q(shown_state=State.HELD), out, Value("Held back: somebody else is bound.")),
     )
 
 
 def _away_from(server_id: int | None) -> Sequence[Rule]:
+    there = Q(server__in=queries.at_place_of(server_id or 0))
     return (
-        (~Q(server=server_id) | Q(server=None), Result.ALREADY_THERE.value, Value("")),
+        (~there | Q(server=None), Result.ALREADY_THERE.value, Value("")),
         _NOWHERE_ELSE,
     )
 
@@ -95,7 +102,7 @@ def _back_from_primary(_server_id: int | None) -> Sequence[Rule]:
 
 
 _NOWHERE_ELSE: Rule = (
-    Q(has_elsewhere=False),
+    Q(has_goal=False),
     Result.LEFT_OUT.value,
     Value("Its group has no other server that takes registrations now."),
 )

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from fleet.models import ServerGroup
 from registrations.jobs import rows
+from registrations.jobs.held import OrderHeld, held
 from registrations.jobs.judging import judged
 from registrations.jobs.scopes import in_own_scope, in_scope
 from registrations.jobs.steps import advance
@@ -69,16 +70,25 @@ class Terms:
 TERMS = tuple(Terms.__dataclass_fields__)
 
 
-def order(scope: Mapping[str, Any], user: User, terms: Terms | None = None) -> Job:
+def order(
+    scope: Mapping[str, Any],
+    user: User,
+    terms: Terms | None = None,
+    *,
+    despite_hold: bool = False,
+) -> Job:
     """Ask the registrations of `scope` home and return the job, its canary begun.
 
     `scope` is `{"registrations": [ids]}`, `{"filter": query string of the handset list}`,
-    `{"group": id}`, `{"site": id}` or `{"all": True}`. Raises ScopeError, OrderRefused.
+    `{"group": id}`, `{"site": id}` or `{"all": True}`. `despite_hold` brings home even whom
+    no-failback hours, a drain or a rollback hold. Raises ScopeError, OrderRefused, OrderHeld.
     """
     terms = terms or Terms()
     terms.check()
     now = timezone.now()
-    in_scope(scope, now)
+    sentences = held(judged(in_scope(scope, now)), now)
+    if sentences and not despite_hold:
+        raise OrderHeld(" ".join(sentences))
     return give(
         Job(
             scope=dict(scope),

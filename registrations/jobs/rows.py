@@ -59,7 +59,7 @@ def write_results(job: Job, wanted: QuerySet[Any], now: datetime) -> None:
 
 def plan_waves(job: Job) -> None:
     """Give each waiting result its wave: a canary of each group, then so many at a time."""
-    waiting = job.results.filter(result=Result.PENDING)
+    waiting = _waiting(job)
     caps = ServerGroup.objects.filter(pk__in=waiting.values("group")).values_list(
         "pk", "max_registrations_per_second"
     )
@@ -71,8 +71,8 @@ def lanes(job: Job) -> tuple[Lane, ...]:
     """Return the wave under way, group by group."""
     if job.wave is None:
         return ()
-    asked = job.results.filter(wave=job.wave, result__in=ASKED).order_by()
-    counted = asked.values("group__name").annotate(
+    turn = job.results.filter(wave=job.wave, result__in=ASKED).order_by()
+    counted = turn.values("group__name").annotate(
         total=Count("pk"),
         pending=Count("pk", filter=Q(result=Result.PENDING)),
         failed=Count("pk", filter=Q(result__in=FAILED)),
@@ -88,13 +88,22 @@ def _numbers(each: dict[str, Any]) -> tuple[int, int, int]:
 
 def next_wave(job: Job) -> int | None:
     """Return the first wave after the present one in which anybody waits."""
-    later: int | None = _queued(job).aggregate(first=Min("wave"))["first"]
+    later: int | None = queued(_waiting(job)).aggregate(first=Min("wave"))["first"]
     return later
 
 
-def _queued(job: Job) -> QuerySet[JobResult]:
-    waiting = job.results.filter(result=Result.PENDING)
-    return waiting if job.wave is None else waiting.filter(wave__gt=job.wave)
+def queued(waiting: QuerySet[JobResult]) -> QuerySet[JobResult]:
+    """Return those of pending results whose wave has not begun."""
+    return waiting.filter(Q(job__wave=None) | Q(wave__gt=F("job__wave")))
+
+
+def asked(waiting: QuerySet[JobResult]) -> QuerySet[JobResult]:
+    """Return those of pending results whose wave has begun."""
+    return waiting.filter(wave__lte=F("job__wave"))
+
+
+def _waiting(job: Job) -> QuerySet[JobResult]:
+    return job.results.filter(result=Result.PENDING)
 
 
 def begin(job: Job, wave: int, now: datetime) -> None:
@@ -102,7 +111,7 @@ def begin(job: Job, wave: int, now: datetime) -> None:
 
     Whom the job need not or may not move any more has its result at once.
     """
-    waiting = job.results.filter(result=Result.PENDING, wave=wave)
+    waiting = _waiting(job).filter(wave=wave)
     there = Registration.objects.filter(pk__in=waiting.values("registration_id"))
     _lock(there)
     waiting.filter(registration=None).update(
@@ -140,9 +149,9 @@ def _judge_again(
 
 def take_back(job: Job, why: str, now: datetime) -> None:
     """End the turn of all whom no agent has taken up yet."""
-    _queued(job).update(result=Result.CANCELLED, reason=why, finished_at=now)
-    asked = job.results.filter(result=Result.PENDING)
-    wished = Registration.objects.filter(pk__in=asked.values("registration_id"), wish=job.kind)
+    queued(_waiting(job)).update(result=Result.CANCELLED, reason=why, finished_at=now)
+    left = _waiting(job).values("registration_id")
+    wished = Registration.objects.filter(pk__in=left, wish=job.kind)
     _lock(wished)
     wished.update(wish="", wish_by="", wish_version=F("wish_version") + 1)
 
@@ -154,7 +163,7 @@ def settle(job: Job, now: datetime) -> None:
     registered by Rollcall, and when its line or group was changed meanwhile. Who has moved by
     then counts as moved: an agent already at it finishes what it does.
     """
-    pending = job.results.filter(result=Result.PENDING, wave=job.wave)
+    pending = _waiting(job).filter(wave=job.wave)
     if job.wave is None or not pending.exists():
         return
     unwished = ~Q(registration__wish=job.kind) & Q(registration__lease_token__isnull=True)

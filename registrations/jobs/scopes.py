@@ -94,7 +94,7 @@ def _of_all(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
 
 
 def _of_server(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
-    return rows.filter(server=value)
+    return rows.filter(server__in=queries.at_place_of(value))
 
 
 def _moved_by(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
@@ -142,7 +142,7 @@ def _word(scope: Mapping[str, Any], names: Mapping[str, Mapping[int, str]]) -> s
         return "1 handset" if len(value) == 1 else f"{len(value)} handsets"
     if kind == "filter":
         return "A selection of handsets"
-    return "All handsets" if kind == "all" else f"Whom job {value} moved"
+    return "All handsets" if kind == "all" else f"The handsets job {value} moved"
 
 
 def _names(

@@ -7,17 +7,10 @@ row is locked meanwhile, so that of two at once the second sees what the first h
 from datetime import datetime
 
 from django.db import transaction
-from django.utils import timezone
 
-from registrations.jobs import rows
+from registrations.jobs import automatic, rows
 from registrations.models import Job
 from registrations.waves import Act, Facts, decide
-
-
-def advance_all(now: datetime | None = None) -> None:
-    """Take a step of every job that is not over."""
-    for pk in Job.objects.filter(finished_at=None).order_by("pk").values_list("pk", flat=True):
-        advance(pk, now or timezone.now())
 
 
 @transaction.atomic
@@ -32,7 +25,7 @@ def advance(job_id: int, now: datetime) -> None:
 def _step(job: Job, now: datetime) -> bool:
     """Take one step; return whether the next may be due at once."""
     rows.settle(job, now)
-    decision = decide(_facts(job))
+    decision = decide(_facts(job, now))
     if decision.act is Act.BEGIN:
         rows.begin(job, decision.wave, now)
         # A wave whose handsets all went by themselves is over as soon as it has begun.
@@ -48,12 +41,13 @@ def _step(job: Job, now: datetime) -> bool:
     return False
 
 
-def _facts(job: Job) -> Facts:
+def _facts(job: Job, now: datetime) -> Facts:
+    waits = job.is_automatic and automatic.must_wait(job, now)
     return Facts(
         wave=job.wave,
         lanes=rows.lanes(job),
         next_wave=rows.next_wave(job),
         abort_above_percent=job.abort_above_percent,
-        is_paused=job.paused_at is not None,
+        is_paused=job.paused_at is not None or waits,
         is_stopped=job.cancelled_at is not None or job.aborted_at is not None,
     )

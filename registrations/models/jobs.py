@@ -112,6 +112,10 @@ class Drain(models.Model):
     asked_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(db_default=Now())
     ended_by = models.CharField(max_length=150, blank=True)
+    abort_above_percent = models.PositiveSmallIntegerField(
+        default=5, validators=[MaxValueValidator(100)]
+    )
+    wave_size = models.PositiveIntegerField(null=True, validators=[MinValueValidator(1)])
     away = models.OneToOneField(Job, models.SET_NULL, null=True, related_name="drains_away")
     home = models.OneToOneField(Job, models.SET_NULL, null=True, related_name="drains_home")
     finished_at = models.DateTimeField(null=True)

@@ -8,6 +8,7 @@ the site's zone.
 from registrations.queries.census import Series, census
 from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
+from registrations.queries.holds import Holds, at_place_of, holds_at, weekly
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
@@ -47,6 +48,7 @@ __all__ = [
     "CAUSES",
     "COUNTED",
     "GRACE",
+    "Holds",
     "Leaf",
     "Mark",
     "ORDERS",
@@ -59,10 +61,12 @@ __all__ = [
     "UNSERVED",
     "TransitionFilter",
     "census",
+    "at_place_of",
     "clock",
     "count",
     "fleet_zone",
     "headline",
+    "holds_at",
     "leaf",
     "matching",
     "moment",
@@ -85,6 +89,7 @@ __all__ = [
     "summary",
     "transition_row",
     "transitions",
+    "weekly",
     "with_memory",
     "zone_name",
 ]

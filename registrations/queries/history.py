@@ -14,6 +14,7 @@ CAUSES = {
     "failover": "Failover",
     "failback": "Failback",
     "forced_failback": "Forced failback",
+    "moved_away": "Moved away by an order",
     "fallback": "Fallback",
     "restored": "Restored",
     "refused": "Refused",

@@ -30,7 +30,7 @@ def moment(at: datetime | None) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -50,7 +50,7 @@ def clock(at: datetime, time_zone: str, now: datetime | None = None) -> str:
 
     A sentence goes to viewers of several zones, so it names its own.
     """
-    zone = _zone(time_zone)
+    zone = zone_of(time_zone)
     local = at.astimezone(zone)
     today = (now or datetime.now(UTC)).astimezone(zone).date()
     words = local.strftime("%H:%M" if local.date() == today else "%-d %b %H:%M")

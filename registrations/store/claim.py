@@ -4,13 +4,14 @@ import json
 import time
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
 
 from fleet.models import Line, ServerGroup
 from registrations.keeping import Entry
+from registrations.queries import holds_at
 from registrations.sip.targets import Question, Record
 from registrations.store.news import news_at
 from registrations.store.places import configured, is_literal, own_records, targets_of
@@ -34,6 +35,8 @@ from registrations.values import (
     Target,
 )
 
+CALLED_HOME_S = 3600.0
+"""How far ahead a line of a `fast_failover` group is told to wait for a job that calls it home."""
 CSEQ_BLOCK = 100
 """CSeq numbers a claim sets aside: the next claim after a lost lease is above them (R16)."""
 
@@ -157,7 +160,9 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
     taken.sort(key=lambda row: (row[0], row[2]))
     accounts = accounts_of(row[3] for row in taken)
     groups = groups_of({row[4] for row in taken})
-    news = news_at({row[5] for row in taken}, time.time())
+    now = time.time()
+    news = news_at({row[5] for row in taken}, now)
+    holds = holds_at(now, [row[2] for row in taken])
     claimed = []
     for _, offset, pk, line, group_id, site, server, wish, version, by, snapshot in taken:
         group = groups[group_id]
@@ -176,10 +181,17 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
                 snapshot=json.loads(snapshot) if isinstance(snapshot, str) else snapshot,
                 account=accounts[line],
                 group=group,
-                news=news[site],
+                news=_told(holds.told(news[site], pk, group_id, site), group, now),
             )
         )
     return claimed
+
+
+def _told(news: News, group: GroupFacts, now: float) -> News:
+    """In a failover group that acts on news of the fleet, going home is a job's matter."""
+    if group.mode is GroupMode.FAILOVER and group.policy.fast_failover:
+        return replace(news, stays_until=max(news.stays_until, now + CALLED_HOME_S))
+    return news
 
 
 def accounts_of(line_ids: Iterable[int]) -> dict[int, Account]:

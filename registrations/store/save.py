@@ -26,7 +26,7 @@ RESUME, OVERRIDE = "resume", "override"
 """Wishes that are done as soon as an agent has run: forget back-off and refusals; and bind
 although somebody else is bound, which the agent keeps in mind until it is bound."""
 
-ASKED_FOR = frozenset({"forced_failback", "overridden"})
+ASKED_FOR = frozenset({"forced_failback", "moved_away", "overridden"})
 """Causes of a change behind which a person stands."""
 
 

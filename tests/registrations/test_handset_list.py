@@ -108,7 +108,7 @@ def waiting(ward: ServerGroup) -> dict[str, Registration]:
         "off": make_registration(ward, State.DISABLED, supervision=Line.Supervision.OFF),
         "asked": make_registration(ward, State.UNREGISTERED, name="Asked home"),
     }
-    Registration.objects.filter(pk=rows["asked"].pk).update(wish=jobs.WISH)
+    Registration.objects.filter(pk=rows["asked"].pk).update(wish=jobs.WISHES[0])
     return rows
 
 
@@ -120,7 +120,7 @@ def test_the_dialog_names_who_looks_again_and_who_is_left_out_and_why(
     assert "ward Rejected 1" in words and "ward Unregistered 1" in words
     assert "Left out: it is on a server: nothing to resume 1" in words
     assert "Left out: its supervision is off 1" in words
-    assert "Left out: it is asked home, which tries too 1" in words
+    assert "Left out: a job moves it, which tries too 1" in words
     assert "Lost (" in words and "At home (" not in words
     assert "4 matched when you chose; 5 match now." in words
 

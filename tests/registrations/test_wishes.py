@@ -77,7 +77,7 @@ def test_a_line_that_is_off_is_neither_resumed_nor_overridden() -> None:
 def test_resume_takes_nothing_from_a_failback_or_an_override() -> None:
     user = make_user("olga", Role.OPERATOR)
     row = make_registration(make_group(), State.UNREGISTERED, wish="failback", wish_by="otto")
-    with pytest.raises(wishes.WishRefused, match="asked home already"):
+    with pytest.raises(wishes.WishRefused, match="A job is moving it already"):
         wishes.resume(row.pk, user)
     Registration.objects.filter(pk=row.pk).update(wish="override")
     wishes.resume(row.pk, user)

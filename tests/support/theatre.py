@@ -74,6 +74,13 @@ class Theatre(World):
         pauses = {place(number): until for number in paused}
         self.news = News(frozenset(silent), frozenset(sick), pauses)
 
+    def act_window(self, drained: set[int], stays_s: float) -> None:
+        """Servers are drained, or it is an hour in which nothing fails back."""
+        until = self.now + 600
+        self.news = replace(
+            self.news, drained={n: until for n in drained}, stays_until=self.now + stays_s
+        )
+
     def act_names(self, unresolved: int) -> None:
         """DNS does not answer for one server (0: for all it does)."""
         entries = [
@@ -227,6 +234,8 @@ class Theatre(World):
             goes_back = order.index(number) < order.index(before)
             why = f"on {number} although {before} was not found wanting"
             assert goes_back or before in self.bad or self.wish, why
+            is_held = self.news.stays_until > self.now
+            assert before in self.bad or self.wish or not is_held, "it went back although held"
         self.bad.clear()
         for registrar in self.registrars:
             assert len(registrar.bindings) <= 1, "no server holds two Contacts of one line"

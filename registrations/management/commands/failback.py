@@ -34,12 +34,22 @@ class Command(BaseCommand):
             help="stop when more of a wave failed; 100: never (default %(default)s)",
         )
         parser.add_argument("--wave-size", type=int, help="handsets of one group in a wave")
+        parser.add_argument(
+            "--despite-hold",
+            action="store_true",
+            help="also in no-failback hours, during a drain, after a rollback",
+        )
         parser.add_argument("--wait", action="store_true", help="until every handset has a result")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             terms = jobs.Terms(options["abort_above"], options["wave_size"])
-            job = jobs.order(_scope(options), f"{getpass.getuser()} (command line)", terms)
+            user, despite = f"{getpass.getuser()} (command line)", options["despite_hold"]
+            job = jobs.order(_scope(options), user, terms, despite_hold=despite)
+        except jobs.OrderHeld as held:
+            raise CommandError(
+                f"{held} Say --despite-hold to bring them home all the same."
+            ) from held
         except (jobs.ScopeError, jobs.OrderRefused) as wrong:
             raise CommandError(wrong.sentence) from wrong
         progress = jobs.progress(job)

@@ -1,0 +1,158 @@
+"""Drains: a server holds nobody for a while; its handsets go elsewhere and come home after it.
+
+Like a job a drain is rows. While it lasts its server is among `queries.holds_at`, so nobody goes
+there by himself; the moving is done by two jobs, one at each end. It is over when the second is.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from fleet.models import Server
+from registrations import queries
+from registrations.draining import Act, Facts, decide
+from registrations.jobs import orders, rows
+from registrations.jobs.orders import JobIsOver, OrderRefused, Terms, User, name_of
+from registrations.models import Drain, Job, JobResult
+
+Result = JobResult.Result
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a server is to hold nobody."""
+
+    begins_at: datetime
+    ends_at: datetime
+
+    def check(self, now: datetime) -> None:
+        """Raises OrderRefused."""
+        if self.ends_at <= self.begins_at:
+            raise OrderRefused("ends_at", "It must end after it begins.")
+        if self.ends_at <= now:
+            raise OrderRefused("ends_at", "It would be over already.")
+
+
+def drain(server: Server, window: Window, user: User, terms: Terms | None = None) -> Drain:
+    """Plan a drain of that server, begin it if its time has come, and return it.
+
+    The server is a machine: all groups that name the same place are meant. Raises OrderRefused.
+    """
+    terms, now = terms or Terms(), timezone.now()
+    terms.check()
+    window.check(now)
+    with transaction.atomic():
+        # Two drains of one place wait for each other, so that each sees the other's row.
+        places = queries.at_place_of(server.pk)
+        list(Server.objects.filter(pk__in=places).order_by("pk").select_for_update())
+        overlapping = Drain.objects.filter(
+            server__in=places, finished_at=None, begins_at__lt=window.ends_at
+        ).filter(Q(ends_at__gt=window.begins_at) | Q(begins_at__lte=now))
+        if other := overlapping.first():
+            raise OrderRefused("server", f"Drain {other.pk} of {server} covers that time already.")
+        made = Drain.objects.create(
+            server=server,
+            begins_at=window.begins_at,
+            ends_at=window.ends_at,
+            asked_by=name_of(user),
+            abort_above_percent=terms.abort_above_percent,
+            wave_size=terms.wave_size,
+        )
+        advance(made.pk, now)
+    made.refresh_from_db()
+    return made
+
+
+def end(drained: Drain, user: User) -> Drain:
+    """End a drain now: call it off where it has not begun, else bring home whom it moved.
+
+    Raises JobIsOver.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        row = Drain.objects.select_for_update().get(pk=drained.pk)
+        if row.finished_at is not None or row.ends_at <= now:
+            raise JobIsOver(f"Drain {row.pk} has ended already.")
+        row.ends_at = max(now, row.begins_at)
+        row.ended_by = name_of(user)
+        row.save(update_fields=["ends_at", "ended_by"])
+        advance(row.pk, now)
+    row.refresh_from_db()
+    return row
+
+
+def advance_drains(now: datetime) -> None:
+    """Take a step of every drain that is not over."""
+    for pk in Drain.objects.filter(finished_at=None).order_by("pk").values_list("pk", flat=True):
+        advance(pk, now)
+
+
+@transaction.atomic
+def advance(drain_id: int, now: datetime) -> None:
+    """Take the step that this drain is ready for. Nothing where somebody else is at it."""
+    unfinished = Drain.objects.select_for_update(skip_locked=True, of=("self",))
+    found = unfinished.filter(pk=drain_id, finished_at=None)
+    row = found.select_related("server", "away", "home").first()
+    if row is None:
+        return
+    if row.away is None and row.begins_at <= now < row.ends_at:
+        _forestall(row, now)
+    act = decide(_facts(row, now), now.timestamp())
+    if act is Act.EMPTY:
+        row.away = orders.give(_job(row, Job.Kind.DRAIN, {"server": row.server_id}), now)
+    elif act is Act.STOP and row.away is not None and row.away.cancelled_at is None:
+        orders.cancel(row.away, row.ended_by or row.asked_by)
+    elif act is Act.BRING_HOME:
+        row.home = orders.give(_job(row, Job.Kind.FAILBACK, {"moved_by": row.away_id}), now)
+    elif act is Act.FINISH:
+        row.finished_at = now
+    row.save(update_fields=["away", "home", "finished_at"])
+
+
+def _facts(row: Drain, now: datetime) -> Facts:
+    away, home = row.away, row.home
+    called_off = row.ended_by and row.ends_at <= row.begins_at
+    return Facts(
+        begins_at=row.begins_at.timestamp(),
+        ends_at=row.ends_at.timestamp(),
+        has_emptied=away is not None,
+        is_emptying=away is not None and away.finished_at is None,
+        has_called_home=home is not None,
+        is_calling_home=home is not None and home.finished_at is None,
+        comes_home=not called_off
+        and row.server.priority == 1
+        and away is not None
+        and away.results.filter(result=Result.MOVED).exists(),
+        is_expected=away is None and rows.asked(_to(row)).exists(),
+    )
+
+
+def _job(row: Drain, kind: str, scope: dict[str, Any]) -> Job:
+    return Job(
+        kind=kind,
+        scope=scope,
+        asked_by=row.asked_by,
+        abort_above_percent=row.abort_above_percent,
+        wave_size=row.wave_size,
+    )
+
+
+def _to(row: Drain) -> QuerySet[JobResult]:
+    """Return who waits in a failback to the server that is drained."""
+    groups = Server.objects.filter(pk__in=queries.at_place_of(row.server_id), priority=1)
+    return JobResult.objects.filter(
+        result=Result.PENDING,
+        job__kind=Job.Kind.FAILBACK,
+        registration__group__in=groups.values("group"),
+    )
+
+
+def _forestall(row: Drain, now: datetime) -> None:
+    """Nobody is called home to a server that is drained: their turn will not come."""
+    rows.queued(_to(row)).update(
+        result=Result.LEFT_OUT, reason=f"{row.server} is being drained."[:300], finished_at=now
+    )
