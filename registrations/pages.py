@@ -188,6 +188,14 @@ def groups_worst_first(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
     return sorted(groups, key=trouble)
 
 
+def moved(params: QueryDict, total: int) -> str:
+    """Say that other handsets match than when all that match were chosen; '' where as many do."""
+    then = params.get("expected", "")
+    if "match" not in params or not then.isdecimal() or then == str(total):
+        return ""
+    return f"{then} matched when you chose; {total} match now. Those are meant."
+
+
 def worst_first() -> Case:
     """The order of a job's results: who needs somebody first, who was home already last."""
     results = JobResult.Result

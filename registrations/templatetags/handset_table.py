@@ -88,11 +88,11 @@ COLUMNS = {
         Column(
             *("expires", "Binding ends", "expires"),
             lambda row, zone: countdown(row["expires_at"], zone),
-            *("nowrap end late", "binding ends", "part:expires"),
+            *("nowrap late", "binding ends", "part:expires"),
         ),
         Column(
             *("heard", "Last heard", "heard", lambda row, zone: age(row["heard_at"], zone)),
-            *("nowrap end late", "heard", "part:heard"),
+            *("nowrap late", "heard", "part:heard"),
         ),
         Column(
             *("answer", "Last answer", "", _text("last_answer"), "full soft late", "answer"),
@@ -133,4 +133,6 @@ def cell(column: Column, row: Row, zone: str) -> SafeString:
     live = format_html(' data-{}="{}"', kind, name) if kind else ""
     label = format_html(' data-label="{}"', column.label) if column.label else ""
     drawn = column.draw(row, zone)
-    return format_html('<td class="{}"{}{}>{}</td>', column.look, label, live, drawn)
+    # On a card a fact that is not there takes no line; one that may come by itself keeps its own.
+    look = f"{column.look} blank" if drawn == NOTHING and not kind else column.look
+    return format_html('<td class="{}"{}{}>{}</td>', look, label, live, drawn)

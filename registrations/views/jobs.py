@@ -106,6 +106,7 @@ def _dialog(
         "terms": terms,
         "name": name,
         "wrong": wrong,
+        "moved": pages.moved(params, shown.total),
         "scope": jobs.words([pages.scope_of(params)])[0],
         "fields": pages.scope_fields(params),
         "zone": pages.common_zone(pages.zones()),

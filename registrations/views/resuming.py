@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from fleet.roles import Role, require_role
-from registrations import look_again
+from registrations import look_again, pages
 
 
 @require_role(Role.OPERATOR)
@@ -23,13 +23,11 @@ def resume_many(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"{n} line{'' if n == 1 else 's'} look again now.")
             return redirect("handsets")
         wrong = f"Type {seen.asked}: so many are meant now."
-    expected = params.get("expected", "")
     context = {
         "nav": "handsets",
         "preview": seen,
         "fields": [(f, v) for f in ("match", "registrations") for v in params.getlist(f)],
-        "moved": expected.isdecimal() and "match" in params and int(expected) != seen.total,
-        "expected": expected,
+        "moved": pages.moved(params, seen.total),
         "wrong": wrong,
     }
     page = "_resume_dialog.html" if "HX-Request" in request.headers else "resume_many.html"

@@ -49,8 +49,9 @@ def test_a_sorted_column_says_so_to_who_does_not_see_the_arrow(ward: ServerGroup
 
 
 def test_an_empty_list_says_what_to_do(ward: ServerGroup) -> None:
-    client = signed_in()
-    assert "Import a fleet file to begin" in text(client.get("/handsets/"))
+    client = signed_in(Role.CONFIGURER)
+    assert "No handsets yet" in text(client.get("/handsets/"))
+    assert "Add handsets" in text(client.get("/handsets/"))
     make_registration(ward)
     assert "Remove a filter above" in text(client.get("/handsets/?q=nobody"))
     said = text(client.get("/handsets/?group=999"))
@@ -123,6 +124,15 @@ def test_the_dialog_names_who_looks_again_and_who_is_left_out_and_why(
     assert "Left out: a job moves it, which tries too 1" in words
     assert "Lost (" in words and "At home (" not in words
     assert "4 matched when you chose; 5 match now." in words
+
+
+def test_the_dialog_of_bringing_home_says_where_the_count_moved(
+    waiting: dict[str, Registration],
+) -> None:
+    client = signed_in(Role.OPERATOR)
+    words = text(client.get("/jobs/new/?match=state%3Dprimary&expected=3"))
+    assert "3 matched when you chose; 1 match now." in words
+    assert "matched when" not in text(client.get("/jobs/new/?match=state%3Dprimary&expected=1"))
 
 
 def test_those_look_again_and_nobody_else(waiting: dict[str, Registration]) -> None:
