@@ -21,7 +21,7 @@ from registrations.binding import (
     Try,
 )
 from registrations.intervals import RENEWAL_MARGIN_S
-from registrations.judging import event_of, naming, patience
+from registrations.judging import event_of, naming, patience, translated
 from registrations.keeping import Entry, kept_binding, kept_targets, restored, targets_of
 from registrations.redundancy import due_at, is_last, step
 from registrations.resuming import resumed
@@ -238,7 +238,7 @@ class Course:
             "verdict": outcome.verdict.value,
             "code": outcome.code,
             "answer": outcome.answer,
-            "sentence": outcome.sentence,
+            "sentence": outcome.sentence or translated(outcome),
         }
         if self._is_asking:
             self._is_asking = False

@@ -48,3 +48,13 @@ def naming(label: str, sentence: str, target: Target) -> str:
         if sentence.startswith(subject):
             return f"{label} {sentence.removeprefix(subject)}"
     return f"{label}: {sentence}"
+
+
+def translated(outcome: Outcome) -> str:
+    """Say that a binding was made through an address translation; '' where none is known (N2)."""
+    if not outcome.seen_as:
+        return ""
+    return (
+        f"Took the registration, and sees this handset come from {outcome.seen_as}: an address "
+        "translation (NAT) lies between, and calls may not find the way back."
+    )

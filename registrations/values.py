@@ -174,3 +174,5 @@ class Outcome:
     retry_after: int | None = None
     others: tuple[ListedContact, ...] = ()
     """Contacts in the 2xx that are not ours."""
+    seen_as: str = ""
+    """With BOUND: whence the server saw the request come, where that is not our own socket (N2)."""

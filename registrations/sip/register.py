@@ -13,6 +13,7 @@ from registrations.sip.errors import SipUsageError
 from registrations.sip.grammar import escape_host, escape_user, parse_delta_seconds
 from registrations.sip.keyring import Keyring
 from registrations.sip.message import Response
+from registrations.sip.nat import seen_as
 from registrations.sip.timers import TIMER_F, Schedule
 from registrations.sip.transaction import ClientTransaction, Key, TransactionState, first_wire
 from registrations.sip.verdicts import Reading, answer_text, read_failure, read_success
@@ -345,6 +346,9 @@ class RegisterClient:
             expires=reading.expires,
             retry_after=reading.retry_after,
             others=reading.others,
+            seen_as=""
+            if reading.verdict is not Verdict.BOUND or response is None
+            else seen_as(response.first("via") or "", flight.attempt.sent_by),
         )
 
     def _restore(self, snapshot: Mapping[str, Any], cseq_offset: int) -> None:

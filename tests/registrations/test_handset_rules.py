@@ -717,3 +717,34 @@ def test_9_dnsttl_uses_the_ttl_the_target_was_found_with_and_never_less_than_10_
     second.target = Target(2, "127.0.0.3", 5060, ttl=1)
     world.registrars[0].mood = "dead"
     assert world.claim().due_at == START + 10
+
+
+# -- N: what lies between -------------------------------------------------------------------
+
+
+def test_n1_every_register_asks_for_the_port_it_is_seen_from() -> None:
+    world = World()
+    world.claim()
+    assert all(";rport" in header(data, "Via") for data in world.registrars[0].seen)
+
+
+def test_n2_a_binding_through_an_address_translation_says_so() -> None:
+    world = World()
+    reply = world.registrars[0].answer
+
+    def through_nat(data: bytes, now: float) -> bytes | None:
+        answer = reply(data, now)
+        return answer and answer.replace(b";rport", b";received=203.0.113.9;rport=61002")
+
+    world.registrars[0].answer = through_nat  # type: ignore[method-assign]
+    result = world.claim()
+    assert result.state == "primary"
+    said = result.snapshot["courses"]["group"]["answers"]["1"]["sentence"]
+    assert "sees this handset come from 203.0.113.9:61002" in said
+
+
+def test_n3_the_contact_bears_the_lines_instance_and_reg_id() -> None:
+    world = World()
+    world.claim()
+    contact = header(world.registrars[0].seen[-1], "Contact")
+    assert contact.endswith(';+sip.instance="<urn:uuid:1>";reg-id=1')
