@@ -125,8 +125,11 @@ def words(one: Transaction, servers: Servers) -> str:
 
 
 def state(ends: Sequence[End]) -> str:
-    """Return the state whose colour and icon these ends go by: the last one's."""
-    return STATES.get(ends[-1], "failed") if ends else "unknown"
+    """Return the state whose colour and icon these ends go by: the last one's, but for a move."""
+    if not ends:
+        return "unknown"
+    last = STATES.get(ends[-1], "failed")
+    return "secondary" if last == "up" and not GOOD.issuperset(ends) else last
 
 
 def _at(seconds: float) -> datetime:

@@ -127,12 +127,14 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _time(kind: str, at: datetime, zone: str, words: str) -> SafeString:
+def _time(kind: str, at: datetime, zone: str, words: str, **more: str) -> SafeString:
+    """`more` are further data attributes, for the browser's clock."""
     iso = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return format_html(
-        '<time data-time="{}" data-zone="{}" datetime="{}" title="{}">{}</time>',
+        '<time data-time="{}" data-zone="{}"{} datetime="{}" title="{}">{}</time>',
         kind,
         zone,
+        format_html_join("", ' data-{}="{}"', more.items()),
         iso,
         at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         words,
@@ -191,9 +193,47 @@ def countdown(value: datetime | str | None, zone: str = "UTC") -> SafeString | s
     at = parsed(value)
     if at is None:
         return "–"
-    left = int((at - datetime.now(UTC)).total_seconds())
-    words = "now" if left <= 0 else f"in {left // 60}:{left % 60:02d}"
-    return _time("countdown", at, zone, words if left < 3600 else f"in {span(left)}")
+    left = (at - datetime.now(UTC)).total_seconds()
+    return _time("countdown", at, zone, in_words(left) if left >= 1 else "now")
+
+
+def in_words(seconds: float) -> str:
+    """How long still: `in 0:42`, `in 2 h 05 min`."""
+    left = int(seconds)
+    return f"in {left // 60}:{left % 60:02d}" if left < 3600 else f"in {span(left)}"
+
+
+GRACE_S = 10
+"""How long past its time a step may be late before nobody knows whether it was taken."""
+
+
+@register.simple_tag
+def deadline(
+    value: datetime | str | None,
+    zone: str = "UTC",
+    due: str = "due now",
+    over: str = "overdue",
+    trying: str = "",
+) -> SafeString | str:
+    """How long still, and what it means once the time is past; counting down in the browser.
+
+    `in 0:42`, then `due now`, then `overdue: unknown since 14:02:11`; with `trying` instead
+    `being tried since 14:02:11` for as long as the page is live and so would know better.
+    """
+    at = parsed(value)
+    if at is None:
+        return "–"
+    passed = (datetime.now(UTC) - at).total_seconds()
+    late = f"{trying or f'{over}: unknown since'} {_local(at, zone)}"
+    words = in_words(-passed) if passed < 0 else due if passed < GRACE_S else late
+    return _time("deadline", at, zone, words, due=due, over=over, trying=trying)
+
+
+@register.filter
+def milliseconds(at: datetime, zone: str = "UTC") -> str:
+    """When, to the millisecond: `14:02:11.123`, in the zone `clock` shows."""
+    local = at.astimezone(zone_of(zones.chosen() or zone))
+    return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
 
 
 @register.filter
@@ -211,12 +251,16 @@ def clock(value: datetime | str | None, zone: str = "UTC", named: bool = False) 
     at = parsed(value)
     if at is None:
         return "–"
+    return _time("named-clock" if named else "clock", at, zone, _local(at, zone, named))
+
+
+def _local(at: datetime, zone: str, named: bool = False) -> str:
     shown = zone_of(zones.chosen() or zone)
     local, today = at.astimezone(shown), datetime.now(shown).date()
     words = local.strftime("%H:%M:%S" if local.date() == today else "%-d %b %H:%M:%S")
     if named or local.utcoffset() != at.astimezone(zone_of(zone)).utcoffset():
         words += f" {queries.zone_name(local)}"
-    return _time("named-clock" if named else "clock", at, zone, words)
+    return words
 
 
 BAR_ORDER = (

@@ -37,6 +37,9 @@ def _last(transaction: Transaction) -> str:
 
 def _rows(first: str, one: str, other: str) -> list[Row]:
     left, right = _lines(first, one), _lines(first, other)
+    if not left or not right:
+        # Where one is not there at all, that is the difference, and not every line of the other.
+        return [_row(first, *(side[0][1] if side else "" for side in (left, right)))]
     matcher = SequenceMatcher(
         None, [name.lower() for name, _ in left], [name.lower() for name, _ in right], False
     )

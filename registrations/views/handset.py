@@ -1,17 +1,22 @@
 """One handset: where its lines are registered, why, and what comes next."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet.models import Handset
+from fleet import zones
+from fleet.models import Handset, Server
 from fleet.roles import Role, require_role
-from registrations import queries, why, wishes, wording
-from registrations.models import State
-from registrations.views.changes import recent
+from registrations import diagrams, ladders, queries, ring, stays, why, wishes, wording
+from registrations.models import Registration, State
+from registrations.queries.spans import spans
+from registrations.views.changes import RECENT
 
 HOME = (State.PRIMARY, State.DISABLED, State.HELD)
 """States in which there is nobody to bring home."""
@@ -20,31 +25,12 @@ HOME = (State.PRIMARY, State.DISABLED, State.HELD)
 @require_safe
 @require_role(Role.VIEWER)
 def handset(request: HttpRequest, pk: int) -> HttpResponse:
-    """One handset: where each of its lines is registered, why, and what comes next."""
+    """One handset: where each of its lines is registered, why, what comes next, what was."""
     now = timezone.now()
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
     servers = list(found.group.servers.prefetch_related("health__site"))
-    by_id = {server.pk: server for server in servers}
     health = {s.pk: queries.server_condition(s.health.all(), now) for s in servers}
-    lines: list[dict[str, Any]] = []
-    of_it = queries.registrations(now).filter(line__handset=pk).order_by("line__number")
-    for line in queries.with_memory(of_it):
-        row = queries.row(line)
-        told = wording.explain(row, line.line.supervision)
-        asked = wishes.WORDS.get(line.wish, "") if line.wish_by else ""
-        may_resume = line.state in wishes.RESUMABLE
-        said = why.why(line, by_id)
-        lines.append(
-            {
-                "row": row,
-                "registration": line,
-                "told": told,
-                "why": said,
-                "standings": why.standings(said, servers, health),
-                "asked": asked,
-                "may_resume": may_resume,
-            }
-        )
+    lines = [_line(line, servers, health) for line in _lines(found, now)]
     context = {
         "nav": "handsets",
         "handset": found,
@@ -53,10 +39,82 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": lines,
         "unsupervised": found.lines.filter(registration__isnull=True),
         "servers": [(server, health[server.pk]) for server in servers],
-        "transitions": recent(mac=found.mac),
         "away": any(line["row"]["state"] not in HOME for line in lines),
+        **_moves(found, request.GET),
     }
+    if lines:
+        wanted = request.GET.get("line", "")
+        chosen = next((line for line in lines if str(line["row"]["id"]) == wanted), lines[0])
+        context |= {
+            "chosen": chosen,
+            **_stays(chosen["registration"], servers, request.GET.get("span", ""), now),
+            "trace": _trace(chosen["registration"], servers, request.GET.get("server", "")),
+            "depth": ring.DEPTH,
+        }
     return render(request, "handset.html", context)
+
+
+def _lines(found: Handset, now: datetime) -> QuerySet[Registration]:
+    of_it = queries.registrations(now).filter(line__handset=found).order_by("line__number")
+    return queries.with_memory(of_it)
+
+
+def _line(
+    line: Any, servers: Sequence[Server], health: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """One line's situation, as the page words it."""
+    row = queries.row(line)
+    said = why.why(line, {server.pk: server for server in servers})
+    return {
+        "row": row,
+        "registration": line,
+        "told": wording.explain(row, line.line.supervision),
+        "why": said,
+        "standings": why.standings(said, servers, health),
+        "asked": wishes.WORDS.get(line.wish, "") if line.wish_by else "",
+        "may_resume": line.state in wishes.RESUMABLE,
+    }
+
+
+def _moves(found: Handset, params: QueryDict) -> dict[str, Any]:
+    """One leaf of the handset's changes."""
+    leaf = queries.leaf(
+        queries.transitions().filter(mac=found.mac),
+        RECENT,
+        before=queries.Mark.read(params.get("before", "")),
+        after=queries.Mark.read(params.get("after", "")),
+    )
+    rows = [queries.transition_row(change) for change in leaf.rows]
+    return {"leaf": leaf, "leaf_size": RECENT, "transitions": rows}
+
+
+def _stays(line: Any, servers: Sequence[Server], span: str, now: datetime) -> dict[str, Any]:
+    """Which server held the line, over the period the address names."""
+    span = span if span in stays.PERIODS else stays.USUAL
+    period = stays.PERIODS[span]
+    unknown = {line.pk: line.shown_since} if line.shown_state == State.UNKNOWN else {}
+    tiled = spans([line.pk], now - period.length, now, unknown)[line.pk]
+    zone = zones.chosen() or line.site.time_zone
+    drawn = stays.chart(tiled, servers, period, zone)
+    return {"chart": drawn, "span": span, "period": period, "periods": stays.PERIODS}
+
+
+def _trace(line: Any, servers: Sequence[Server], server: str) -> dict[str, Any]:
+    """What the line's agent sent and heard of late, or why that cannot be shown."""
+    by_id = {each.pk: each for each in servers}
+    server_id = int(server) if server.isdecimal() and int(server) in by_id else None
+    try:
+        found = ladders.read(line.pk, server_id)
+    except ring.Unavailable as gone:
+        return {"unavailable": ladders.unavailable(gone, line.site.time_zone)}
+    return {
+        "servers": [each for each in servers if each.register] if len(servers) > 1 else [],
+        "server": server_id,
+        "diagrams": diagrams.diagrams(found.tries, by_id),
+        "comparisons": diagrams.versus(found.comparisons, by_id),
+        "since": found.since,
+        "lost": ladders.lost_sentence(found.lost, line.site.time_zone),
+    }
 
 
 @require_safe

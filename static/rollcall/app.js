@@ -7,6 +7,7 @@ import "./fleet.js";
 import "./lanes.js";
 import "./moves.js";
 import "./places.js";
+import "./handset.js";
 import "./trouble.js";
 import "./ages.js";
 

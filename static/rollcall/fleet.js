@@ -69,34 +69,11 @@ function showRow(row, { before, moved, element: place }) {
     setText(assumed, row.assumed_word);
     assumed.hidden = !row.assumed_word;
   }
-  const situation = place.querySelector(".situation");
-  if (situation) {
-    const other = moved || situation.dataset.state !== key;
-    situation.dataset.state = key;
-    setIcon(situation.firstElementChild, key);
-    if (other) reload("#main");
-    else if (before && before.heard_at !== row.heard_at) {
-      reload(`section[data-registration-id="${row.id}"]`);
-    }
-  }
   put(part("since"), "lasting", row.since, zone);
   put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
   put(part("next-clock"), "clock", row.next_attempt_at, zone);
   put(part("expires"), "countdown", row.expires_at, zone, "No binding");
   put(part("heard"), "age", row.heard_at, zone, "never");
-}
-
-// A move changes sentences that only the server words, a renewal changes counts that no row
-// carries: take that part of the page anew. What can hold focus there has an id: htmx keeps it.
-let reloading = false;
-async function reload(part) {
-  if (reloading || document.querySelector("dialog[open]")) return;
-  reloading = true;
-  try {
-    await window.htmx.ajax("GET", location.href, { target: part, select: part, swap: "outerHTML" });
-  } finally {
-    reloading = false;
-  }
 }
 
 // ---- Summary ---------------------------------------------------------------------------------

@@ -60,6 +60,27 @@ export function stamp(instant) {
   return `${clock(at, zone)} ${abbreviation(at, zone)}`;
 }
 
+const GRACE = 10; // s past its time, after which nobody knows whether a step was taken
+function left(seconds) {
+  const s = Math.floor(seconds);
+  return s < 3600 ? `in ${Math.floor(s / 60)}:${pad(s % 60)}` : `in ${span(s)}`;
+}
+
+// A page that is live would have heard that it came to nothing; one that is not cannot know.
+function late(element, at, passed) {
+  const { due, over, trying } = element.dataset;
+  if (passed < GRACE) return due;
+  const said = trying && document.body.dataset.live === "live" ? trying : `${over}: unknown since`;
+  return `${said} ${local(element, at)}`;
+}
+
+function local(element, at) {
+  const own = element.dataset.zone || "UTC";
+  const zone = chosen || own;
+  const named = element.dataset.time === "named-clock" || clock(at, zone) !== clock(at, own);
+  return clock(at, zone) + (named ? ` ${abbreviation(at, zone)}` : "");
+}
+
 function words(element, instant) {
   const at = new Date(element.dateTime);
   const passed = (instant - at) / 1000;
@@ -68,19 +89,14 @@ function words(element, instant) {
       return `${span(Math.max(0, passed))} ago`;
     case "lasting":
       return span(Math.max(0, passed));
-    case "countdown": {
-      const left = Math.floor(-passed);
-      if (left <= 0) return "now";
-      return left < 3600 ? `in ${Math.floor(left / 60)}:${pad(left % 60)}` : `in ${span(left)}`;
-    }
+    case "countdown":
+      return passed > -1 ? "now" : left(-passed);
+    case "deadline":
+      return passed < 0 ? left(-passed) : late(element, at, passed);
     case "stamp":
       return stamp(at);
-    default: {
-      const own = element.dataset.zone || "UTC";
-      const zone = chosen || own;
-      const named = element.dataset.time === "named-clock" || clock(at, zone) !== clock(at, own);
-      return clock(at, zone) + (named ? ` ${abbreviation(at, zone)}` : "");
-    }
+    default:
+      return local(element, at);
   }
 }
 
@@ -104,18 +120,24 @@ export function time(kind, iso, zone) {
   const element = document.createElement("time");
   element.dataset.time = kind;
   if (zone) element.dataset.zone = zone;
-  element.dateTime = iso;
-  element.title = `${iso.replace("T", " ").replace(/\.\d+Z$/, "")} UTC`;
-  show(element, now());
+  set(element, iso);
   return element;
 }
 
+function set(element, iso) {
+  if (element.dateTime === iso) return;
+  element.dateTime = iso;
+  element.title = `${iso.replace("T", " ").replace(/\.\d+Z$/, "")} UTC`;
+  show(element, now());
+}
+
 // Puts another instant into a place that holds a time; `none` is said where there is no instant.
+// A time that is there keeps its kind: only what had none is made as `kind`.
 export function put(place, kind, iso, zone, none = "–") {
   if (!place) return;
   const old = place.querySelector("time");
-  if (iso && old && old.dateTime === iso) return;
-  place.replaceChildren(iso ? time(kind, iso, zone) : none);
+  if (iso && old) set(old, iso);
+  else place.replaceChildren(iso ? time(kind, iso, zone) : none);
 }
 
 setInterval(() => {

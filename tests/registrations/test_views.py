@@ -418,7 +418,7 @@ MOST_QUERIES = {
     "/handsets/?state=secondary&q=nurse": 12,
     "/groups/": 11,
     "/groups/{group}/": 26,
-    "/handsets/{handset}/": 10,
+    "/handsets/{handset}/": 12,  # The chart: what held when its period began, and since.
     "/history/": 8,
     "/jobs/": 8,
     "/jobs/{job}/": 9,
