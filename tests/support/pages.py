@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from registrations import jobs
+from registrations import jobs, wallboards
 from registrations.models import State
 from tests.registrations import live_fleet
 from tests.support import rows
@@ -24,6 +24,15 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "jobs": (),
     "job": ("job",),
     "job_new": (),
+    "wallboard": (),
+    "wallboard_of_token": ("key",),
+    "wallboard_tokens": (),
+    "times": (),
+    "start_site": (),
+    "start_group": (),
+    "start_handsets": (),
+    "start_people": (),
+    "start_go": (),
 }
 """By URL name: whose ids its address takes, as `make_fleet` names them."""
 
@@ -40,14 +49,21 @@ NO_PAGES = {
     "view_replace": "only takes a POST",
     "view_delete": "only takes a POST",
     "job_cancel": "only takes a POST",
+    "job_pause": "only takes a POST",
+    "job_resume": "only takes a POST",
+    "job_roll_back": "only takes a POST",
     "demo_server": "only takes a POST",
+    "wallboard_revoke": "only takes a POST",
+    "start": "sends on to the first step that is left",
+    "start_sample": "a file",
+    "start_sample_demo": "only takes a POST",
     "logout": "only takes a POST",
     "healthz": "JSON",
     "readyz": "JSON",
 }
 
 
-def make_fleet(handsets: int = 3) -> dict[str, int]:
+def make_fleet(handsets: int = 3) -> dict[str, Any]:
     """Make rows in every state, a silent server and a job; return the ids that addresses take."""
     fleet = live_fleet.make(handsets, first=0x900001)
     live_fleet.move(fleet.rows[1], fleet.secondary)
@@ -61,10 +77,11 @@ def make_fleet(handsets: int = 3) -> dict[str, int]:
         "server": fleet.primary.pk,
         "held": made[State.HELD].pk,
         "job": job.pk,
+        "key": wallboards.make("lobby", [], [], by="admin"),
     }
 
 
-def address(name: str, ids: dict[str, int]) -> str:
+def address(name: str, ids: dict[str, Any]) -> str:
     return reverse(name, args=[ids[key] for key in PAGES[name]])
 
 
