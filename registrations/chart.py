@@ -40,6 +40,8 @@ class Chart:
     zone: str
     query: str
     """What the API is asked for, but for the times."""
+    is_held: bool
+    """It is of those a server held, wherever they are at home."""
     told: list[str]
     keys: list[tuple[str, str]]
     """The states in which anybody was, and their words."""
@@ -79,6 +81,7 @@ def chart(
         seconds=int(SPANS[span].total_seconds()),
         zone=zone,
         query=query,
+        is_held=server is not None,
         told=told(series, zone, held_only=server is not None),
         keys=[(key, _word(key)) for key in keys],
         hours=_hours(series, keys),

@@ -10,7 +10,7 @@ from registrations.models import State, Transition
 from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.words import moment
 
-MOST_DIRECTIONS = 12
+MOST_DIRECTIONS = 8
 NEVER_THERE = ("first", "enabled")
 """The causes of a registration that had been nowhere before: nobody moved."""
 

@@ -246,6 +246,8 @@ def _counted(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:
         if counts[key]:
             since = clock(datetime.fromisoformat(summary["since"][key]), time_zone, now)
             parts.append(f"{counts[key]:,} {words} since {since}")
+    # They share a zone: its name stands once, at the end.
+    parts[:-1] = [part.rpartition(" ")[0] for part in parts[:-1]]
     if not parts:
         return f"All {supervised:,} on primary." if supervised > 1 else "The one is on primary."
     return f"{counts[State.PRIMARY]:,} of {supervised:,} on primary; {'; '.join(parts)}."

@@ -30,7 +30,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "summary": summary,
         "groups": pages.groups_worst_first(summary["groups"]),
         "transitions": recent(),
-        "moves": _moves(now),
+        **_moves(now),
         "chart": chart.chart(request.GET.get("span", ""), zone),
         "zone": zone,
         "zones": zones,
@@ -44,14 +44,15 @@ def overview(request: HttpRequest) -> HttpResponse:
 def moves(request: HttpRequest) -> HttpResponse:
     """Who moved in the last hour: the part of the overview that is asked for again and again."""
     zones = pages.zones()
-    context = {"moves": _moves(timezone.now()), "zone": pages.common_zone(zones), "zones": zones}
+    context = _moves(timezone.now()) | {"zone": pages.common_zone(zones), "zones": zones}
     return render(request, "_moves.html", context)
 
 
-def _moves(now: datetime) -> list[dict[str, Any]]:
+def _moves(now: datetime) -> dict[str, Any]:
     """Who moved, each with the query string of exactly those in the history."""
     since = now - MOVED_WITHIN
-    return [move | {"query": _query(move, since)} for move in queries.moves(since)]
+    found = [move | {"query": _query(move, since)} for move in queries.moves(since)]
+    return {"moves": found, "moved_since": queries.moment(since)}
 
 
 def _query(move: dict[str, Any], since: datetime) -> str:

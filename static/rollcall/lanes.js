@@ -6,10 +6,14 @@ import * as live from "./live.js";
 const TRAVEL = 900; // ms
 const RUN = 450; // ms; sums come twice a second at most
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const held = new Map();
+const held = new Map(); // As it was last seen, by server: first as the page was written.
 
 function countOf(card, id) {
   return card.querySelector(`.lane[data-server-id="${id}"] [data-lane-held]`);
+}
+
+function valueOf(place) {
+  return Number(place.textContent.replaceAll(",", ""));
 }
 
 function isSeen(place) {
@@ -38,7 +42,7 @@ function travel(from, to, n, state) {
 
 // Counts up or down to what the place says already.
 function run(place, before) {
-  const now = Number(place.textContent.replaceAll(",", ""));
+  const now = valueOf(place);
   const begun = performance.now();
   const step = (at) => {
     const part = Math.min(1, (at - begun) / RUN);
@@ -69,7 +73,7 @@ function show(card, group) {
 }
 
 function take(summary) {
-  const moves = held.size && !still.matches && !document.hidden;
+  const moves = !still.matches && !document.hidden;
   for (const group of summary.groups) {
     const card = document.querySelector(`[data-group-id="${group.id}"]`);
     if (moves && card) show(card, group);
@@ -77,4 +81,6 @@ function take(summary) {
   }
 }
 
-if (document.querySelector(".lane[data-server-id]")) live.watch({ summary: true }, { summary: take });
+const lanes = document.querySelectorAll(".lane[data-server-id]");
+for (const lane of lanes) held.set(Number(lane.dataset.serverId), valueOf(lane.querySelector("[data-lane-held]")));
+if (lanes.length) live.watch({ summary: true }, { summary: take });

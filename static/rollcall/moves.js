@@ -19,7 +19,16 @@ function soon() {
   timer ||= setTimeout(ask, PATIENCE);
 }
 
+// The page was written with the newest change it lists; a snapshot may know of later ones.
+let newest = Math.max(0, ...[...document.querySelectorAll("[data-transition-id]")].map(({ dataset }) => Number(dataset.transitionId)));
+
+function hear(changes) {
+  const last = Math.max(newest, ...changes.map(({ id }) => id));
+  if (last > newest) soon();
+  newest = last;
+}
+
 if (document.querySelector("#moves")) {
-  live.watch({ history: true }, { transitions: (_, { fresh }) => fresh && soon() });
+  live.watch({ history: true }, { transitions: hear });
   setInterval(soon, MINUTE);
 }
