@@ -3,7 +3,6 @@
 
 import * as live from "./live.js";
 
-const page = document.querySelector("[data-handset]");
 const FRESH = ["#own-changes", "#stays", "#handset-actions"]; // Beside #lines, after a move.
 const KEPT = 700; // ms after a try, in which the worker has written its trace
 
@@ -81,11 +80,11 @@ function news(row, { element }) {
   newTry(row.id);
 }
 
-if (page) {
+if (document.querySelector("[data-handset]")) {
   live.watch({}, { row: news });
-  page.addEventListener("pointerover", ({ target }) => tell(target.closest?.(".stay")));
-  page.addEventListener("focusin", ({ target }) => tell(target.closest?.(".stay")));
-  page.addEventListener("keydown", (event) => {
+  document.addEventListener("pointerover", ({ target }) => tell(target.closest?.(".stay")));
+  document.addEventListener("focusin", ({ target }) => tell(target.closest?.(".stay")));
+  document.addEventListener("keydown", (event) => {
     const piece = event.target.closest?.(".stay");
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!piece || !by) return;

@@ -9,11 +9,9 @@ from rest_framework.test import APIClient
 from fleet.roles import Role
 from registrations import api_trace, ladders, ring
 from registrations.models import Registration
-from registrations.sip.timers import ladder
-from registrations.trace import endings, pack
-from registrations.values import Target
-from tests.registrations.trace.wire import NOW, Exchange
+from tests.registrations.trace.wire import NOW
 from tests.support.rows import make_group, make_registration, make_user
+from tests.support.traces import keep
 
 pytestmark = pytest.mark.django_db
 
@@ -21,21 +19,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def line() -> Registration:
     return make_registration(make_group(re_register_on=True))
-
-
-def keep(row: Registration, *faults: tuple[str, ...], now: float = NOW) -> None:
-    """A try at each server of the line's group in turn, with this fault or none."""
-    exchange = Exchange()
-    exchange.now = now
-    for server, fault in zip(row.group.servers.all(), faults, strict=False):
-        target = Target(server.pk, server.address, server.port)
-        exchange.registrars[target] = exchange.registrars.pop(next(iter(exchange.registrars)))
-        if fault:
-            exchange.fault(target, *fault)
-        exchange.attempt(target, schedule=ladder(3, 500))
-    packed = pack(exchange.noted, exchange.ended)
-    kept = ring.Kept(row.pk, packed, endings(exchange.noted, exchange.ended))
-    ring.Writer().write([kept], now)
 
 
 def asked(row: Registration, query: str = "", role: Role | None = Role.VIEWER) -> Any:
