@@ -112,9 +112,10 @@ def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
 
 def _keep(binding: Binding, rules: Rules, now: float) -> Binding:
     """Nobody else takes it: the binding stands while it lasts; its server is asked again soon."""
-    latest = binding.expires_at - RENEWAL_MARGIN_S
-    if latest <= now:
+    if binding.expires_at <= now:
         return _wait(binding, rules, now)
+    latest = binding.expires_at - RENEWAL_MARGIN_S
+    latest = latest if latest > now else binding.expires_at
     failures = binding.failures + 1
     renew_at = min(now + _retry_delay(rules, failures), latest)
     return replace(

@@ -128,3 +128,16 @@ def test_a_registration_that_runs_out_in_its_servers_pause_is_lost_and_was_watch
     assert world.result is not None and world.result.state == "unregistered"
     assert causes == ["lost"]
     assert "before a server may be asked again" in world.result.reason
+
+
+def test_in_its_last_seconds_too_a_registration_stands_to_its_end() -> None:
+    """Its server is paused, the other is dead: what is held is held until it runs out."""
+    world = World(policy=Policy(re_register_on=True, expires=60, expires_overlap=5))
+    world.claim()
+    ends = world.result.expires_at if world.result else None
+    assert ends is not None
+    world.registrars[0].mood, world.registrars[0].extra = "503 Busy", "Retry-After: 90\r\n"
+    world.registrars[1].mood = "dead"
+    while world.result is not None and world.result.state == "primary":
+        world.wait()
+    assert world.now >= ends

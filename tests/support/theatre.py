@@ -155,7 +155,10 @@ class Theatre(World):
 
     def turn(self, agent: Agent) -> None:
         """Let the agent take one step, and the network with it."""
+        self._step(agent)
         self.told |= {at: until for (_, at), until in agent.pauses().items()}
+
+    def _step(self, agent: Agent) -> None:
         for want in agent.permits_wanted():
             agent.grant(want.key, self.now)
         assert len(agent.branches()) <= (1 if self.mode is GroupMode.FAILOVER else self.servers)
