@@ -1,11 +1,13 @@
-// While the page is not live, each panel that would be says from when it is, and for how long
-// already. A panel that is live says nothing: its age is a few seconds.
+// While the page is not live, each panel that would be says since when, and for how long already. A
+// panel that is live says nothing: its age is a few seconds.
 
 import * as live from "./live.js";
 import { time } from "./times.js";
 
 const LIVE_PARTS = "[data-registration-id], [data-live-feed], [data-server-id], [data-tile]";
-let readAt = new Date(document.documentElement.dataset.now).toISOString();
+const WORDS = { stale: "From ", "worker-silent": "Incomplete since " };
+let status = "connecting";
+let since = 0;
 
 function panels() {
   return [...document.querySelectorAll("main .card")].filter(
@@ -13,28 +15,25 @@ function panels() {
   );
 }
 
-function show(status) {
+function show() {
   for (const old of document.querySelectorAll(".panel-age")) old.remove();
-  if (status !== "stale" && status !== "worker-silent") return;
+  if (!WORDS[status]) return;
+  const at = new Date(since).toISOString();
   for (const panel of panels()) {
     const age = document.createElement("p");
     age.className = "panel-age";
-    age.append("From ", time("stamp", readAt), ", ", time("age", readAt));
+    age.append(WORDS[status], time("stamp", at), ", ", time("age", at));
     panel.prepend(age);
   }
 }
 
-let status = "connecting";
 live.watch(
   {},
   {
-    heartbeat({ database, read_at: at }) {
-      if (at && database) readAt = at;
-    },
-    status(next) {
-      status = next;
-      show(status);
+    status(...next) {
+      [status, since] = next;
+      show();
     },
   },
 );
-document.addEventListener("htmx:afterSettle", () => show(status));
+document.addEventListener("htmx:afterSettle", show);

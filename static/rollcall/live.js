@@ -7,7 +7,7 @@
 //     summary(summary) {},
 //     transitions(list, { fresh }) {},           // newest first; fresh: false for a snapshot's
 //     heartbeat(heartbeat) {},
-//     status(status, sentence) {},               // the words of verdict.js
+//     status(status, since) {},                  // as verdict.js has them
 //   });
 //
 // Rows are those of the page: every [data-registration-id], read again after each htmx swap; pass
@@ -38,6 +38,7 @@ let lostAt = 0;
 let heartbeat = null;
 let loggedOut = false;
 let status = "connecting";
+let notLiveSince = 0;
 
 export function watch(wanted, handlers = {}) {
   const watcher = { wanted, handlers };
@@ -219,7 +220,7 @@ function say(banner, sentence) {
 function judge() {
   const quiet = Date.now() - heardAt;
   const lost = lostAt ? Date.now() - lostAt : 0;
-  const [next, short, sentence] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, board, heartbeat });
+  const [next, short, sentence, since] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, board, heartbeat });
   document.body.dataset.live = next;
   const mark = document.getElementById("live-state");
   if (mark) {
@@ -231,9 +232,10 @@ function judge() {
   const login = document.getElementById("live-login");
   if (login) login.hidden = !loggedOut;
   say(document.getElementById("clock-banner"), skewed(ahead));
-  if (next !== status) {
+  if (next !== status || since !== notLiveSince) {
     status = next;
-    tell("status", status, sentence);
+    notLiveSince = since;
+    tell("status", status, since);
   }
 }
 

@@ -1,5 +1,5 @@
-// What the page may claim of its age, as [status, in short, sentence]. No DOM here: live.js tells
-// what it knows and shows what comes of it.
+// What the page may claim of its age, as [status, in short, sentence, since when]. No DOM here:
+// live.js tells what it knows and shows what comes of it.
 //
 //   live           what is shown is current
 //   connecting     nothing was heard yet
@@ -16,7 +16,8 @@ const SKEW = 5_000; // ms by which the two clocks may differ unsaid
 export { SILENCE };
 
 function silentRedis({ redis_since: since }) {
-  return `Redis is out of reach since ${stamp(since)}: no worker can be heard, and nothing that falls due is begun.`;
+  const what = "no worker can be heard, and nothing that falls due is begun";
+  return ["Redis silent", `Redis is out of reach since ${stamp(since)}: ${what}.`, since];
 }
 
 function silentWorkers({ workers, at, started_at: started }) {
@@ -24,30 +25,32 @@ function silentWorkers({ workers, at, started_at: started }) {
   if (workers.length === late.length) {
     const newest = late.map((worker) => worker.heard_at).sort().at(-1);
     const young = Date.parse(at) - Date.parse(started) < HUB_YOUNG;
-    if (!newest && young) return "";
-    return `No worker heard since ${stamp(newest ?? started)}: nothing registers or renews, and what falls due turns unknown.`;
+    if (!newest && young) return null;
+    const since = newest ?? started;
+    const what = "nothing registers or renews, and what falls due turns unknown";
+    return ["Worker silent", `No worker heard since ${stamp(since)}: ${what}.`, since];
   }
   const [first] = late;
-  if (!first) return "";
+  if (!first) return null;
   const where = first.site ? ` of site ${first.site}` : "";
-  return `Worker ${first.name}${where} not heard since ${stamp(first.heard_at)}: what it held turns unknown as it falls due.`;
+  const what = `Worker ${first.name}${where} not heard since ${stamp(first.heard_at)}`;
+  return ["Worker silent", `${what}: what it held turns unknown as it falls due.`, first.heard_at];
 }
 
-function silentBeat({ ticked_at: since }) {
-  return `Beat is silent since ${stamp(since)}: nobody looks for what falls due, which turns unknown.`;
+function silentBeat({ tick_late: late, ticked_at: since }) {
+  const what = "nobody looks for what falls due, which turns unknown";
+  return late && ["Beat silent", `Beat is silent since ${stamp(since)}: ${what}.`, since];
 }
 
 // The parts of Rollcall that keep the fleet, the one that stops the others first.
 function unattended(heartbeat) {
-  if (!heartbeat.redis) return ["Redis silent", silentRedis(heartbeat)];
-  const silent = silentWorkers(heartbeat);
-  if (silent) return ["Worker silent", silent];
-  return heartbeat.tick_late ? ["Beat silent", silentBeat(heartbeat)] : null;
+  if (!heartbeat.redis) return silentRedis(heartbeat);
+  return silentWorkers(heartbeat) || silentBeat(heartbeat);
 }
 
 // `quiet`: ms since the last message, at `seen`. `lost`: ms since the connection broke, 0 if it stands.
 export function verdict({ quiet, lost, seen, loggedOut, board, heartbeat }) {
-  const not = (sentence) => ["stale", "Not live", sentence];
+  const not = (sentence, since = seen) => ["stale", "Not live", sentence, since];
   if (loggedOut) {
     const why = board ? "An admin has revoked this screen's address" : "You are logged out";
     return not(`${why}: what you see is from ${stamp(seen)}.`);
@@ -55,13 +58,14 @@ export function verdict({ quiet, lost, seen, loggedOut, board, heartbeat }) {
   if (quiet > SILENCE || lost > PATIENCE) {
     return not(`No news from Rollcall since ${stamp(seen)}, reconnecting. What you see is from then.`);
   }
-  if (heartbeat === null) return ["connecting", "Connecting", ""];
+  if (heartbeat === null) return ["connecting", "Connecting", "", 0];
   if (!heartbeat.database) {
-    const since = heartbeat.read_at ? ` since ${stamp(heartbeat.read_at)}` : "";
-    return not(`The database is out of reach: nothing new${since}.`);
+    const { read_at: read, started_at: started } = heartbeat;
+    const since = read ? ` since ${stamp(read)}` : "";
+    return not(`The database is out of reach: nothing new${since}.`, read ?? started);
   }
   const part = unattended(heartbeat);
-  return part ? ["worker-silent", ...part] : ["live", "Live", ""];
+  return part ? ["worker-silent", ...part] : ["live", "Live", "", 0];
 }
 
 // Of a computer whose clock is off: `ahead` is by how many ms Rollcall's is ahead of it.

@@ -65,21 +65,18 @@ showTurn();
 
 // ---- Age -------------------------------------------------------------------------------------
 
-let readAt = Date.parse(document.documentElement.dataset.now);
-
 live.watch(
   { summary: true },
   {
     summary: drawSoon,
-    heartbeat({ database, read_at: at }) {
-      if (at && database) readAt = Date.parse(at);
+    heartbeat() {
       if (Date.now() - drawnAt > AT_LEAST) drawSoon();
     },
-    status(status) {
+    status(status, since) {
       const alarm = document.getElementById("board-not-live");
       const dead = status === "stale" || status === "worker-silent";
       alarm.hidden = !dead;
-      alarm.textContent = dead ? `NOT LIVE since ${stamp(readAt)}` : "";
+      alarm.textContent = dead ? `NOT LIVE since ${stamp(since)}` : "";
       if (status === "live") drawSoon();
     },
   },

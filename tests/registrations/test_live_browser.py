@@ -65,6 +65,7 @@ def test_a_page_lives_says_when_it_does_not_and_recovers(live_redis: str, page: 
 
 
 def test_a_page_whose_session_ended_says_so(live_redis: str, page: Page) -> None:
+    live_fleet.make(1)
     web = whole()
     client = log_in(page, web)
     origin = f"http://127.0.0.1:{web.port}"
@@ -76,7 +77,16 @@ def test_a_page_whose_session_ended_says_so(live_redis: str, page: Page) -> None
             client.session.flush()
             web.stop()
             web = whole(web.port)
-            expect(page.locator("#live-banner")).to_contain_text("logged out", timeout=10 * SECONDS)
+            banner = page.locator("#live-banner")
+            told = "You are logged out: what you see is from"
+            expect(banner).to_contain_text(told, timeout=10 * SECONDS)
+            way = banner.get_by_role("link", name="Log in again")
+            expect(way).to_have_attribute("href", "/accounts/login/?next=/")
+            expect(page.locator("#states .panel-age")).to_contain_text("From ")
+            log_in(page, web)
+            expect(body).to_have_attribute("data-live", "live", timeout=20 * SECONDS)
+            expect(way).to_be_hidden()
+            expect(page.locator(".panel-age")).to_have_count(0)
     finally:
         web.stop()
 
@@ -166,5 +176,23 @@ def test_what_arrives_live_is_in_the_zone_the_viewer_chose(live_redis: str, page
             expect(shown).to_have_attribute("title", utc)
             page.reload()
             expect(shown).to_have_text(there)
+    finally:
+        web.stop()
+
+
+def test_one_of_two_workers_that_falls_silent_is_named(live_redis: str, page: Page) -> None:
+    live_fleet.make(1)
+    web = whole()
+    try:
+        log_in(page, web)
+        body, banner = page.locator("body"), page.locator("#live-banner")
+        with worker("day"):
+            with worker("night"):
+                page.goto(f"http://127.0.0.1:{web.port}/")
+                expect(body).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+            expect(banner).to_contain_text("Worker night not heard since", timeout=10 * SECONDS)
+            expect(page.locator("#states .panel-age")).to_contain_text("Incomplete since")
+            with worker("night"):
+                expect(banner).to_be_hidden(timeout=5 * SECONDS)
     finally:
         web.stop()
