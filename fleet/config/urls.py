@@ -9,7 +9,7 @@ from fleet import views
 urlpatterns = [
     path("", include("registrations.urls")),
     path("", include("registrations.health")),
-    path("api/v1/", include("registrations.api_urls")),
+    path("api/v1/", include("registrations.api.urls")),
     path("api/v1/", include("fleet.api_urls")),
     path(
         "accounts/login/",

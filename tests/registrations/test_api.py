@@ -18,7 +18,8 @@ from rest_framework.test import APIClient
 from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
-from registrations import api, api_history, api_jobs, queries
+from registrations import queries
+from registrations.api import history, jobs, registrations
 from registrations.exports import source, transitions
 from registrations.models import Job, Registration, State
 from tests.support.rows import (
@@ -66,9 +67,9 @@ def test_the_schema_describes_exactly_what_the_rows_hold() -> None:
     Job.objects.create(scope={"all": True}, asked_by="olga")
     asked = client()
     for path, serializer in (
-        ("registrations", api.RegistrationRow),
-        ("transitions", api_history.TransitionRow),
-        ("failbacks", api_jobs.FailbackJob),
+        ("registrations", registrations.RegistrationRow),
+        ("transitions", history.TransitionRow),
+        ("failbacks", jobs.FailbackJob),
     ):
         [row] = asked.get(f"/api/v1/{path}/").json()["results"]
         assert set(row) == set(serializer().fields), path
@@ -162,7 +163,7 @@ def test_the_summary_counts_by_state_group_and_server() -> None:
     make_registration(group, State.PRIMARY)
     make_registration(group, State.SECONDARY)
     summary = client().get("/api/v1/summary/").json()
-    assert set(summary) == set(api.CountsByState().fields)
+    assert set(summary) == set(registrations.CountsByState().fields)
     assert summary["total"] == 2
     assert (summary["states"]["primary"], summary["states"]["secondary"]) == (1, 1)
     assert [s["held"] for s in summary["groups"][0]["servers"]] == [1, 1]
@@ -266,13 +267,13 @@ def test_an_order_answers_with_the_job_and_who_is_left_out() -> None:
     answer = asked.post("/api/v1/failbacks/", {"group": group.pk}, format="json")
     assert answer.status_code == 201
     job = answer.json()
-    assert set(job) == set(api_jobs.FailbackProgress().fields)
+    assert set(job) == set(jobs.FailbackProgress().fields)
     assert (job["state"], job["scope"], job["asked_by"]) == ("running", {"group": group.pk}, "olga")
     assert (job["total"], job["done"], job["failed"]) == (2, 1, 0)
     by_registration = {r["registration"]: r for r in job["results"]}
     assert by_registration[away.pk]["result"] == "pending"
     assert by_registration[off.pk]["result"] == "left_out"
-    assert set(by_registration[off.pk]) == set(api_jobs.HandsetResult().fields)
+    assert set(by_registration[off.pk]) == set(jobs.HandsetResult().fields)
     assert asked.get(f"/api/v1/failbacks/{job['id']}/").json() == job
 
 

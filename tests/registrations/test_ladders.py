@@ -7,7 +7,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from fleet.roles import Role
-from registrations import api_trace, ladders, ring
+from registrations import ladders, ring
+from registrations.api import trace as api_trace
 from registrations.models import Registration
 from tests.registrations.trace.wire import NOW
 from tests.support.rows import make_group, make_registration, make_user

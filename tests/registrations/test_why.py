@@ -11,8 +11,9 @@ from rest_framework.test import APIClient
 
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
-from registrations import api_why, queries
+from registrations import queries
 from registrations import why as explained
+from registrations.api import why as api_why
 from registrations.explaining import BindingExplained, LeftAlone, WaitsFor
 from registrations.models import Registration, SiteNetwork, State
 from tests.support.rows import make_group, make_registration, make_site, make_user

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from fleet.roles import Role
 from registrations import exports, queries
-from registrations.negotiation import WhateverIsAccepted
+from registrations.api.negotiation import WhateverIsAccepted
 
 VIEWER_READS = {"GET": Role.VIEWER}
 

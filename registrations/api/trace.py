@@ -19,8 +19,8 @@ from rest_framework.views import APIView
 
 from fleet.roles import Role
 from registrations import ladders, ring
+from registrations.api.negotiation import WhateverIsAccepted
 from registrations.models import Registration
-from registrations.negotiation import WhateverIsAccepted
 from registrations.trace.ladder import End
 
 

@@ -23,8 +23,13 @@ from fleet.models import Line
 from fleet.roles import Role
 from registrations import queries, wishes
 from registrations import why as explained
-from registrations.api_list import VIEW, RegistrationFilters, RegistrationOrder, RegistrationPages
-from registrations.api_why import Override, ServerRef, Why
+from registrations.api.listing import (
+    VIEW,
+    RegistrationFilters,
+    RegistrationOrder,
+    RegistrationPages,
+)
+from registrations.api.why import Override, ServerRef, Why
 from registrations.models import Registration, State
 
 VIEWER_READS = {"GET": Role.VIEWER}

@@ -1,0 +1,37 @@
+"""The API of what happens, under /api/v1/."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import SimpleRouter
+
+from fleet.roles import RolePermission
+from registrations.api import census, exports, history, jobs, registrations, trace
+
+router = SimpleRouter()
+router.register("registrations", registrations.RegistrationViewSet, basename="api-registration")
+router.register("transitions", history.TransitionViewSet, basename="api-transition")
+router.register("server-changes", census.ServerChangeViewSet, basename="api-server-change")
+router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
+
+urlpatterns = [
+    path(
+        "schema/",
+        SpectacularAPIView.as_view(permission_classes=[RolePermission]),
+        name="api-schema",
+    ),
+    path("registrations/<int:pk>/trace/", trace.TraceView.as_view(), name="api-trace"),
+    path("summary/", registrations.SummaryView.as_view(), name="api-summary"),
+    path("servers/<int:pk>/outage/", census.OutageView.as_view(), name="api-outage"),
+    path("census/", census.CensusView.as_view(), name="api-census"),
+    path(
+        "registrations/export/",
+        exports.RegistrationExport.as_view(),
+        name="api-registration-export",
+    ),
+    path(
+        "transitions/export/",
+        exports.TransitionExport.as_view(),
+        name="api-transition-export",
+    ),
+    path("", include(router.urls)),
+]
