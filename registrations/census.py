@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from registrations import queries
+from fleet.models import ServerGroup
+from registrations import queries, store
 from registrations.models import Census, ServerChange
 
 FULL_FOR = timedelta(days=3)
@@ -50,13 +51,15 @@ def _anybody(counts: Mapping[str, int]) -> dict[str, int]:
 def thin(now: datetime) -> None:
     """Drop what is too old, and of what is no longer fresh all but one row in ten minutes.
 
-    One minute's rows at a time: no write takes long.
+    A few minutes' rows at a time: no write takes long.
     """
     Census.objects.filter(at__lt=now - KEPT_FOR).delete()
     ServerChange.objects.filter(at__lt=now - KEPT_FOR).delete()
     old = Census.objects.filter(at__lt=now - FULL_FOR, group=None).order_by("at")
-    for moment in surplus(old.values_list("at", flat=True)):
-        Census.objects.filter(at=moment).delete()
+    dropped = surplus(old.values_list("at", flat=True))
+    at_once = max(1, store.BATCH // (1 + ServerGroup.objects.count()))
+    for start in range(0, len(dropped), at_once):
+        Census.objects.filter(at__in=dropped[start : start + at_once]).delete()
 
 
 def surplus(moments: Iterable[datetime]) -> list[datetime]:

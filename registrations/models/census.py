@@ -23,6 +23,7 @@ class Census(models.Model):
 
     class Meta:
         ordering = ["at"]
+        indexes = [models.Index(fields=["at"], name="census_by_time")]
         constraints = [
             models.UniqueConstraint(
                 fields=["at"], name="one_census_of_the_fleet", condition=Q(group=None)
