@@ -365,8 +365,8 @@ class Course:
         return Try(index, is_last(self.binding, self._rules, index, now))
 
     def _may_begin(self, at: float) -> bool:
-        """A claim must come to its end: after a while nothing but renewals begins in it."""
-        return self.binding.phase is Phase.BOUND or at <= self._begins_until
+        """A claim must come to its end: after a while nothing is tried a second time in it."""
+        return self.binding.phase in (Phase.BOUND, Phase.IDLE) or at <= self._begins_until
 
     def _begin_what_is_due(self, now: float) -> None:
         if max(self.not_before, self.kept_away_until) > now:

@@ -138,7 +138,8 @@ def _row(done: Finished) -> dict[str, Any]:
         "since": stamp(result.since),
         "reason": text(result.reason),
         "expires_at": stamp(result.expires_at),
-        "due_at": stamp(result.due_at),
+        # What is due at once is due now: a time long past would make the row look forgotten.
+        "due_at": stamp(max(result.due_at, done.at)),
         "attempt": result.attempt,
         "code": result.code,
         "answer": text(result.answer),

@@ -1,6 +1,7 @@
 """Saving: fenced, with history and failback results, and robust against peers' words."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -176,3 +177,14 @@ def test_renewals_are_counted_by_group_server_and_hour_and_not_kept() -> None:
         assert (each.hour.minute, each.hour.second) == (0, 0)
         assert (each.group_name, each.server) == ("ward", "127.0.0.61:5071")
     assert not Transition.objects.exists()
+
+
+def test_what_is_due_at_once_is_due_now_and_not_in_the_past() -> None:
+    """An entry that was kept away and may register after all says no time of its own."""
+    claimed = claim_one()
+    now = time.time()
+    store.save([replace(finished(claimed, due_at=0.0), at=now)])
+    row = Registration.objects.get()
+    assert row.due_at is not None and row.next_attempt_at is not None
+    assert row.due_at.timestamp() == pytest.approx(now, abs=0.01)
+    assert row.next_attempt_at == row.due_at
