@@ -34,7 +34,7 @@ FILTERS = (
     "sort=server",
     "page=500",
 )
-OTHERS = ("/groups/", "/groups/3/", "/handsets/77/", "/history/", "/jobs/")
+OTHERS = ("/wallboard/", "/groups/", "/groups/3/", "/handsets/77/", "/history/", "/jobs/")
 PAINTED = """() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"""
 
 

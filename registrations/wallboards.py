@@ -97,8 +97,16 @@ def board(now: datetime, extent: Extent = EVERYTHING) -> Board:
     """Return what a wallboard of that part of the fleet shows."""
     summary = queries.summary(now, extent)
     cards = sorted(summary["groups"], key=_rank)
+    for card in cards:
+        card["servers"] = [server | {"silent_from": _where(server)} for server in card["servers"]]
     moves = sorted(queries.moves(now - LATELY, extent), key=lambda move: move["last"], reverse=True)
     return Board(summary, cards, moves[:MOVES], queries.fleet_zone(extent))
+
+
+def _where(server: dict[str, Any]) -> str:
+    """Return the names of the sites that hear nothing of it; '' where none does or all do."""
+    silent = [site["site_name"] for site in server["sites"] if site["condition"] == "silent"]
+    return ", ".join(silent) if len(silent) < len(server["sites"]) else ""
 
 
 def _rank(card: dict[str, Any]) -> tuple[float, float, str]:

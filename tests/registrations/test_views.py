@@ -416,6 +416,7 @@ MOST_QUERIES = {
     "/": 16,
     "/handsets/": 12,
     "/handsets/?state=secondary&q=nurse": 12,
+    "/wallboard/": 12,
     "/groups/": 11,
     "/groups/{group}/": 26,
     "/handsets/{handset}/": 12,  # The chart: what held when its period began, and since.

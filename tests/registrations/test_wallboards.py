@@ -257,3 +257,15 @@ def test_an_extent_of_sites_leaves_out_groups_that_nobody_there_is_in() -> None:
     shown = Client().get(f"/wallboard/{key}/").content.decode()
     assert "The one is on primary." in shown
     assert "empty-there" not in shown
+
+
+def test_a_silent_server_is_told_by_how_long_and_from_where() -> None:
+    fleet = live_fleet.make(1)
+    branch = type(fleet.site).objects.create(name="branch", time_zone="Asia/Tokyo")
+    live_fleet.silence(fleet.primary, branch)
+    client = signed_in(Role.VIEWER)
+    assert re.search(r"Silent for <time", client.get("/wallboard/").content.decode())
+    heard = live_fleet.silence(fleet.primary, fleet.site)
+    heard.condition = "up"
+    heard.save()
+    assert "Silent from branch for <time" in client.get("/wallboard/").content.decode()
