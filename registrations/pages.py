@@ -127,11 +127,11 @@ def scope_of(params: QueryDict) -> dict[str, Any]:
         return _matched_scope(params.get("match", ""))
     for field in ("group", "site"):
         if field in params:
-            return {field: _id(params.get(field, ""))}
-    return {"registrations": [_id(given) for given in params.getlist("registrations")]}
+            return {field: id_of(params.get(field, ""))}
+    return {"registrations": [id_of(given) for given in params.getlist("registrations")]}
 
 
-def _id(given: str) -> int:
+def id_of(given: str) -> int:
     """A primary key; 0, which is nobody's, for what no database can hold."""
     return int(given) if given.isdecimal() and len(given) < 19 else 0
 
@@ -142,7 +142,7 @@ def _matched_scope(query: str) -> dict[str, Any]:
     if not active:
         return {"all": True}
     if len(active) == 1 and active[0][0] in ("group", "site"):
-        return {active[0][0]: _id(active[0][1])}
+        return {active[0][0]: id_of(active[0][1])}
     return {"filter": urlencode(active)}
 
 

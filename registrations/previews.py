@@ -1,8 +1,8 @@
-"""What a failback would do, told before it is ordered: whom it moves, whom not, how long."""
+"""What a job would do, told before it is ordered: whom it moves, whom not, how long it takes."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Prefetch, QuerySet
 
 from fleet.models import Line, Server, ServerGroup
 from registrations import behaviour, jobs, queries, waves
-from registrations.models import JobResult
+from registrations.models import Job, JobResult
 from registrations.templatetags.rollcall import mac, state_label
 
 Result = JobResult.Result
@@ -27,7 +27,8 @@ class Lane:
     group: str
     where: str
     """State and server."""
-    home: str
+    goal: str
+    """Where they are to go."""
     count: int
 
 
@@ -56,6 +57,8 @@ class Preview:
     observed: list[Observed] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What speaks against it; it leaves nobody out."""
+    held: list[str] = field(default_factory=list)
+    """What it goes against; it must be wanted all the same."""
     examples: list[str] = field(default_factory=list)
     canaries: int = 0
     waves: int = 0
@@ -63,7 +66,7 @@ class Preview:
 
     @property
     def more(self) -> int:
-        """How many of those asked home the examples do not name."""
+        """How many of those asked the examples do not name."""
         return self.asked - len(self.examples)
 
     @property
@@ -74,6 +77,27 @@ class Preview:
 def preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Preview:
     """Count whom bringing `scope` home would move. Raises ScopeError."""
     rows = jobs.judged(jobs.in_scope(scope, now))
+    return replace(_counted(rows, terms, _home, now), held=jobs.held(rows, now))
+
+
+def drain_preview(server: Server, terms: jobs.Terms, now: datetime) -> Preview:
+    """Count whom draining that server would move now."""
+    places = set(queries.at_place_of(server.pk))
+    rows = queries.registrations(now).filter(server__in=places)
+    judged = jobs.judged(rows, Job.Kind.DRAIN, server_id=server.pk)
+
+    def goal(group: ServerGroup) -> Server | None:
+        others = (s for s in group.servers.all() if s.register and s.pk not in places)
+        return min(others, key=lambda other: other.priority, default=None)
+
+    return _counted(judged, terms, goal, now)
+
+
+Goal = Callable[[ServerGroup], Server | None]
+"""Where those of a group are to go."""
+
+
+def _counted(rows: QuerySet[Any], terms: jobs.Terms, goal: Goal, now: datetime) -> Preview:
     fields = ("group", "verdict", "why", "shown_state", "server")
     found = list(rows.order_by().values(*fields).annotate(n=Count("pk")))
     sums: Counter[str] = Counter()
@@ -85,12 +109,7 @@ def preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Previ
             reasons[each["why"]] += each["n"]
         if each["verdict"] == Result.PENDING:
             asked[each["group"]] += each["n"]
-    groups = ServerGroup.objects.prefetch_related(
-        Prefetch("servers", Server.objects.select_related("pace")),
-        "servers__pauses",
-        "servers__health__site",
-    )
-    here = {group.pk: group for group in groups.filter(pk__in={each["group"] for each in found})}
+    here = _groups({each["group"] for each in found})
     pace = [
         (n, waves.wave_size(cap, terms.wave_size), cap)
         for group, n in asked.items()
@@ -101,10 +120,10 @@ def preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Previ
         asked=sums[Result.PENDING],
         already=sums[Result.ALREADY_THERE],
         left_out=sums[Result.LEFT_OUT],
-        lanes=_lanes([each for each in found if each["verdict"] == Result.PENDING], here),
+        lanes=_lanes([each for each in found if each["verdict"] == Result.PENDING], here, goal),
         reasons=reasons.most_common(),
         observed=_observed(rows, here),
-        warnings=[w for group in sorted(asked) for w in _warnings(here[group], now)],
+        warnings=[w for group in sorted(asked) for w in _warnings(here[group], goal, now)],
         examples=_examples(rows.filter(verdict=Result.PENDING)),
         canaries=len(asked),
         waves=max((waves.waves(n, size) for n, size, _ in pace), default=0),
@@ -112,7 +131,18 @@ def preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Previ
     )
 
 
-def _lanes(found: list[dict[str, Any]], groups: Mapping[int, ServerGroup]) -> list[Lane]:
+def _groups(ids: set[int]) -> dict[int, ServerGroup]:
+    groups = ServerGroup.objects.prefetch_related(
+        Prefetch("servers", Server.objects.select_related("pace")),
+        "servers__pauses",
+        "servers__health__site",
+    )
+    return {group.pk: group for group in groups.filter(pk__in=ids)}
+
+
+def _lanes(
+    found: list[dict[str, Any]], groups: Mapping[int, ServerGroup], goal: Goal
+) -> list[Lane]:
     lanes = []
     for each in found:
         group = groups[each["group"]]
@@ -120,7 +150,7 @@ def _lanes(found: list[dict[str, Any]], groups: Mapping[int, ServerGroup]) -> li
         server = servers.get(each["server"])
         word = state_label(each["shown_state"])
         where = f"{word}, {server}" if server else word
-        lanes.append(Lane(group.name, where, str(_home(group) or ""), each["n"]))
+        lanes.append(Lane(group.name, where, str(goal(group) or ""), each["n"]))
     return sorted(lanes, key=lambda lane: (lane.group, lane.where))
 
 
@@ -139,14 +169,15 @@ def _observed(rows: QuerySet[Any], groups: Mapping[int, ServerGroup]) -> list[Ob
     return sorted(told, key=lambda each: each.group)
 
 
-def _warnings(group: ServerGroup, now: datetime) -> list[str]:
-    home = _home(group)
-    if home is None:
+def _warnings(group: ServerGroup, goal: Goal, now: datetime) -> list[str]:
+    server = goal(group)
+    if server is None:
         return []
-    known = queries.server_condition(home.health.all(), now)
+    known = queries.server_condition(server.health.all(), now)
     told = [] if known["condition"] == "up" else [known["word"]]
-    told += [said for said in [queries.server_trouble(home, now)["trouble"]] if said]
-    return [f"{home}, the primary of {group.name}: {word.rstrip('.')}." for word in told]
+    told += [said for said in [queries.server_trouble(server, now)["trouble"]] if said]
+    role = "primary" if server.priority == 1 else "next server"
+    return [f"{server}, the {role} of {group.name}: {word.rstrip('.')}." for word in told]
 
 
 def _examples(asked: QuerySet[Any]) -> list[str]:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from registrations.views import (
     demo,
+    drains,
     groups,
     handset,
     handsets,
@@ -42,6 +43,10 @@ urlpatterns = [
     path("history/", history.history, name="history"),
     path("jobs/", jobs.listing, name="jobs"),
     path("jobs/new/", jobs.job_new, name="job_new"),
+    path("jobs/hours/new/", drains.hours_new, name="hours_new"),
+    path("jobs/hours/<int:pk>/delete/", drains.hours_delete, name="hours_delete"),
+    path("drains/new/", drains.drain_new, name="drain_new"),
+    path("drains/<int:pk>/end/", drains.drain_end, name="drain_end"),
     path("jobs/<int:pk>/", jobs.job, name="job"),
     path("jobs/<int:pk>/pause/", jobs.job_pause, name="job_pause"),
     path("jobs/<int:pk>/resume/", jobs.job_resume, name="job_resume"),

@@ -5,12 +5,14 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations.api import census, exports, history, jobs, registrations, trace
+from registrations.api import census, drains, exports, history, jobs, registrations, trace
 
 router = SimpleRouter()
 router.register("registrations", registrations.RegistrationViewSet, basename="api-registration")
 router.register("transitions", history.TransitionViewSet, basename="api-transition")
 router.register("server-changes", census.ServerChangeViewSet, basename="api-server-change")
+router.register("drains", drains.DrainViewSet, basename="api-drain")
+router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
 
 urlpatterns = [

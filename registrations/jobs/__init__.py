@@ -4,8 +4,10 @@ Rows, never a process: see `steps` for how a job goes on.
 """
 
 from registrations.jobs.beat import advance_all
+from registrations.jobs.drain_rows import drain_row, drains
 from registrations.jobs.drains import Window, drain, end
 from registrations.jobs.held import OrderHeld, held
+from registrations.jobs.hours import DAYS, faults_of_hours, hours_word, place_word, standing
 from registrations.jobs.judging import judged
 from registrations.jobs.orders import (
     TERMS,
@@ -26,6 +28,7 @@ WISHES = tuple(Job.Kind.values)
 """What `Registration.wish` says while a job of that kind asks a handset to move."""
 
 __all__ = [
+    "DAYS",
     "TERMS",
     "WISHES",
     "JobIsOver",
@@ -38,17 +41,23 @@ __all__ = [
     "by_wave",
     "cancel",
     "drain",
+    "drain_row",
+    "drains",
     "end",
+    "faults_of_hours",
     "held",
+    "hours_word",
     "in_scope",
     "judged",
     "listing",
     "order",
     "overview",
     "pause",
+    "place_word",
     "progress",
     "result_word",
     "resume",
     "roll_back",
+    "standing",
     "words",
 ]

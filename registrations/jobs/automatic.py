@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from fleet.models import Line, Server, ServerGroup
 from registrations import queries
-from registrations.models import Job, Registration, ServerHealth, ServerPace, State
+from registrations.models import Job, Registration, ServerHealth, ServerPace, ServerPause, State
 
 ASKED_BY = "Rollcall (fast_failover)"
 PROVED_FOR = timedelta(seconds=30)
@@ -67,9 +67,10 @@ def _is_proved(group: ServerGroup, now: datetime) -> bool:
     up = Q(
         condition=ServerHealth.Condition.UP, since__lte=now - wait, due_at__gt=now - queries.GRACE
     )
-    pace = ServerPace.objects.filter(server=home)
-    trouble = pace.filter(Q(sick_since__isnull=False) | Q(paused_until__gt=now.timestamp()))
-    return health.exists() and not health.exclude(up).exists() and not trouble.exists()
+    is_sick = ServerPace.objects.filter(server=home, sick_since__isnull=False).exists()
+    is_paused = ServerPause.objects.filter(server=home, until__gt=now.timestamp()).exists()
+    is_up = health.exists() and not health.exclude(up).exists()
+    return is_up and not is_sick and not is_paused
 
 
 def _is_held(group_id: int, now: datetime) -> bool:

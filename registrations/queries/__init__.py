@@ -41,7 +41,7 @@ from registrations.queries.summary import (
     server_trouble,
     summary,
 )
-from registrations.queries.words import clock, moment, plain_mac, zone_name
+from registrations.queries.words import clock, moment, plain_mac, zone_name, zone_of
 
 __all__ = [
     "BOUND",
@@ -92,4 +92,5 @@ __all__ = [
     "weekly",
     "with_memory",
     "zone_name",
+    "zone_of",
 ]

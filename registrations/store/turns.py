@@ -22,13 +22,18 @@ def plan_waves(job_id: int, sizes: Mapping[int, int], *, homeward: bool) -> None
         "a.registration_id = r.id AND a.refused_at IS NULL AND "
         f"{_AT_PRIMARY if homeward else _ELSEWHERE})"
     )
-    turn = (
-        "SELECT j.id, x.size, ROW_NUMBER() OVER (PARTITION BY j.group_id "
-        f"ORDER BY CASE WHEN {accepted} THEN 0 ELSE 1 END, j.id) AS place "
+    ranked = (
+        "SELECT j.id, j.group_id, x.size, ROW_NUMBER() OVER (PARTITION BY j.group_id "
+        f"ORDER BY CASE WHEN {accepted} THEN 0 ELSE 1 END, j.id) AS rank "
         "FROM registrations_jobresult j "
         "JOIN registrations_registration r ON r.id = j.registration_id "
         f"JOIN {rows({'group_id': 'bigint', 'size': 'integer'})} ON x.group_id = j.group_id "
         "WHERE j.job_id = %s AND j.result = 'pending'"
+    )
+    # The waves take them as they come: each is to be a fair sample of the rest.
+    turn = (
+        "SELECT k.id, k.size, ROW_NUMBER() OVER (PARTITION BY k.group_id "
+        f"ORDER BY CASE WHEN k.rank = 1 THEN 0 ELSE 1 END, k.id) AS place FROM ({ranked}) AS k"
     )
     changed(
         "UPDATE registrations_jobresult AS f SET "

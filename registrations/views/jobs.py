@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from fleet.roles import Role, require_role
 from registrations import jobs, pages, previews, telling
 from registrations.models import Job, JobResult
+from registrations.views import drains
 
 POLL_OVER = 286
 """htmx: show this answer and stop asking (htmx docs, "Polling")."""
@@ -24,12 +25,15 @@ def listing(request: HttpRequest) -> HttpResponse:
     page = pages.page_of(jobs.listing(), request.GET)
     shown = [jobs.overview(job) for job in page]
     words = telling.titles(shown)
+    zone = pages.common_zone(pages.zones())
     context = {
         "nav": "jobs",
         "page": page,
         "jobs": list(zip(shown, words, strict=True)),
         "sizes": pages.PAGE_SIZES,
-        "zone": pages.common_zone(pages.zones()),
+        "zone": zone,
+        "drains": drains.listed(zone),
+        "hours_list": drains.hours(zone),
     }
     return render(request, "jobs.html", context)
 
@@ -86,10 +90,20 @@ def job_new(request: HttpRequest) -> HttpResponse:
     name = previews.name_of(scope, shown)
     if request.method == "POST":
         if not shown.must_be_named or params.get("named", "").strip() == name:
-            made = jobs.order(scope, request.user.get_username(), terms)
-            return redirect("job", made.pk)
+            return _ordered(request, scope, terms)
         wrong = f"Type {name} to bring {shown.asked} handsets home."
     return _dialog(request, params, shown, terms, name, wrong)
+
+
+def _ordered(request: HttpRequest, scope: dict[str, Any], terms: jobs.Terms) -> HttpResponse:
+    despite_hold = bool(request.POST.get("despite_hold"))
+    user = request.user.get_username()
+    try:
+        return redirect("job", jobs.order(scope, user, terms, despite_hold=despite_hold).pk)
+    except jobs.OrderHeld as held:
+        # It began between the dialog and the order.
+        messages.error(request, str(held))
+        return redirect("jobs")
 
 
 def _dialog(

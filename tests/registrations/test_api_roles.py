@@ -59,6 +59,11 @@ MAY: dict[str, dict[str, Role]] = {
     "failbacks/ID/pause/": {"post": Role.OPERATOR},
     "failbacks/ID/resume/": {"post": Role.OPERATOR},
     "failbacks/ID/rollback/": {"post": Role.OPERATOR},
+    "drains/": READ | {"post": Role.OPERATOR},
+    "drains/ID/": READ,
+    "drains/ID/end/": {"post": Role.OPERATOR},
+    "quiet-hours/": LIST,
+    "quiet-hours/ID/": DETAIL,
     "schema/": READ,
 }
 """The least role for each URL and method."""
@@ -113,6 +118,8 @@ def ids(live_redis: str) -> dict[str, int]:
     admin = APIClient()
     admin.force_authenticate(make_user("setup", Role.ADMIN))
     job = admin.post("/api/v1/failbacks/", {"all": True}, format="json").json()
+    drain = {"server": server.pk, "ends_at": "2100-01-01T00:00:00Z"}
+    hours = {"group": group.pk, "days": "67", "begins": "22:00", "ends": "06:00"}
     return {
         "sites": registration.site_id,
         "groups": group.pk,
@@ -123,6 +130,8 @@ def ids(live_redis: str) -> dict[str, int]:
         "transitions": make_transition(registration).pk,
         "server-changes": make_server_change(server).pk,
         "failbacks": job["id"],
+        "drains": admin.post("/api/v1/drains/", drain, format="json").json()["id"],
+        "quiet-hours": admin.post("/api/v1/quiet-hours/", hours, format="json").json()["id"],
     }
 
 

@@ -81,8 +81,11 @@ def test_the_canary_is_one_the_primary_has_accepted_before() -> None:
     refused_since = timezone.now()
     ServerAcceptance.objects.create(server=home, registration=rows[1], refused_at=refused_since)
     ServerAcceptance.objects.create(server=home, registration=rows[2])
-    jobs.order({"all": True}, "olga")
+    job = jobs.order({"all": True}, "olga", jobs.Terms(wave_size=2))
     assert asked() == {rows[2].pk}
+    turns = dict(job.results.values_list("registration_id", "wave"))
+    others = {rows[0].pk: 1, rows[1].pk: 1, rows[3].pk: 2}
+    assert turns == {rows[2].pk: 0, **others}, "the waves are a fair sample"
 
 
 @pytest.mark.parametrize("result", [Result.REFUSED, Result.FAILED])

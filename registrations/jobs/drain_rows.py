@@ -1,0 +1,72 @@
+"""What is shown of a drain: its state, how many are still on the server, its two jobs."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from registrations import queries
+from registrations.models import Drain, Registration
+
+STATES = ("planned", "emptying", "empty", "returning", "done", "called_off")
+
+
+def drains() -> QuerySet[Drain]:
+    """Return all drains, those to come first, then the latest."""
+    return Drain.objects.select_related("server__group", "away", "home").order_by(
+        "-begins_at", "-id"
+    )
+
+
+def state_of(drain: Drain) -> str:
+    """Return one of STATES; `empty` is held so, even where not everybody could be moved."""
+    if drain.finished_at is not None:
+        return "done" if drain.away_id else "called_off"
+    if drain.home_id:
+        return "returning"
+    if drain.away is None:
+        return "planned"
+    return "empty" if drain.away.finished_at is not None else "emptying"
+
+
+def left_on(drain: Drain) -> int:
+    """Return how many handsets that server holds now, in all groups that name it."""
+    places = queries.at_place_of(drain.server_id)
+    return Registration.objects.filter(server__in=places, state__in=queries.BOUND).count()
+
+
+def drain_row(drain: Drain) -> dict[str, Any]:
+    """Return a drain as the API shows it."""
+    server = drain.server
+    return {
+        "id": drain.pk,
+        "state": state_of(drain),
+        "server": {"id": server.pk, "address": server.address, "port": server.port},
+        "server_name": str(server),
+        "group": server.group_id,
+        "begins_at": queries.moment(drain.begins_at),
+        "ends_at": queries.moment(drain.ends_at),
+        "asked_by": drain.asked_by,
+        "ended_by": drain.ended_by,
+        "created_at": queries.moment(drain.created_at),
+        "finished_at": queries.moment(drain.finished_at),
+        "abort_above_percent": drain.abort_above_percent,
+        "wave_size": drain.wave_size,
+        "away_job": drain.away_id,
+        "home_job": drain.home_id,
+    }
+
+
+def sentence(drain: Drain, left: int, zone: str, now: datetime) -> str:
+    """Say how a drain stands."""
+    name, ends = drain.server, queries.clock(drain.ends_at, zone, now)
+    still = "nobody is on it" if not left else "1 handset is" if left == 1 else f"{left} are"
+    held = f"{name} is kept empty until {ends}: {still}{' still on it' if left else ''}."
+    return {
+        "planned": f"Begins at {queries.clock(drain.begins_at, zone, now)}.",
+        "emptying": f"Its handsets are moved away; {left} {'is' if left == 1 else 'are'} on it.",
+        "empty": held,
+        "returning": "Its handsets come home.",
+        "done": "Over.",
+        "called_off": "Called off before it began.",
+    }[state_of(drain)]
