@@ -137,7 +137,7 @@ def _place_at(at: datetime) -> dict[str, Case]:
         "then_server": Case(
             When(unheard, then=nothing),
             When(moved, then=F("last__to_server")),
-            When(stood, then=_server_label()),
+            When(stood, then=server_label()),
             default=nothing,
             output_field=CharField(),
         ),
@@ -150,7 +150,7 @@ def _place_at(at: datetime) -> dict[str, Case]:
     }
 
 
-def _server_label() -> Case:
+def server_label() -> Case:
     """A server's name as pages show it (`str(Server)`)."""
     port = Cast("server__port", CharField())
     return Case(
