@@ -61,6 +61,22 @@ class TransitionExport(ExportView):
     kind = "transitions"
 
 
+class ReportExport(ExportView):
+    """A report over a period as a file: `by` handset, group, site, server or all."""
+
+    kind = "reports"
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("format", enum=list(exports.Format), default="csv"),
+            *(OpenApiParameter(name) for name in queries.ReportForm.base_fields),
+        ],
+        responses={(200, f.content_type): OpenApiTypes.BINARY for f in exports.Format},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        return super().get(request)
+
+
 @described(queries.RegistrationFilter)
 class RegistrationExport(ExportView):
     """The filtered registrations as they are shown now, as a file, streamed."""

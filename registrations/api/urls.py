@@ -30,6 +30,7 @@ urlpatterns = [
         exports.RegistrationExport.as_view(),
         name="api-registration-export",
     ),
+    path("reports/export/", exports.ReportExport.as_view(), name="api-report-export"),
     path(
         "transitions/export/",
         exports.TransitionExport.as_view(),

@@ -10,10 +10,14 @@ from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.holds import Holds, at_place_of, holds_at, weekly
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
+from registrations.queries.limits import TooLong
 from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
 from registrations.queries.renewals import Renewals, renewals
+from registrations.queries.report_form import ReportForm
+from registrations.queries.reports import SHARES, Period, report, whole
+from registrations.queries.reports import Row as ReportRow
 from registrations.queries.rows import (
     BOUND,
     GRACE,
@@ -44,6 +48,13 @@ from registrations.queries.summary import (
 from registrations.queries.words import clock, moment, plain_mac, zone_name, zone_of
 
 __all__ = [
+    "Period",
+    "ReportForm",
+    "ReportRow",
+    "SHARES",
+    "TooLong",
+    "report",
+    "whole",
     "BOUND",
     "CAUSES",
     "COUNTED",

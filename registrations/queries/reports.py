@@ -103,6 +103,24 @@ def report(
         return [_row(found, len(CUTS[cut])) for found in cursor.fetchall()]
 
 
+def whole(rows: Sequence[Row], key: tuple[Any, ...] = ()) -> Row:
+    """Return the rows of a report as one."""
+    recovering = sum((row.mean_recovery or 0.0) * row.recoveries for row in rows)
+    recoveries = sum(row.recoveries for row in rows)
+    worst = [row.worst_recovery for row in rows if row.worst_recovery is not None]
+    outages = [row.longest_outage for row in rows if row.longest_outage is not None]
+    return Row(
+        key=key,
+        seconds={name: sum(row.seconds[name] for row in rows) for name in SHARES},
+        failovers=sum(row.failovers for row in rows),
+        recoveries=recoveries,
+        mean_recovery=recovering / recoveries if recoveries else None,
+        worst_recovery=max(worst, default=None),
+        longest_outage=max(outages, default=None),
+        stuck=sum(row.stuck for row in rows),
+    )
+
+
 def _row(found: Sequence[Any], keys: int) -> Row:
     seconds = [max(0.0, float(value or 0)) for value in found[keys : keys + len(SHARES)]]
     failovers, recoveries, recovering, worst, longest, stuck = found[keys + len(SHARES) :]

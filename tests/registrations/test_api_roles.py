@@ -53,6 +53,7 @@ MAY: dict[str, dict[str, Role]] = {
     "transitions/ID/": READ,
     "transitions/export/": READ,
     "registrations/export/": READ,
+    "reports/export/": READ,
     "failbacks/": READ | {"post": Role.OPERATOR},
     "failbacks/ID/": READ,
     "failbacks/ID/cancel/": {"post": Role.OPERATOR},

@@ -64,7 +64,7 @@ def ward() -> ServerGroup:
 
 # ---- Who may ----------------------------------------------------------------------------------
 
-PAGES = ["/", "/handsets/", "/groups/", "/history/", "/jobs/"]
+PAGES = ["/", "/handsets/", "/groups/", "/history/", "/reports/", "/jobs/"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,7 +15,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.http import QueryDict
 
-from registrations import exports
+from fleet.models import Line
+from registrations import exports, queries
 from registrations.exports import source, workbook
 from registrations.exports.cells import csv_bytes
 from registrations.models import State, Transition
@@ -344,3 +345,24 @@ def test_the_general_command_writes_any_kind(tmp_path: Path) -> None:
     assert len(file.read_bytes().splitlines()) == 4
     meta = json.loads((tmp_path / "it.jsonl.meta.json").read_text())
     assert meta["filter"] == {"state": "secondary"}
+
+
+def test_a_report_is_exported_with_its_period() -> None:
+    make_transition(make_registration(make_group()), at=START)
+    Line.objects.update(created_at=START)
+    query = QueryDict("by=group&since=2026-11-23T00:00:00Z&until=2026-11-24T00:00:00Z&format=jsonl")
+    meta, record = map(json.loads, b"".join(exports.prepare("reports", query)).splitlines())
+    assert meta["meta"]["since"] == "2026-11-23T00:00:00.000+00:00"
+    assert meta["meta"]["until"] == "2026-11-24T00:00:00.000+00:00"
+    assert meta["meta"]["filter"]["by"] == "group"
+    assert record["group"] == "ward"
+    shares = sum(record[f"{name}_seconds"] for name in queries.SHARES)
+    assert shares == pytest.approx(86400, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "query", ["by=moon", "since=soon", "since=2026-11-24T00:00:00Z&until=2026-11-23T00:00:00Z"]
+)
+def test_a_report_that_cannot_be_is_refused(query: str) -> None:
+    with pytest.raises(exports.ExportRefused):
+        exports.prepare("reports", QueryDict(query))

@@ -155,6 +155,16 @@ def test_a_report_is_cut_by_handset_group_site_and_server() -> None:
     assert row.key[:2] == (second.pk, second.line.handset.mac)
 
 
+def test_the_rows_of_a_report_together_are_the_report_of_all() -> None:
+    steps = ((-60, "primary", "A"), (60, "unregistered", ""), (90, "primary", "A"))
+    for name in ("ward", "lab"):
+        path(make(make_group(name)), *steps)
+    together, everything = reports.whole(rows("group")), one()
+    assert together.seconds == pytest.approx(everything.seconds, abs=0.01)
+    assert together.mean_recovery == pytest.approx(everything.mean_recovery, abs=0.01)
+    assert (together.recoveries, together.failovers, together.stuck) == (2, 0, 0)
+
+
 def test_a_handset_that_moved_to_another_group_counts_whole_where_it_is() -> None:
     row = make(make_group("ward"))
     path(row, (-60, "primary", "A"), (600, "secondary", "B"), group_name="as it was")
