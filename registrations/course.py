@@ -64,6 +64,9 @@ class Course:
     `ends_list`: its entry is the last of the whole list (matters for `register_list_scope`).
     """
 
+    unnoticed_s: float | None = None
+    """How long before this round the server that holds it last took it; None if none does."""
+
     def __init__(
         self,
         *,
@@ -80,7 +83,6 @@ class Course:
         self.kept_away_until = 0.0
         """Until when a lower entry works for it; known anew at each claim."""
         self.round_started_at = 0.0
-        self.unnoticed_s: float | None = None
         self.targets = targets_of(entries, kept)
         self._entries = entries
         self._labels = {entry.server_id: entry.label for entry in entries}
@@ -302,17 +304,12 @@ class Course:
         if self.binding.phase in RESTING:
             self.round_started_at = now
             self._told = []
-            self.unnoticed_s = self._since_last_answer(now)
+            last_good_at = self.binding.expires_at - self.binding.granted
+            is_bound = self.binding.phase in HOLDING
+            self.unnoticed_s = max(0.0, now - last_good_at) if is_bound else None
         self.binding, wanted = step(self.binding, event, self._rules, now)
         if wanted is not None:
             self._begin(wanted, now)
-
-    def _since_last_answer(self, now: float) -> float | None:
-        """Return how long ago the server that holds this binding last took it."""
-        binding = self.binding
-        if binding.phase not in HOLDING:
-            return None
-        return max(0.0, now - (binding.expires_at - binding.granted))
 
     def _is_held(self, label: str, outcome: Outcome) -> bool:
         """Judge the answer to "who is bound?": somebody else, or no way to tell."""
