@@ -5,7 +5,16 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
-from registrations.api import census, drains, exports, history, jobs, registrations, trace
+from registrations.api import (
+    census,
+    drains,
+    exports,
+    history,
+    jobs,
+    registrations,
+    saved_views,
+    trace,
+)
 
 router = SimpleRouter()
 router.register("registrations", registrations.RegistrationViewSet, basename="api-registration")
@@ -14,6 +23,7 @@ router.register("server-changes", census.ServerChangeViewSet, basename="api-serv
 router.register("drains", drains.DrainViewSet, basename="api-drain")
 router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
+router.register("views", saved_views.ViewViewSet, basename="api-view")
 
 urlpatterns = [
     path(

@@ -12,6 +12,7 @@ from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.roles import Role
+from registrations.models import SavedView
 from tests.support.rows import (
     make_group,
     make_registration,
@@ -44,6 +45,8 @@ MAY: dict[str, dict[str, Role]] = {
     "registrations/ID/trace/": READ,
     "registrations/ID/resume/": {"post": Role.OPERATOR},
     "registrations/ID/override/": {"post": Role.CONFIGURER},
+    "views/": READ | {"post": Role.VIEWER},
+    "views/ID/": READ | {"patch": Role.CONFIGURER, "delete": Role.CONFIGURER},
     "summary/": READ,
     "census/": READ,
     "servers/ID/outage/": READ,
@@ -67,7 +70,7 @@ MAY: dict[str, dict[str, Role]] = {
     "quiet-hours/ID/": DETAIL,
     "schema/": READ,
 }
-"""The least role for each URL and method."""
+"""The least role for each URL and method. The saved view is a shared one."""
 
 ASKERS: dict[str, Role | None] = {
     "anonymous": None,
@@ -88,7 +91,7 @@ def api_views(patterns: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def normal(path: str) -> str:
-    for group in (r"(?P<pk>\d+)", "<pk>", "<int:pk>"):
+    for group in (r"(?P<pk>\d+)", r"(?P<slug>[^/.]+)", "<pk>", "<int:pk>"):
         path = path.replace(group, "ID")
     return path.removeprefix("api/v1/").replace("^", "").replace("$", "")
 
@@ -106,12 +109,12 @@ def test_every_api_url_and_method_has_its_role_decided() -> None:
     assert found == {path: set(methods) for path, methods in MAY.items()}
 
 
-def url_of(path: str, ids: dict[str, int]) -> str:
+def url_of(path: str, ids: dict[str, Any]) -> str:
     return f"/api/v1/{path.replace('ID', str(ids.get(path.split('/')[0], 0)))}"
 
 
 @pytest.fixture
-def ids(live_redis: str) -> dict[str, int]:
+def ids(live_redis: str) -> dict[str, Any]:
     """A thing of each kind, so that what is allowed finds something."""
     group = make_group()
     registration = make_registration(group)
@@ -133,6 +136,7 @@ def ids(live_redis: str) -> dict[str, int]:
         "failbacks": job["id"],
         "drains": admin.post("/api/v1/drains/", drain, format="json").json()["id"],
         "quiet-hours": admin.post("/api/v1/quiet-hours/", hours, format="json").json()["id"],
+        "views": SavedView.objects.create(slug="ours", name="Ours", is_shared=True).slug,
     }
 
 

@@ -159,3 +159,34 @@ def test_a_view_outlives_its_owner_where_it_is_shared(three: list[Registration])
     other = signed_in(Role.VIEWER)
     assert listed(other.get("/handsets/?view=ours")) == [three[2].pk]
     assert "No such view" in text(other.get("/handsets/?view=mine"))
+
+
+def test_the_api_keeps_views_by_the_same_rules(three: list[Registration]) -> None:
+    user = make_user("vera", Role.VIEWER)
+    api = APIClient()
+    api.force_authenticate(user)
+    made = api.post(
+        "/api/v1/views/",
+        {"name": "Away", "query": "state=secondary&page=2", "columns": ["model"]},
+        format="json",
+    )
+    assert made.status_code == 201
+    assert made.json() == {
+        "slug": "away",
+        "name": "Away",
+        "is_shared": False,
+        "is_mine": True,
+        "query": "state=secondary",
+        "columns": ["name", "state", "model"],
+    }
+    changed = api.patch("/api/v1/views/away/", {"query": "sort=-name"}, format="json").json()
+    assert (changed["slug"], changed["query"], changed["name"]) == ("away", "sort=-name", "Away")
+    refused = api.patch("/api/v1/views/away/", {"is_shared": True, "query": ""}, format="json")
+    assert (refused.status_code, SavedView.objects.get().query) == (403, "sort=-name")
+    wrong = api.post("/api/v1/views/", {"name": "X", "columns": ["shoe_size"]}, format="json")
+    assert wrong.status_code == 400
+    other = APIClient()
+    other.force_authenticate(make_user("olga", Role.ADMIN))
+    assert other.get("/api/v1/views/away/").status_code == 404
+    assert other.get("/api/v1/views/").json()["results"] == []
+    assert api.delete("/api/v1/views/away/").status_code == 204
