@@ -39,14 +39,13 @@ class Step:
 
 def steps() -> list[Step]:
     """Return the five steps in their order, as the database says how far they are. Four queries."""
-    waiting = Line.objects.filter(waits=True).exists()
     handsets = Handset.objects.exists()
     done = {
         "site": ("Site", Site.objects.exists()),
         "group": ("Servers", Server.objects.exists()),
         "handsets": ("Handsets", handsets),
         "people": ("People", get_user_model()._default_manager.count() > 1),
-        "go": ("Go", handsets and not waiting),
+        "go": ("Go", handsets and not waiting()),
     }
     return [Step(name, title, is_done) for name, (title, is_done) in done.items()]
 
@@ -144,6 +143,11 @@ class Start:
     """Requests a second each of its servers takes at most; 0: as many as come."""
     seconds: int
     """How long the first registrations take at that cap."""
+
+
+def waiting() -> int:
+    """Return how many lines wait."""
+    return Line.objects.filter(waits=True).count()
 
 
 def starts() -> list[Start]:

@@ -29,9 +29,6 @@ MISS_SECONDS = 60
 LATELY = timedelta(hours=1)
 MOVES = 7
 
-TROUBLE = ("unregistered", "rejected", "unknown", "primary_silent", "secondary_silent")
-AWAY = ("secondary", "fallback", "fallback_silent", "registering", "held")
-
 
 class TooManyKeys(Exception):
     """This address has tried too many wrong keys."""
@@ -85,8 +82,6 @@ class Board:
     """What a wallboard shows."""
 
     summary: dict[str, Any]
-    cards: list[dict[str, Any]]
-    """The groups, the worst first."""
     moves: list[dict[str, Any]]
     """Those of LATELY, the latest first."""
     zone: str
@@ -96,21 +91,13 @@ class Board:
 def board(now: datetime, extent: Extent = EVERYTHING) -> Board:
     """Return what a wallboard of that part of the fleet shows."""
     summary = queries.summary(now, extent)
-    cards = sorted(summary["groups"], key=_rank)
-    for card in cards:
+    for card in summary["groups"]:
         card["servers"] = [server | {"silent_from": _where(server)} for server in card["servers"]]
     moves = sorted(queries.moves(now - LATELY, extent), key=lambda move: move["last"], reverse=True)
-    return Board(summary, cards, moves[:MOVES], queries.fleet_zone(extent))
+    return Board(summary, moves[:MOVES], queries.fleet_zone(extent))
 
 
 def _where(server: dict[str, Any]) -> str:
     """Return the names of the sites that hear nothing of it; '' where none does or all do."""
     silent = [site["site_name"] for site in server["sites"] if site["condition"] == "silent"]
     return ", ".join(silent) if len(silent) < len(server["sites"]) else ""
-
-
-def _rank(card: dict[str, Any]) -> tuple[float, float, str]:
-    states, total = card["states"], card["total"] or 1
-    trouble = sum(states[state] for state in TROUBLE) / total
-    away = sum(states[state] for state in AWAY) / total
-    return -trouble, -away, card["name"]

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from fleet import first_run
 from fleet.roles import Role, require_role
 from registrations import chart, pages, queries
 from registrations.views.changes import recent
@@ -35,6 +36,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "zone": zone,
         "zones": zones,
         "demo_servers": demo_servers(),
+        # Whoever waits is off, so that a running fleet is not asked.
+        "waiting": first_run.waiting() if summary["states"]["disabled"] else 0,
     }
     return render(request, "overview.html", context)
 

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import wallboards
+from registrations import pages, wallboards
 from registrations.forms import WallboardTokenForm
 from registrations.models import WallboardToken
 from registrations.queries.extent import EVERYTHING, Extent
@@ -43,8 +43,10 @@ def wallboard_of_token(request: HttpRequest, key: str) -> HttpResponse:
 
 def _board(request: HttpRequest, extent: Extent) -> HttpResponse:
     theme = request.GET.get("theme")
+    board = wallboards.board(timezone.now(), extent)
     context = {
-        "board": wallboards.board(timezone.now(), extent),
+        "board": board,
+        "cards": pages.groups_worst_first(board.summary["groups"]),
         "theme": theme if theme in ("light", "dark") else "dark",
         "is_limited": extent != EVERYTHING,
     }

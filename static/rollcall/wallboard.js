@@ -2,7 +2,7 @@
 // turns; a board that is not live turns grey and says so larger than anything on it.
 
 import * as live from "./live.js";
-import { ahead, stamp } from "./times.js";
+import { now, stamp } from "./times.js";
 import "./trouble.js";
 
 const AT_MOST = 2_000; // ms between two drawings
@@ -83,5 +83,5 @@ live.watch(
 );
 
 setInterval(() => {
-  document.getElementById("board-clock").textContent = stamp(Date.now() + ahead);
+  document.getElementById("board-clock").textContent = stamp(now());
 }, 250);

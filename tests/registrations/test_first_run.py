@@ -80,11 +80,13 @@ def test_it_leads_from_nothing_to_registrations(client: Client) -> None:
 
     told = client.get("/start/go/").content.decode()
     assert "2 lines of wards" in told
+    assert "2 lines wait until somebody says go" in client.get("/").content.decode()
     assert "6 REGISTERs, at most 200 a second, which takes about 1 s." in told
     assert set(Registration.objects.values_list("state", flat=True)) <= {State.DISABLED}
     assert client.post("/start/go/").headers["Location"] == "/"
     assert set(Line.objects.values_list("supervision", "waits")) == {("register", False)}
     assert set(Registration.objects.values_list("state", flat=True)) == {State.REGISTERING}
+    assert "wait until somebody" not in client.get("/").content.decode()
     assert "Nothing waits" in client.get("/start/go/").content.decode()
 
 
@@ -257,6 +259,7 @@ EMPTY = {
     "/groups/": "/start/servers/",
     "/handsets/": "/start/handsets/",
     "/jobs/": "/handsets/",
+    "/history/": "/handsets/",
 }
 
 
