@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 
 from fleet.models import Server, ServerGroup
 from registrations import queries, store
@@ -67,13 +67,18 @@ def at_place_of(server: Server) -> QuerySet[Server]:
     return Server.objects.filter(**place)
 
 
-def outages(servers: QuerySet[Server], now: datetime) -> list[Outage]:
+def outages(
+    servers: QuerySet[Server], now: datetime, by: ServerGroup | None = None
+) -> list[Outage]:
     """Return what the death of each of these servers would do to its group.
 
-    The one with most handsets first. A constant number of queries.
+    The one with most handsets first. A constant number of queries. `by` is their group with a
+    policy that is not stored yet, to see what would happen by that.
     """
-    related = servers.select_related("group").prefetch_related("group__servers__health__site")
-    there = list(related.order_by("group__name", "priority"))
+    there = list(servers.select_related("group").order_by("group__name", "priority"))
+    for server in there:
+        server.group = by or server.group
+    prefetch_related_objects([server.group for server in there], "servers__health__site")
     asked = queries.renewals([each.pk for each in there], now)
     found = [_outage(each, asked.get(each.pk, queries.Renewals()), now) for each in there]
     return sorted(found, key=lambda each: -each.landing.handsets)

@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from fleet import inventory
 from fleet.formats.policy import PARAMETERS, Kind, Parameter, contradictions, read_policy
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role, require_role
-from registrations import behaviour, wording
+from registrations import behaviour, outages, pages, wording
 
 REFUSED = 422
 """The status of a form that comes back with faults."""
@@ -49,9 +50,16 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("group", pk)
     servers = list(group.servers.all())
     lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
+    is_preview = "HX-Request" in request.headers and not is_post
+    now = timezone.now()
     context = {
         "nav": "groups",
         "group": group,
+        "is_preview": is_preview,
+        "outages": outages.outages(group.servers.filter(register=True), now, group),
+        "caveat": outages.CAVEAT,
+        "now": now,
+        "zone": pages.common_zone(pages.zones()),
         "fields": [
             Field(p, given.get(p.name, _written(getattr(group, p.name))), wrong.get(p.name, ""))
             for p in PARAMETERS.values()
@@ -62,7 +70,6 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
             group, servers, lines, has_dns_cache=group.dns_records.exists()
         ),
     }
-    is_preview = "HX-Request" in request.headers and not is_post
     page = "_policy_preview.html" if is_preview else "policy.html"
     return render(request, page, context, status=REFUSED if is_post else 200)
 

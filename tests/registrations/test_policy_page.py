@@ -103,3 +103,25 @@ def test_the_preview_says_what_handsets_would_do_and_sets_nothing() -> None:
     assert "gives the server up at 2 s" in words
     group.refresh_from_db()
     assert (group.retry_timeout, group.re_register_on) == (0, False)
+
+
+def test_a_wrong_value_is_told_beside_its_field_while_it_is_typed() -> None:
+    answer = signed_in().get(
+        f"/groups/{make_group().pk}/policy/", form(expires="1"), headers={"HX-Request": "true"}
+    )
+    words = answer.content.decode()
+    told = re.findall(r'id="fault-(\w+)" hx-swap-oob="true">([^<]*)<', words)
+    assert {name for name, fault in told if fault} == {"expires"}
+    assert len(told) == len(PARAMETERS), "a fault that is mended goes away too"
+
+
+def test_the_preview_says_how_long_a_death_would_last_by_the_new_policy() -> None:
+    group = make_group(re_register_on=True)
+    for _ in range(10):
+        make_registration(group, State.PRIMARY)
+    page = f"/groups/{group.pk}/policy/"
+    given = form(re_register_on="true", max_registrations_per_second=1)
+    words = signed_in().get(page, given, headers={"HX-Request": "true"}).content.decode()
+    assert "20 s at the cap of 1 a second" in words
+    group.refresh_from_db()
+    assert group.max_registrations_per_second == 200
