@@ -3,6 +3,7 @@
 from django.urls import path
 
 from registrations.views import (
+    between,
     demo,
     drains,
     groups,
@@ -42,6 +43,7 @@ urlpatterns = [
     path("groups/<int:pk>/policy/", policy.policy, name="policy"),
     path("servers/<int:pk>/", server.server, name="server"),
     path("history/", history.history, name="history"),
+    path("history/between/", between.between, name="between"),
     path("reports/", reports.reports, name="reports"),
     path("jobs/", jobs.listing, name="jobs"),
     path("jobs/new/", jobs.job_new, name="job_new"),

@@ -14,6 +14,7 @@ from registrations.queries.limits import TooLong
 from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
+from registrations.queries.past import Difference, between, counts_at, fleet_at, of_handset
 from registrations.queries.renewals import Renewals, renewals
 from registrations.queries.report_form import ReportForm
 from registrations.queries.reports import SHARES, Period, report, whole
@@ -48,6 +49,11 @@ from registrations.queries.summary import (
 from registrations.queries.words import clock, moment, plain_mac, zone_name, zone_of
 
 __all__ = [
+    "Difference",
+    "between",
+    "counts_at",
+    "fleet_at",
+    "of_handset",
     "Period",
     "ReportForm",
     "ReportRow",

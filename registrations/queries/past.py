@@ -70,6 +70,11 @@ def counts_at(at: datetime, now: datetime) -> list[dict[str, Any]]:
     return found
 
 
+def of_handset(pk: int) -> Q:
+    """Return the condition of `fleet_at` that finds the lines of one handset."""
+    return Q(then_handset=pk)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A line that stood elsewhere at the later of two instants; None: it was not there."""

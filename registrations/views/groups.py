@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role, require_role
 from registrations import behaviour, chart, outages, pages, queries, timelines, wording
+from registrations.views import then
 from registrations.views.changes import recent
 
 
@@ -22,8 +23,10 @@ def groups(request: HttpRequest) -> HttpResponse:
 @require_safe
 @require_role(Role.VIEWER)
 def group(request: HttpRequest, pk: int) -> HttpResponse:
-    """One group: its policy in sentences, its servers and who is on them."""
+    """One group: its policy in sentences, its servers and who is on them; or who was (`at`)."""
     found = get_object_or_404(ServerGroup, pk=pk)
+    if "at" in request.GET:
+        return then.group(request, found)
     now = timezone.now()
     summary = queries.summary(now)
     servers = list(found.servers.select_related("pace"))

@@ -16,6 +16,7 @@ from fleet.roles import Role, require_role
 from registrations import diagrams, ladders, queries, ring, stays, why, wishes, wording
 from registrations.models import Registration, State
 from registrations.queries.spans import spans
+from registrations.views import then
 from registrations.views.changes import RECENT
 
 HOME = (State.PRIMARY, State.DISABLED, State.HELD)
@@ -25,7 +26,12 @@ HOME = (State.PRIMARY, State.DISABLED, State.HELD)
 @require_safe
 @require_role(Role.VIEWER)
 def handset(request: HttpRequest, pk: int) -> HttpResponse:
-    """One handset: where each of its lines is registered, why, what comes next, what was."""
+    """One handset: where each of its lines is registered, why, what comes next, what was.
+
+    With `at`, as it was then.
+    """
+    if "at" in request.GET:
+        return then.handset(request, pk)
     now = timezone.now()
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
     servers = list(found.group.servers.prefetch_related("health__site"))

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from fleet.roles import Role, require_role
 from registrations import handset_list, pages, queries, saved_views
 from registrations.templatetags import handset_table
+from registrations.views import then
 
 BEHIND_MORE = ("silent", "supervision", "tag", "model")
 """Filters that share one menu."""
@@ -17,7 +18,9 @@ BEHIND_MORE = ("silent", "supervision", "tag", "model")
 @require_safe
 @require_role(Role.VIEWER)
 def handsets(request: HttpRequest) -> HttpResponse:
-    """Every registration, filtered, sorted and paged here on the server."""
+    """Every registration, filtered, sorted and paged on the server; with `at`, as it was then."""
+    if "at" in request.GET:
+        return then.handsets(request)
     seen = handset_list.look(request.GET, request.user, timezone.now())
     page, offered = seen.page(), handset_list.options()
     kept = seen.view or seen.base

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from fleet import first_run
 from fleet.roles import Role, require_role
 from registrations import chart, pages, queries
+from registrations.views import then
 from registrations.views.changes import recent
 from registrations.views.demo import demo_servers
 
@@ -21,7 +22,9 @@ MOVED_WITHIN = timedelta(hours=1)
 @require_safe
 @require_role(Role.VIEWER)
 def overview(request: HttpRequest) -> HttpResponse:
-    """The fleet at a glance."""
+    """The fleet at a glance; with `at`, as it was then."""
+    if "at" in request.GET:
+        return then.overview(request)
     now = timezone.now()
     summary = queries.summary(now)
     zones = pages.zones()

@@ -1,0 +1,99 @@
+"""Pages as they were at an instant (`?at=`): the same addresses, from the history, never live."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+
+from fleet.models import Handset, Server, ServerGroup, Site
+from registrations import looking_back, pages, queries
+from registrations.views.changes import recent
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    """The fleet at a glance, then."""
+    context = _context(request, "overview")
+    if context is None:
+        return _no_such_time(request)
+    return render(request, "then/overview.html", context | _counts(context))
+
+
+def group(request: HttpRequest, found: ServerGroup) -> HttpResponse:
+    """Who was on a group's servers then."""
+    context = _context(request, "groups", group_name=found.name)
+    if context is None:
+        return _no_such_time(request)
+    context |= {"group": found} | _counts(context, found.name)
+    return render(request, "then/group.html", context)
+
+
+def handsets(request: HttpRequest) -> HttpResponse:
+    """The list of handsets then, filtered and paged."""
+    context = _context(request, "handsets")
+    if context is None:
+        return _no_such_time(request)
+    then = context["then"]
+    options = {
+        "state": pages.state_names(),
+        "group": {str(pk): name for pk, name in ServerGroup.objects.values_list("pk", "name")},
+        "site": {str(pk): name for pk, name in Site.objects.values_list("pk", "name")},
+        "server": {str(server.pk): str(server) for server in Server.objects.all()},
+    }
+    rows = queries.fleet_at(then.at, timezone.now(), looking_back.condition(request.GET))
+    ordered = rows.order_by("then_name", "then_extension", "then_registration")
+    context |= {
+        "page": Paginator(ordered, pages.size_of(request.GET)).get_page(request.GET.get("page")),
+        "sizes": pages.PAGE_SIZES,
+        "chips": pages.chips(request.GET, options | {"q": {}}),
+        "options": options,
+        "chosen": {field: request.GET.getlist(field) for field in options},
+    }
+    return render(request, "then/handsets.html", context)
+
+
+def handset(request: HttpRequest, pk: int) -> HttpResponse:
+    """Where a handset's lines were then, and what had happened."""
+    found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
+    context = _context(request, "handsets", found.site.time_zone, mac=found.mac)
+    if context is None:
+        return _no_such_time(request)
+    there = queries.fleet_at(
+        context["then"].at, timezone.now(), queries.of_handset(found.pk)
+    ).order_by("then_extension")
+    context |= {"handset": found, "lines": list(there)}
+    return render(request, "then/handset.html", context)
+
+
+def _context(
+    request: HttpRequest, nav: str, zone: str = "", **changes: Any
+) -> dict[str, Any] | None:
+    """What all of these pages show; None where `at` names no time."""
+    zones = pages.zones()
+    zone = pages.common_zone({"": zone} if zone else zones)
+    then = looking_back.instant_of(request.GET, zone, timezone.now())
+    if then is None:
+        return None
+    return {
+        "nav": nav,
+        "then": then,
+        "zone": zone,
+        "zones": zones,
+        "transitions": recent(at__lte=then.at, **changes),
+        "group_ids": dict(ServerGroup.objects.values_list("name", "pk")),
+    }
+
+
+def _counts(context: dict[str, Any], group: str = "") -> dict[str, Any]:
+    counted = queries.counts_at(context["then"].at, timezone.now())
+    if group:
+        counted = [each for each in counted if each["then_group"] == group]
+    summed = looking_back.summed(counted)
+    return {"summed": summed, "sentence": looking_back.sentence(summed["states"])}
+
+
+def _no_such_time(request: HttpRequest) -> HttpResponse:
+    messages.warning(request, "That is no time Rollcall can show; here is the fleet as it is now.")
+    return redirect(request.path)
