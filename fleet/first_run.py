@@ -86,35 +86,37 @@ def _saved(thing: Any) -> Any:
 def import_waiting(
     files: Iterable[tuple[str, bytes]], *, by: str, dry_run: bool
 ) -> tuple[services.Imported, int]:
-    """Import as ever, but new lines that the files let register wait; return also how many do.
+    """Import as ever, but lines that the files let register from now on wait; say how many.
 
-    A line that is there already keeps doing what it does. Raises services.ImportRefused.
+    A line that registers already goes on. Raises services.ImportRefused.
     """
     rows, faults = services.read_files(files)
     of_group = {group.name: group.supervision for group in rows.groups}
-    known = _known_keys({row.mac for row in rows.handsets})
-    held = {
-        row.key
-        for row in rows.handsets
-        if row.key not in known and (row.supervision or of_group.get(row.group or "")) == REGISTER
-    }
+    named = {r.key: r.supervision or of_group.get(r.group or "") for r in rows.handsets}
+    running = _running({mac for mac, _ in named})
+    held = {key for key, asked in named.items() if asked == REGISTER and key not in running}
     handsets = (replace(r, supervision=OFF) if r.key in held else r for r in rows.handsets)
     rows = replace(rows, handsets=tuple(handsets))
     with transaction.atomic():
         report = services.apply_import(rows, faults, by=by, dry_run=dry_run)
         if not dry_run:
-            for some in _batches(sorted(held)):
-                of_them = Line.objects.filter(handset__mac__in=[mac for mac, _ in some])
-                keys = of_them.values_list("pk", "handset__mac", "number")
-                ids = [pk for pk, mac, number in keys if (mac, number) in held]
-                Line.objects.filter(pk__in=ids).update(waits=True)
+            _mark(held, waits=True)
+            _mark({key for key, asked in named.items() if asked} - held, waits=False)
     return report, len(held)
 
 
-def _known_keys(macs: set[str]) -> set[tuple[str, int]]:
+def _mark(keys: set[tuple[str, int]], *, waits: bool) -> None:
+    for some in _batches(sorted(keys)):
+        of_them = Line.objects.filter(handset__mac__in=[mac for mac, _ in some])
+        found = of_them.values_list("pk", "handset__mac", "number")
+        ids = [pk for pk, mac, number in found if (mac, number) in keys]
+        Line.objects.filter(pk__in=ids).exclude(waits=waits).update(waits=waits)
+
+
+def _running(macs: set[str]) -> set[tuple[str, int]]:
     found: set[tuple[str, int]] = set()
     for some in _batches(sorted(macs)):
-        of_them = Line.objects.filter(handset__mac__in=some)
+        of_them = Line.objects.filter(handset__mac__in=some, supervision=REGISTER)
         found.update(of_them.values_list("handset__mac", "number"))
     return found
 

@@ -108,6 +108,15 @@ def test_a_line_that_registers_already_does_not_wait(ready: Client) -> None:
     assert Line.objects.get(extension="4101").supervision == "register"
 
 
+def test_what_waits_goes_on_waiting_through_another_import(ready: Client) -> None:
+    ready.post("/start/handsets/", {"text": table(row(1), row(2, "off"))})
+    ready.post("/start/handsets/", {"text": table(row(1), row(2))})
+    assert set(Line.objects.values_list("supervision", "waits")) == {("off", True)}
+    ready.post("/start/handsets/", {"text": table(row(1, "off"))})
+    assert first_run.go(by="vera") == 1
+    assert Line.objects.get(supervision="register").extension == "4102"
+
+
 def test_a_look_changes_nothing_and_tells_what_would_come(ready: Client) -> None:
     text = table(row(1), row(2), row(3, "off"))
     headers = {"HX-Request": "true"}
@@ -115,7 +124,7 @@ def test_a_look_changes_nothing_and_tells_what_would_come(ready: Client) -> None
     assert not Handset.objects.exists()
     shown = told.content.decode()
     assert "3 new, 0 changed, 0 as they are" in shown
-    assert "2 new lines will register, but not before you say go" in shown
+    assert "2 lines will register, but not before you say go" in shown
     assert "<html" not in shown
 
 

@@ -57,7 +57,7 @@ def test_five_steps_by_keyboard(live_redis: str, browser: Browser) -> None:
         page.get_by_label("or pasted").fill(TABLE)
         keys.press("Tab")
         keys.press("Enter")
-        expect(told).to_contain_text("1 new line will register, but not before you say go")
+        expect(told).to_contain_text("1 line will register, but not before you say go")
         expect(page.get_by_label("or pasted")).to_have_value(TABLE)
         assert "for-nobodys-eyes" not in page.content()
         keys.press("Tab")
