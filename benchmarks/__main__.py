@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figure import Figure
 
-PARTS = ("sip", "pages", "storm")
+PARTS = ("sip", "traces", "pages", "storm")
 
 
 def main() -> None:

@@ -21,13 +21,16 @@ from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished
-from registrations.trace.record import Kind, Noted
+from registrations.trace.masking import MOST_BYTES
+from registrations.trace.record import MOST_EVENTS, Kind, Noted
 from registrations.values import HostPort, Target
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_FAULT_S = 30.0
 """When an agent that raised is tried again."""
+MOST_NOTED = 2 * MOST_EVENTS
+"""Of one run: whoever answers without end fills no memory."""
 MOST_TURNS = 100
 """An agent that still has something to send after so many turns would never come to rest."""
 
@@ -82,14 +85,19 @@ class Run(Flight):
         """Unix seconds that do not jump while this agent runs."""
         return steady() + self.shift
 
+    def note(self, at: float, kind: Kind, target: Target | None, data: bytes | str) -> None:
+        """Keep for the trace what left or came, within what a try may hold."""
+        if len(self.noted) < MOST_NOTED:
+            self.noted.append((at, kind, target, data))
+
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         now = self.now()
-        self.noted.append((now, Kind.HEARD, None, data))
+        self.note(now, Kind.HEARD, None, data[:MOST_BYTES])
         self.runner.turn(self, self.agent.receive, data, source, now)
 
     def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
         now = self.now()
-        self.noted.append((now, Kind.FAILED, target, why))
+        self.note(now, Kind.FAILED, target, why)
         self.runner.turn(self, self.agent.transport_failed, target, branch, why, now)
 
     def ring(self) -> None:
@@ -230,10 +238,10 @@ class Runner:
     def _send(self, run: Run, datagrams: list[tuple[Target, bytes]]) -> None:
         for target, data in datagrams:
             now = run.now()
-            run.noted.append((now, Kind.SENT, target, data))
+            run.note(now, Kind.SENT, target, data)
             why = self._transport.send(target, data)
             if why is not None:
-                run.noted.append((now, Kind.FAILED, target, why))
+                run.note(now, Kind.FAILED, target, why)
                 run.agent.transport_failed(target, branch_of_request(data), why, now)
 
     def _follow(self, run: Run) -> bool:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import redis
 from django.conf import settings
@@ -19,20 +19,22 @@ from registrations import ring, trace
 from registrations.report import Heard
 from registrations.trace.record import Noted
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 FLUSH_S = 0.25
 BATCH = 500
 MOST_WAITING = 5000
-"""Tries, of about 3 kB each."""
+"""Tries: of at most `trace.record.MOST_PACKED` bytes once they are packed, 0.3 kB as a rule."""
 RETRY_S = 5.0
-"""After a failure: until then nothing is tried, and what comes waits."""
+"""After a failure: until then nothing is written, and what comes waits, packed."""
 AWAY = "Redis did not answer"
 FULL = "Redis was full"
 BUSY = "there were too many at once"
 
 
-class _Waiting(NamedTuple):
+class _Try(NamedTuple):
     registration_id: int
     noted: Sequence[Noted]
     heard: Sequence[Heard]
@@ -45,11 +47,13 @@ class Tracer:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._is_deaf = settings.REDIS_URL.startswith("memory:")
-        self._waiting: deque[_Waiting] = deque()
+        self._noted: deque[_Try] = deque()
+        self._packed: deque[ring.Kept] = deque()
+        """Packed already, and waiting for a Redis that takes them."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="runtime-trace")
         self._writer: ring.Writer | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[None] | None = None
+        self._working: asyncio.Future[_Worked] | None = None
         self._not_before = 0.0
         self._trouble = ""
         """Why Redis took nothing the last time; '' if it did."""
@@ -61,15 +65,15 @@ class Tracer:
         """Take a try that is over. `note` says why it has no end."""
         if not noted or self._is_deaf:
             return
-        self._waiting.append(_Waiting(registration_id, noted, heard, note))
-        self._drop_beyond_room()
+        self._noted.append(_Try(registration_id, noted, heard, note))
+        self._drop_beyond_room(self._noted)
         self._schedule()
 
     async def close(self) -> None:
         """Write what is left, if Redis takes it."""
         self._not_before = 0.0
         deadline = self._loop.time() + 2 * ring.WRITE_S
-        while (self._waiting or self._writing) and self._loop.time() < deadline:
+        while (self._noted or self._packed or self._working) and self._loop.time() < deadline:
             if self._not_before:
                 break
             self._begin()
@@ -79,63 +83,96 @@ class Tracer:
         self._thread.shutdown(wait=False)
 
     def _schedule(self) -> None:
-        if self._timer is None and self._writing is None:
-            at = max(self._loop.time() + FLUSH_S, self._not_before)
-            self._timer = self._loop.call_at(at, self._begin)
+        if self._timer is None and self._working is None:
+            self._timer = self._loop.call_later(FLUSH_S, self._begin)
 
     def _begin(self) -> None:
         self._timer = None
-        if self._writing is not None or not self._waiting:
+        if self._working is not None:
             return
-        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        lost = self._lost
-        self._writing = self._loop.run_in_executor(self._thread, self._write, batch, lost)
-        self._writing.add_done_callback(lambda done: self._written(done, batch, lost))
+        may_write = self._loop.time() >= self._not_before
+        noted, lost = _taken(self._noted), self._lost
+        old = _taken(self._packed) if may_write else []
+        # What is packed now goes behind what waits already: a line's tries stay in order.
+        new_too = may_write and not self._packed
+        if noted or old:
+            job = (noted, old, lost, new_too)
+            self._working = self._loop.run_in_executor(self._thread, self._work, *job)
+            self._working.add_done_callback(lambda done: self._worked(done, lost))
+        elif self._packed:
+            self._schedule()
 
-    def _written(
-        self, done: "asyncio.Future[None]", batch: list[_Waiting], told: ring.Lost | None
-    ) -> None:
-        self._writing = None
-        error = None if done.cancelled() else done.exception()
-        if error is None:
+    def _worked(self, done: "asyncio.Future[_Worked]", told: ring.Lost | None) -> None:
+        self._working = None
+        if done.cancelled():
+            return
+        if (error := done.exception()) is not None:
+            logger.error("tries were not kept", exc_info=error)
+            return
+        before, behind, trouble = done.result()
+        if trouble is None:
             if self._trouble:
                 logger.info("traces are kept again; %d tries were not", told.tries if told else 0)
             self._trouble = ""
-            if self._lost is told:
-                self._lost = None
-        elif isinstance(error, ring.Full | redis.RedisError):
+            self._lost = None if self._lost is told else self._lost
+        elif trouble:
             if not self._trouble:
-                logger.warning("traces are not kept: %s", error or type(error).__name__)
-            self._trouble = FULL if isinstance(error, ring.Full) else AWAY
+                logger.warning("traces are not kept: %s", trouble)
+            self._trouble = trouble
             self._not_before = self._loop.time() + RETRY_S
-            self._waiting.extendleft(reversed(batch))
-            self._drop_beyond_room()
-        else:
-            logger.error("%d tries cannot be kept", len(batch), exc_info=error)
-        if self._waiting:
+        self._packed.extendleft(reversed(before))
+        self._packed.extend(behind)
+        self._drop_beyond_room(self._packed)
+        if self._noted or self._packed:
             self._schedule()
 
-    def _drop_beyond_room(self) -> None:
+    def _drop_beyond_room(self, waiting: "deque[Any]") -> None:
         """Drop the oldest where too many wait, and keep the count for those who read."""
-        over = len(self._waiting) - MOST_WAITING
+        over = len(waiting) - MOST_WAITING
         if over <= 0:
             return
         now, before = time.time(), self._lost
         for _ in range(over):
-            self._waiting.popleft()
+            waiting.popleft()
         since, tries = (before.since, before.tries) if before else (now, 0)
         self._lost = ring.Lost(since, now, tries + over, self._trouble or BUSY)
 
-    def _write(self, batch: Sequence[_Waiting], lost: ring.Lost | None) -> None:
-        """In the thread. Raises redis.RedisError or ring.Full."""
-        if self._writer is None:
-            self._writer = ring.Writer()
-        self._writer.write([_kept(each) for each in batch], time.time())
-        if lost is not None:
-            self._writer.tell_lost(lost)
+    def _work(
+        self, noted: list[_Try], old: list[ring.Kept], lost: ring.Lost | None, new_too: bool
+    ) -> "_Worked":
+        """In the thread: pack `noted`, write `old` and, if told, what was packed just now."""
+        new = [kept for each in noted if (kept := _kept(each)) is not None]
+        if new_too:
+            old, new = old + new, []
+        if not old:
+            return [], new, ""
+        try:
+            if self._writer is None:
+                self._writer = ring.Writer()
+            self._writer.write(old, time.time())
+            if lost is not None:
+                self._writer.tell_lost(lost)
+        except ring.Full:
+            return old, new, FULL
+        except redis.RedisError:
+            return old, new, AWAY
+        return [], new, None
 
 
-def _kept(one: _Waiting) -> ring.Kept:
+_Worked = tuple[list[ring.Kept], list[ring.Kept], str | None]
+"""What could not be written, what is yet to be, and why: None nothing failed, '' nothing was
+tried."""
+
+
+def _taken(waiting: "deque[T]") -> "list[T]":
+    return [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
+
+
+def _kept(one: _Try) -> ring.Kept | None:
     ended = [trace.Ended(h.server_id, h.at, h.verdict, h.sentence) for h in one.heard]
-    packed = trace.pack(one.noted, ended, one.note)
-    return ring.Kept(one.registration_id, packed, trace.endings(one.noted, ended))
+    try:
+        packed = trace.pack(one.noted, ended, one.note)
+        return ring.Kept(one.registration_id, packed, trace.endings(one.noted, ended))
+    except Exception:
+        logger.exception("a try of registration %s cannot be kept", one.registration_id)
+        return None

@@ -46,7 +46,9 @@ def _masked(message: bytes, secrets: set[str]) -> str:
     def without_secrets(found: "re.Match[str]") -> str:
         return f"{found[1]}: {_parameters(found[1].lower(), found[2].strip(), secrets)}"
 
-    head = _HEADER.sub(without_secrets, head)
+    lowered = head.lower()
+    if "authori" in lowered or "authenti" in lowered:
+        head = _HEADER.sub(without_secrets, head)
     if body or not blank:
         head += "\n[the rest of this message is not kept]"
     return head

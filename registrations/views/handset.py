@@ -17,10 +17,11 @@ from registrations import diagrams, ladders, queries, ring, stays, why, wishes, 
 from registrations.models import Registration, State
 from registrations.queries.spans import spans
 from registrations.views import then
-from registrations.views.changes import RECENT
 
 HOME = (State.PRIMARY, State.DISABLED, State.HELD)
 """States in which there is nobody to bring home."""
+LEAF = 8
+"""Changes shown at a time, beside the line they are of."""
 
 
 @require_safe
@@ -86,12 +87,12 @@ def _moves(found: Handset, params: QueryDict) -> dict[str, Any]:
     """One leaf of the handset's changes."""
     leaf = queries.leaf(
         queries.transitions().filter(mac=found.mac),
-        RECENT,
+        LEAF,
         before=queries.Mark.read(params.get("before", "")),
         after=queries.Mark.read(params.get("after", "")),
     )
     rows = [queries.transition_row(change) for change in leaf.rows]
-    return {"leaf": leaf, "leaf_size": RECENT, "transitions": rows}
+    return {"leaf": leaf, "leaf_size": LEAF, "transitions": rows}
 
 
 def _stays(line: Any, servers: Sequence[Server], span: str, now: datetime) -> dict[str, Any]:

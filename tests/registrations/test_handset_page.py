@@ -72,6 +72,14 @@ def test_a_deadline_says_what_it_means_that_it_is_past(
     assert 'data-time="deadline"' in made
 
 
+def test_of_a_line_that_is_unknown_no_next_step_is_promised(ward: ServerGroup) -> None:
+    row = make_registration(ward, next_attempt_at=at(minutes=5), due_at=at(minutes=5))
+    said = words(part(page_of(row), "lines"))
+    assert "Nothing heard since; the next step was due" in said
+    assert "overdue: unknown since" in said
+    assert "being tried since" not in said
+
+
 def test_first_comes_where_then_how_long_still_then_what_to_do(ward: ServerGroup) -> None:
     row = make_registration(ward, State.REJECTED, reason="The server forbids it.")
     html = part(page_of(row), "lines")
@@ -164,12 +172,12 @@ def test_its_changes_are_leafed_through_and_only_the_newest_leaf_is_live(
     for hour in range(20):
         make_transition(row, mac=row.line.handset.mac, at=at(hours=hour), reason=f"change {hour}.")
     newest = part(page_of(row), "own-changes")
-    assert "change 0." in newest and "change 12." not in newest
+    assert "change 0." in newest and "change 8." not in newest
     assert "data-live-feed" in newest and f"?mac={row.line.handset.mac}" in newest
     older = re.search(r'id="older-moves" href="(\?before=[^"]+)"', newest)
     assert older is not None
     second = part(page_of(row, older[1]), "own-changes")
-    assert "change 12." in second and "change 11." not in second
+    assert "change 8." in second and "change 7." not in second
     assert "data-live-feed" not in second and "Newer" in second
 
 

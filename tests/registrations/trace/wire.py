@@ -8,7 +8,7 @@ from registrations.sip.register import Attempt, RegisterClient
 from registrations.sip.timers import Schedule, rfc3261_schedule
 from registrations.trace import Ended, Kind
 from registrations.trace.record import Noted
-from registrations.values import Account, Target
+from registrations.values import Account, Outcome, Target
 
 NOW = 1_800_000_000.0
 PRIMARY = Target(1, "127.0.0.2", 5060)
@@ -36,6 +36,7 @@ class Exchange:
         }
         self.noted: list[Noted] = []
         self.ended: list[Ended] = []
+        self.outcomes: list[Outcome] = []
         self.now = NOW
 
     def fault(self, target: Target, status: str, *headers: str) -> None:
@@ -68,6 +69,7 @@ class Exchange:
                 self.now = timer
                 client.handle_timer(self.now)
                 outcome = client.outcome()
+        self.outcomes.append(outcome)
         self.ended.append(
             Ended(target.server_id, outcome.ended_at, outcome.verdict.value, outcome.sentence)
         )
