@@ -196,10 +196,10 @@ def test_without_redis_the_page_says_so_and_shows_the_rest(ward: ServerGroup) ->
 class TestWithRedis:
     def test_a_line_without_a_try_says_since_when_tries_are_kept(self, ward: ServerGroup) -> None:
         keep(make_registration(ward), ())
-        row = make_registration(ward, next_attempt_at=timezone.now() + timedelta(seconds=90.5))
+        row = make_registration(ward, next_attempt_at=timezone.now() + timedelta(seconds=7230))
         said = words(part(page_of(row), "trace"))
         assert "No try is kept" in said
-        assert "none was made since. The next one is due in 1:30" in said
+        assert "none was made since. The next one is due in 2 h 00 min" in said
 
     def test_the_ladder_shows_both_servers_silence_and_the_verdict(self, ward: ServerGroup) -> None:
         row = make_registration(ward)
