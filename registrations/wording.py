@@ -1,6 +1,6 @@
 """Policies and a handset's situation in sentences, for pages. Words only: no query, no decision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,8 +82,7 @@ def warnings(
     """Say what the guide, or arithmetic, warns of in this group. `lines` it registers."""
     registering = [server for server in servers if server.register]
     is_failover = group.mode == ServerGroup.Mode.FAILOVER
-    found = [_no_way(registering), _one_place(registering)]
-    found += ["" if has_dns_cache else _names(servers)]
+    found = [_no_way(registering), "" if has_dns_cache else _names(servers)]
     if is_failover:
         found += [_unshared(group), _homeless(group, registering)]
     elif len(registering) > 2:
@@ -102,16 +101,21 @@ def _no_way(registering: Sequence[Server]) -> str:
     return "No server of this group takes registrations: its handsets have nowhere to go."
 
 
-def _one_place(registering: Sequence[Server]) -> str:
-    """Redundancy on paper: servers of one address fail together, whatever their ports."""
+def one_place(servers: Sequence[Server], found: Mapping[int, set[str]]) -> str:
+    """Say where redundancy is on paper only: servers of one address fail together.
+
+    `found` has the addresses behind names, by server id, as they were found last.
+    """
     by_address: dict[str, list[str]] = {}
-    for server in registering:
-        by_address.setdefault(server.address.lower(), []).append(str(server))
-    shared = [(address, names) for address, names in by_address.items() if len(names) > 1]
+    for server in servers:
+        if server.register:
+            for address in found.get(server.pk) or {server.address.lower()}:
+                by_address.setdefault(address, []).append(str(server))
     return " ".join(
         f"{behaviour.listed(names)} are at one address, {address}: what takes one of them down is "
         "likely to take the other too."
-        for address, names in shared
+        for address, names in sorted(by_address.items())
+        if len(names) > 1
     )
 
 

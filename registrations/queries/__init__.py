@@ -15,6 +15,7 @@ from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
 from registrations.queries.past import Difference, between, counts_at, fleet_at, of_handset
+from registrations.queries.places import addresses
 from registrations.queries.renewals import Renewals, renewals
 from registrations.queries.report_form import ReportForm
 from registrations.queries.reports import SHARES, Period, report, whole
@@ -76,6 +77,7 @@ __all__ = [
     "ServerChangeFilter",
     "Shown",
     "UNSERVED",
+    "addresses",
     "TransitionFilter",
     "census",
     "at_place_of",

@@ -44,7 +44,10 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "card": next(card for card in summary["groups"] if card["id"] == pk),
         "as_of": summary["as_of"],
         "steps": behaviour.steps(found, servers, lines),
-        "warnings": wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),
+        "warnings": [
+            *filter(None, [wording.one_place(servers, queries.addresses(found))]),
+            *wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),
+        ],
         "policy": parameters,
         "chosen": [each for each in parameters if not each.is_default],
         "suspected": summary["suspected_sites"],

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import Server
 from fleet.roles import Role, require_role
-from registrations import chart, outages, pages, queries, timelines
+from registrations import chart, outages, pages, queries, timelines, wording
 
 LATEST = 10
 """How many handsets and changes the page shows; the list and the API have all."""
@@ -32,6 +32,9 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "server": found,
         "group": found.group,
         "card": card,
+        "warning": wording.one_place(
+            list(found.group.servers.all()), queries.addresses(found.group)
+        ),
         "lane": next(each for each in card["servers"] if each["id"] == pk),
         "suspected": summary["suspected_sites"],
         "chart": drawn,

@@ -19,12 +19,13 @@ from fleet.api import Pages
 from fleet.models import Line
 from fleet.roles import Role
 from registrations import queries
-from registrations.api import history, jobs, registrations
+from registrations.api import census, history, jobs, registrations
 from registrations.exports import source, transitions
 from registrations.models import Job, Registration, State
 from tests.support.rows import (
     make_group,
     make_registration,
+    make_server_change,
     make_site,
     make_transition,
     make_user,
@@ -64,11 +65,13 @@ def test_a_registration_row_has_the_fields_others_build_on() -> None:
 def test_the_schema_describes_exactly_what_the_rows_hold() -> None:
     registration = make_registration(make_group())
     make_transition(registration)
+    make_server_change(registration.group.servers.get(priority=1))
     Job.objects.create(scope={"all": True}, asked_by="olga")
     asked = client()
     for path, serializer in (
         ("registrations", registrations.RegistrationRow),
         ("transitions", history.TransitionRow),
+        ("server-changes", census.ServerChangeRow),
         ("failbacks", jobs.FailbackJob),
     ):
         [row] = asked.get(f"/api/v1/{path}/").json()["results"]

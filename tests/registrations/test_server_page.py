@@ -145,6 +145,22 @@ def test_two_servers_of_one_address_are_redundancy_on_paper() -> None:
     assert "127.0.0.2:5060 and 127.0.0.2:5062 are at one address, 127.0.0.2" in words
 
 
+def test_two_names_of_one_address_are_found_out_by_what_dns_said() -> None:
+    group = make_group()
+    first, second = group.servers.order_by("priority")
+    Server.objects.filter(pk=first.pk).update(address="pbx-a.example")
+    Server.objects.filter(pk=second.pk).update(address="pbx-b.example")
+    row = make_registration(group, State.PRIMARY, heard_at=timezone.now())
+    page = f"/servers/{first.pk}/"
+    assert "are at one address" not in text(signed_in().get(page))
+    targets = [[pk, "192.0.2.9", 5060, "udp", "", None] for pk in (first.pk, second.pk)]
+    row.snapshot = {"courses": {"0": {"targets": targets}}}
+    row.save()
+    client = signed_in(Role.OPERATOR)
+    for each in (page, f"/groups/{group.pk}/"):
+        assert "are at one address, 192.0.2.9" in text(client.get(each))
+
+
 def test_only_who_may_look_sees_a_server() -> None:
     server = make_group().servers.get(priority=1)
     assert signed_in(None).get(f"/servers/{server.pk}/").status_code == 403
