@@ -14,10 +14,16 @@ class RegistrationsConfig(AppConfig):
 
         from fleet.signals import fleet_changed
         from registrations import services
-        from registrations.models import Registration, WallboardToken
+        from registrations.models import Drain, Job, QuietHours, Registration, WallboardToken
 
         kept = {"exclude_fields": ["digest", "used_at"], "m2m_fields": {"groups", "sites"}}
         auditlog.register(WallboardToken, **kept)
+        # What people ask of a job; how it goes on stands in the job itself.
+        asked = ["kind", "scope", "asked_by", "abort_above_percent", "wave_size"]
+        auditlog.register(Job, include_fields=[*asked, "paused_at", "cancelled_at", "rolls_back"])
+        ordered = ["server", "begins_at", "ends_at", "asked_by", "ended_by"]
+        auditlog.register(Drain, include_fields=ordered)
+        auditlog.register(QuietHours)
 
         fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")
         pre_delete.connect(services.on_removed, Registration, dispatch_uid="registrations.removed")

@@ -327,7 +327,19 @@ def homeward(group: ServerGroup) -> str:
             "Every server of this group holds a registration of its own; the handset is home "
             "again as soon as the primary accepts it."
         )
+    if is_called_home(group):
+        return (
+            "Rollcall brings the group home when its primary has been up again for a while: a "
+            "canary first, then wave after wave."
+        )
     return _by_mode(group)
+
+
+def is_called_home(group: ServerGroup) -> bool:
+    """Whether its handsets wait for a job instead of going home one by one."""
+    modes = ServerGroup.FailBackMode
+    is_never = group.fail_back_mode == modes.DURATION and not group.fail_back_timeout
+    return group.mode == ServerGroup.Mode.FAILOVER and group.fast_failover and not is_never
 
 
 def _by_mode(group: ServerGroup) -> str:

@@ -96,8 +96,13 @@ class Explanation:
     answers: tuple[LastAnswer, ...]
 
 
-def explain(snapshot: Mapping[str, Any], policy: Policy) -> Explanation | None:
-    """Explain a line by what its agent kept; None where no agent has run yet."""
+def explain(
+    snapshot: Mapping[str, Any], policy: Policy, *, stays: bool = False
+) -> Explanation | None:
+    """Explain a line by what its agent kept; None where no agent has run yet.
+
+    `stays`: it goes home only by an order now.
+    """
     standing, courses = snapshot.get("standing"), snapshot.get("courses", {})
     if not standing:
         return None
@@ -108,15 +113,16 @@ def explain(snapshot: Mapping[str, Any], policy: Policy) -> Explanation | None:
     ]
     return Explanation(
         **standing,
-        bindings=tuple(_explained(key, kept, policy) for key, kept in courses.items()),
+        bindings=tuple(_explained(key, kept, policy, stays) for key, kept in courses.items()),
         answers=tuple(sorted(answers, key=lambda answer: -answer.at)),
     )
 
 
-def _explained(key: str, kept: Mapping[str, Any], policy: Policy) -> BindingExplained:
+def _explained(key: str, kept: Mapping[str, Any], policy: Policy, stays: bool) -> BindingExplained:
     targets = tuple(Target(*fields) for fields in kept.get("targets", []))
     binding = restored(kept, targets)
-    rules = Rules(policy, tuple(target.ttl for target in targets), 0.0, lambda: 0.0)
+    ttls = tuple(target.ttl for target in targets)
+    rules = Rules(policy, ttls, 0.0, lambda: 0.0, stays=stays)
     held = binding.phase in HOLDING and binding.current is not None
     here = targets[binding.current] if held and binding.current is not None else None
     due = due_at(binding, rules)

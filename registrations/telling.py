@@ -23,8 +23,10 @@ def titles(shown: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _title(job: Mapping[str, Any], scope: str) -> str:
     if job["kind"] == Job.Kind.ROLLBACK:
-        return f"Job {job['rolls_back'] or job['scope']['moved_by']} rolled back"
-    return f"{scope} drained" if job["kind"] == Job.Kind.DRAIN else f"{scope} home"
+        return f"Rollback of job {job['rolls_back'] or job['scope']['moved_by']}"
+    if job["kind"] == Job.Kind.DRAIN:
+        return f"Drain of {scope.partition(' ')[2]}"
+    return f"{scope} home"
 
 
 def sentence(job: Mapping[str, Any], by_wave: ByWave, zone: str) -> str:
@@ -55,9 +57,7 @@ def _under_way(
     said = f"{answered} of {answered + under_way} have answered"
     if failed:
         said += f", {failed} of them did not move"
-    wave = "The canary is asked" if job["wave"] == CANARY else f"Wave {job['wave']} is asked"
-    if job["wave"] != CANARY and job["waves"]:
-        wave += f", of {job['waves']}"
+    wave = "The canary" if job["wave"] == CANARY else f"Wave {job['wave']} of {job['waves']}"
     then = f" {_handsets(later)} {_wait(later)} for their turn." if later else ""
     if job["paused_at"]:
         then = f" Then it stays paused: {_handsets(later)} {_wait(later)}." if later else ""
@@ -132,6 +132,16 @@ def _piece(job: Mapping[str, Any], wave: int, results: Mapping[str, int]) -> Pie
     elif results.get(Result.PENDING):
         state, word = "running", f"{total - results[Result.PENDING]} of {total}"
     else:
-        state, word = ("failed" if failed else "moved"), f"{moved} of {total}"
+        state, word = "failed" if failed else _arrived(job), f"{moved} of {total}"
     name = "Canary" if wave == CANARY else f"Wave {wave}"
     return Piece(name, state, total, moved, failed, word)
+
+
+def _arrived(job: Mapping[str, Any]) -> str:
+    return result_state(job["kind"], Result.MOVED)
+
+
+def result_state(kind: str, result: str) -> str:
+    """Return how a result looks: moving away is no way home."""
+    is_away = kind != Job.Kind.FAILBACK and result == Result.MOVED
+    return "moved_away" if is_away else result

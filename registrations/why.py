@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils import timezone
+
 from fleet.formats.policy import PARAMETERS
 from fleet.models import Server, ServerGroup
-from registrations import behaviour, queries, store
+from registrations import behaviour, jobs, queries, store
 from registrations.explaining import BindingExplained, Explanation, WaitsFor, explain
 from registrations.models import SiteNetwork, State
 
@@ -24,7 +26,11 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
     answer.
     """
     group = registration.group
-    found = explain(registration.snapshot, store.policy_of(group))
+    is_away = registration.state in AWAY
+    home = next((server for server in servers.values() if server.priority == 1), None)
+    hold = jobs.hold_of(registration, home, timezone.now()) if is_away else ""
+    stays = bool(hold) or behaviour.is_called_home(group)
+    found = explain(registration.snapshot, store.policy_of(group), stays=stays)
     is_off = registration.state == State.DISABLED
     shown = None if is_off else found
     cause = shown.cause if shown else ("disabled" if is_off else "")
@@ -41,7 +47,7 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
         "cause_word": queries.CAUSES.get(cause, cause),
         "rule": rule(cause, registration.state, group),
         "rule_parameters": list(_parameters(cause, group)),
-        "way_home": behaviour.homeward(group) if registration.state in AWAY else "",
+        "way_home": " ".join([behaviour.homeward(group), hold]).strip() if is_away else "",
         "reason": registration.reason,
         "at_work": registration.lease_token is not None,
         "waits_for": _suspicion(registration)

@@ -6,7 +6,7 @@ Rows, never a process: see `steps` for how a job goes on.
 from registrations.jobs.beat import advance_all
 from registrations.jobs.drain_rows import drain_row, drains
 from registrations.jobs.drains import Window, drain, end
-from registrations.jobs.held import OrderHeld, held
+from registrations.jobs.held import OrderHeld, held, hold_of
 from registrations.jobs.hours import DAYS, faults_of_hours, hours_word, place_word, standing
 from registrations.jobs.judging import judged
 from registrations.jobs.orders import (
@@ -46,6 +46,7 @@ __all__ = [
     "end",
     "faults_of_hours",
     "held",
+    "hold_of",
     "hours_word",
     "in_scope",
     "judged",

@@ -30,6 +30,25 @@ def held(asked: QuerySet[Any], now: datetime) -> list[str]:
     return told
 
 
+def hold_of(registration: Any, home: Server | None, now: datetime) -> str:
+    """Say why this line does not go home, to `home`, by itself now; '' where it may."""
+    holds = queries.holds_at(now.timestamp(), [registration.pk])
+    zone = registration.site.time_zone
+    untils = (
+        (holds.drained.get(home.pk if home else 0), f"{home} is being drained"),
+        (holds.rolled_back.get(registration.pk), "its failback was rolled back"),
+        (
+            holds.quiet_until(registration.group_id, registration.site_id) or None,
+            "these are no-failback hours",
+        ),
+    )
+    for until, why in untils:
+        if until:
+            ends = queries.clock(datetime.fromtimestamp(until, UTC), zone)
+            return f"Not before {ends}: {why}."
+    return ""
+
+
 def _quiet(places: list[tuple[Any, ...]], holds: queries.Holds) -> list[str]:
     said = set()
     for group, name, site, site_name, zone in places:

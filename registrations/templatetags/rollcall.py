@@ -37,6 +37,7 @@ STATE_ICONS = {
     "paused": "hand-stop",
     "pending": "clock",
     "moved": "home-check",
+    "moved_away": "switch-horizontal",
     "already_there": "circle-check",
     "refused": "shield-x",
     "failed": "circle-x",

@@ -1,6 +1,6 @@
 """Emptying a server for maintenance, and the hours in which nothing fails back."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -13,51 +13,10 @@ from django.views.decorators.http import require_POST
 from fleet.models import Server, ServerGroup, Site
 from fleet.roles import Role, require_role
 from registrations import jobs, pages, previews, queries
-from registrations.jobs.drain_rows import left_on, sentence
 from registrations.models import Drain, QuietHours
 
-SHOWN = 5
-"""How many drains the page of jobs lists."""
 LASTS = timedelta(hours=1)
 """How long a drain lasts where nobody has said yet."""
-
-
-def listed(zone: str) -> list[dict[str, Any]]:
-    """Return the latest drains as the page of jobs shows them."""
-    now = timezone.now()
-    return [
-        {
-            "row": jobs.drain_row(drain),
-            "sentence": sentence(drain, 0 if drain.finished_at else left_on(drain), zone, now),
-            "may_end": drain.finished_at is None and drain.ends_at > now,
-        }
-        for drain in jobs.drains()[:SHOWN]
-    ]
-
-
-def hours(zone: str) -> list[dict[str, Any]]:
-    """Return all no-failback hours as the page of jobs shows them; `zone` for those of no site."""
-    now = timezone.now()
-    shown = []
-    for each in QuietHours.objects.select_related("group", "site"):
-        clock = each.site.time_zone if each.site else zone
-        end, begin = jobs.standing(each, now, clock)
-        shown.append(
-            {
-                "pk": each.pk,
-                "place": jobs.place_word(each),
-                "word": jobs.hours_word(each),
-                "zone": each.site.time_zone if each.site else "by the clock of each site",
-                "clock": clock,
-                "ends_at": _moment(end),
-                "begins_at": _moment(begin),
-            }
-        )
-    return shown
-
-
-def _moment(at: float | None) -> datetime | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 @require_role(Role.OPERATOR)

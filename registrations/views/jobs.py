@@ -10,9 +10,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import jobs, pages, previews, telling
+from registrations import jobs, maintenance, pages, previews, telling
 from registrations.models import Job, JobResult
-from registrations.views import drains
 
 POLL_OVER = 286
 """htmx: show this answer and stop asking (htmx docs, "Polling")."""
@@ -32,8 +31,8 @@ def listing(request: HttpRequest) -> HttpResponse:
         "jobs": list(zip(shown, words, strict=True)),
         "sizes": pages.PAGE_SIZES,
         "zone": zone,
-        "drains": drains.listed(zone),
-        "hours_list": drains.hours(zone),
+        "drains": maintenance.drains(zone),
+        "hours_list": maintenance.hours(zone),
     }
     return render(request, "jobs.html", context)
 
@@ -59,6 +58,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         "strip": telling.strip(shown, by_wave),
         "page": pages.page_of(results.order_by(pages.worst_first(), "wave", "pk"), request.GET),
         "kinds": pages.result_counts(found.kind, by_wave),
+        "looks": {r: telling.result_state(found.kind, r) for r in JobResult.Result.values},
         "words": {r: jobs.result_word(found.kind, r) for r in JobResult.Result.values},
         "chosen": chosen,
         "sizes": pages.PAGE_SIZES,

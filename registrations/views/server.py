@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import Server
 from fleet.roles import Role, require_role
-from registrations import chart, outages, pages, queries, timelines, wording
+from registrations import chart, maintenance, outages, pages, queries, timelines, wording
 
 LATEST = 10
 """How many handsets and changes the page shows; the list and the API have all."""
@@ -45,6 +45,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "outages": outages.outages(outages.at_place_of(found), now),
         "caveat": outages.CAVEAT,
         "rows": [(queries.row(row), row.site.time_zone) for row in rows],
+        "drains": maintenance.drains_of(pk, zone),
         "changes": [queries.server_change_row(change) for change in changes],
         "zone": zone,
         "zones": zones,

@@ -1,5 +1,6 @@
 """Drains, no-failback hours and the jobs Rollcall gives itself: what the rows say and do."""
 
+import re
 import time as clocks
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from fleet.models import Server, ServerGroup
 from registrations import jobs, queries, store
+from registrations import why as explained
 from registrations.models import (
     Drain,
     Job,
@@ -328,3 +330,28 @@ def test_after_it_stopped_by_itself_it_is_tried_again_only_later() -> None:
     Job.objects.update(aborted_at=timezone.now() - timedelta(minutes=11))
     jobs.advance_all()
     assert Job.objects.count() == 2
+
+
+# ---- What is said of a line that is held ------------------------------------------------------
+
+
+def why(row: Registration) -> dict[str, Any]:
+    shown = queries.with_memory(queries.registrations(timezone.now())).get(pk=row.pk)
+    return explained.why(shown, {s.pk: s for s in shown.group.servers.all()})
+
+
+def test_a_line_that_is_held_says_why_and_until_when() -> None:
+    group = make_group()
+    row = make_registration(group)
+    assert "Not before" not in why(row)["way_home"]
+    hours = quiet(group=group)
+    assert re.search(r"Not before \S+ UTC: these are no-failback hours\.", why(row)["way_home"])
+    hours.delete()
+    jobs.drain(primary_of(group), window(), "olga")
+    said = why(row)["way_home"]
+    assert re.search(rf"Not before .*: {re.escape(str(primary_of(group)))} is being", said)
+
+
+def test_a_group_that_acts_on_news_says_that_a_job_brings_it_home() -> None:
+    _, rows = fast()
+    assert "Rollcall brings the group home" in why(rows[0])["way_home"]

@@ -56,13 +56,13 @@ def test_a_running_job_says_in_one_sentence_what_is_happening(ward: ServerGroup)
     client = signed_in(Role.OPERATOR)
     url = f"/jobs/{job.pk}/"
     words = text(client.get(url))
-    assert "The canary is asked: 0 of 1 have answered. 4 handsets wait for their turn." in words
+    assert "The canary: 0 of 1 have answered. 4 handsets wait for their turn." in words
     assert "Canary 0 of 1" in words
     assert "Wave 2 waits" in words
     answer(rows[:1])
     answer(rows[1:2])
     words = text(client.get(url))
-    said = "Wave 1 is asked, of 2: 1 of 2 have answered. 2 handsets wait for their turn."
+    said = "Wave 1 of 2: 1 of 2 have answered. 2 handsets wait for their turn."
     assert said in words
     client.post(f"{url}pause/")
     answer(rows[2:3])
@@ -103,7 +103,7 @@ def test_what_it_moved_may_be_rolled_back_by_an_operator_alone(ward: ServerGroup
     back = Job.objects.get(kind=Job.Kind.ROLLBACK)
     assert response.url == f"/jobs/{back.pk}/"
     words = text(client.get(response.url))
-    assert f"Job {job.pk} rolled back" in words
+    assert f"Rollback of job {job.pk}" in words
     assert "does not fail back by itself until" in words
 
 
@@ -166,7 +166,7 @@ def test_a_drain_is_ordered_from_its_servers_page_and_ended_from_the_jobs(
     assert drain.ends_at.strftime("%Y-%m-%dT%H:%M") == ends
     words = text(client.get("/jobs/"))
     assert "Its handsets are moved away; 1 is on it." in words
-    assert f"Server {server} drained" in words
+    assert f"Drain of {server}" in words
     client.post(f"/drains/{drain.pk}/end/")
     drain.refresh_from_db()
     assert drain.ended_by == f"someone-{Role.OPERATOR}"

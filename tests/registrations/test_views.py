@@ -419,7 +419,7 @@ MOST_QUERIES = {
     "/wallboard/": 12,
     "/groups/": 11,
     "/groups/{group}/": 26,
-    "/handsets/{handset}/": 12,  # The chart: what held when its period began, and since.
+    "/handsets/{handset}/": 15,  # The chart: what held when its period began, and since.
     "/history/": 8,
     "/jobs/": 9,
     "/jobs/{job}/": 9,
