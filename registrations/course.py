@@ -21,10 +21,10 @@ from registrations.binding import (
     Try,
 )
 from registrations.intervals import RENEWAL_MARGIN_S
-from registrations.judging import event_of, naming, patience, translated
+from registrations.judging import event_of, naming, patience, told, translated
 from registrations.keeping import Entry, kept_binding, kept_targets, restored, targets_of
 from registrations.redundancy import due_at, is_last, step
-from registrations.resuming import resumed
+from registrations.resuming import elsewhere, resumed
 from registrations.sip.register import Attempt, RegisterClient
 from registrations.sip.timers import Schedule, rfc3261_schedule
 from registrations.values import (
@@ -64,6 +64,8 @@ class Course:
     `ends_list`: its entry is the last of the whole list (matters for `register_list_scope`).
     """
 
+    kept_away_until = 0.0
+    """Until when a lower entry works for it; known anew at each claim."""
     unnoticed_s: float | None = None
     """How long before this round the server that holds it last took it; None if none does."""
 
@@ -80,8 +82,6 @@ class Course:
         self.key = key
         self.asked = False
         self.not_before = float(kept.get("not_before", 0.0))
-        self.kept_away_until = 0.0
-        """Until when a lower entry works for it; known anew at each claim."""
         self.round_started_at = 0.0
         self.targets = targets_of(entries, kept)
         self._entries = entries
@@ -163,9 +163,7 @@ class Course:
         emulate the handset, which finds out by itself.
         """
         self._news = news
-        avoided = {i for i, t in enumerate(self.targets) if news.drained.get(t.server_id, 0) > now}
-        stays = news.stays_until > now or 0 in avoided
-        self._rules = replace(self._rules, stays=stays, avoided=frozenset(avoided))
+        self._rules = told(self._rules, self.targets, news, now)
         blocked = dict(self.binding.blocked)
         for index, target in enumerate(self.targets):
             until = news.paused.get(target.host_port, 0.0)
@@ -194,16 +192,14 @@ class Course:
         self._take(Event(EventKind.HOME), now)
 
     def go_away(self, index: int, now: float) -> None:
-        """Try that target now; stay where it is bound until it is taken there."""
+        """Try that target now; it stays where it is bound until that takes it."""
         self.not_before = 0.0
         self.client.abandon()
         self._take(Event(EventKind.AWAY, index=index), now)
 
     def places(self, now: float) -> list[int]:
         """Return where it may go instead, in order: neither drained nor to be left alone."""
-        shut = {index for index, until in self.binding.blocked.items() if until > now}
-        away = shut | self._rules.avoided | {self.binding.current}
-        return [index for index in range(len(self.targets)) if index not in away]
+        return elsewhere(self.binding, self._rules, now)
 
     def rest(self, until: float, now: float) -> None:
         """Let its binding run out, and register again after `until`: another entry works."""

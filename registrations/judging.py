@@ -3,11 +3,12 @@
 Also how long a server may be silent, and how a server's answer is told under its own name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from registrations.binding import EventKind
+from registrations.binding import EventKind, Rules
 from registrations.sip.timers import Schedule, ladder
-from registrations.values import OnMassRejection, Outcome, Policy, Target, Verdict
+from registrations.values import News, OnMassRejection, Outcome, Policy, Target, Verdict
 
 _EVENT_OF: Mapping[Verdict, EventKind] = {
     Verdict.BOUND: EventKind.BOUND,
@@ -58,3 +59,10 @@ def translated(outcome: Outcome) -> str:
         f"Took the registration, and sees this handset come from {outcome.seen_as}: an address "
         "translation (NAT) lies between, and calls may not find the way back."
     )
+
+
+def told(rules: Rules, targets: Sequence[Target], news: News, now: float) -> Rules:
+    """Return the rules as the news has them: who is to stay, which servers are asked last."""
+    drained = {i for i, t in enumerate(targets) if news.drained.get(t.server_id, 0.0) > now}
+    stays = news.stays_until > now or 0 in drained
+    return replace(rules, stays=stays, avoided=frozenset(drained))

@@ -1,4 +1,4 @@
-"""Somebody knows more than the agent: refusals and back-off are forgotten, it looks again now."""
+"""Somebody knows more than the agent: it looks again now, or goes where it is told."""
 
 from dataclasses import replace
 
@@ -20,3 +20,10 @@ def resumed(binding: Binding, rules: Rules, *, was_refused_at_home: bool) -> Bin
     comes_home = returns_at_renewal(rules) or binding.failback_at is not None
     failback_at = 0.0 if comes_home else None
     return replace(binding, blocked=left, refusals=0, failback_at=failback_at)
+
+
+def elsewhere(binding: Binding, rules: Rules, now: float) -> list[int]:
+    """Return the targets it may go to instead, in order: neither drained nor to be left alone."""
+    shut = {index for index, until in binding.blocked.items() if until > now}
+    out = shut | rules.avoided | {binding.current}
+    return [index for index in range(rules.targets) if index not in out]
