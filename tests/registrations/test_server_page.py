@@ -161,6 +161,12 @@ def test_two_names_of_one_address_are_found_out_by_what_dns_said() -> None:
         assert "are at one address, 192.0.2.9" in text(client.get(each))
 
 
+def test_a_group_without_servers_has_a_page_too() -> None:
+    words = text(signed_in().get(f"/groups/{make_group(servers=0).pk}/"))
+    assert "No server takes registrations yet." in words
+    assert "Estimated" not in words
+
+
 def test_only_who_may_look_sees_a_server() -> None:
     server = make_group().servers.get(priority=1)
     assert signed_in(None).get(f"/servers/{server.pk}/").status_code == 403
