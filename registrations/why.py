@@ -34,6 +34,7 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
     is_off = registration.state == State.DISABLED
     shown = None if is_off else found
     cause = shown.cause if shown else ("disabled" if is_off else "")
+    suspicion = _suspicion(registration)
     bindings = [_binding(each, group, servers) for each in shown.bindings] if shown else []
     return {
         "registration": registration.pk,
@@ -50,7 +51,8 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
         "way_home": " ".join([behaviour.homeward(group), hold]).strip() if is_away else "",
         "reason": registration.reason,
         "at_work": registration.lease_token is not None,
-        "waits_for": _suspicion(registration)
+        "network_suspected": bool(suspicion),
+        "waits_for": suspicion
         or _first(bindings, "sentence", "Nothing: it is switched off." if is_off else ""),
         "next_at": _first(bindings, "next_at", None),
         "next_server": _first(bindings, "next_server", None),

@@ -85,6 +85,9 @@ class Why(serializers.Serializer[Any]):
     )
     reason = serializers.CharField(allow_blank=True, help_text="What happened then.")
     at_work = serializers.BooleanField(help_text="A worker is at it now.")
+    network_suspected = serializers.BooleanField(
+        help_text="All servers of its site fell silent at once: nothing moves there."
+    )
     waits_for = serializers.CharField(allow_blank=True)
     next_at = serializers.DateTimeField(allow_null=True)
     next_server = NamedServer(allow_null=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role
-from registrations.models import Registration, State
+from registrations.models import Registration, SiteNetwork, State
 from registrations.templatetags.rollcall import deadline
 from tests.support.rows import make_group, make_registration, make_transition, make_user
 from tests.support.traces import keep
@@ -78,6 +78,16 @@ def test_of_a_line_that_is_unknown_no_next_step_is_promised(ward: ServerGroup) -
     assert "Nothing heard since; the next step was due" in said
     assert "overdue: unknown since" in said
     assert "being tried since" not in said
+
+
+def test_where_the_sites_network_is_suspected_the_worker_is_not_blamed(ward: ServerGroup) -> None:
+    row = make_registration(ward, next_attempt_at=at(minutes=5))
+    SiteNetwork.objects.create(site=row.site, suspected_since=at(minutes=4))
+    said = words(part(page_of(row), "lines"))
+    assert "All servers of main fell silent at once. Check the site’s network first" in said
+    assert "Waits for an answer of any of its site's servers" in said.replace("&#x27;", "'")
+    assert "Next attempt When a server answers" in said
+    assert "Check that a worker runs" not in said
 
 
 def test_first_comes_where_then_how_long_still_then_what_to_do(ward: ServerGroup) -> None:
