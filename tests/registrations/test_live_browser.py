@@ -185,11 +185,16 @@ def test_one_of_two_workers_that_falls_silent_is_named(live_redis: str, page: Pa
     web = whole()
     try:
         log_in(page, web)
-        body, banner = page.locator("body"), page.locator("#live-banner")
+        banner = page.locator("#live-banner")
+
+        def tells_of_night(message: str | bytes) -> bool:
+            return '"name":"night"' in str(message)
+
         with worker("day"):
             with worker("night"):
-                page.goto(f"http://127.0.0.1:{web.port}/")
-                expect(body).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+                with page.expect_websocket() as opening:
+                    page.goto(f"http://127.0.0.1:{web.port}/")
+                opening.value.wait_for_event("framereceived", tells_of_night)
             expect(banner).to_contain_text("Worker night not heard since", timeout=10 * SECONDS)
             expect(page.locator("#states .panel-age")).to_contain_text("Incomplete since")
             with worker("night"):
