@@ -146,7 +146,7 @@ class Supervisor:
             env={**os.environ, **spec.env},
             # A terminal's Ctrl-C reaches us alone, so that the order of stopping is ours.
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=die_with_parent(),
         )
         self._pid_file(spec.name).write_text(f"{process.pid}\n")
         return process
@@ -231,11 +231,11 @@ def lock(run_dir: Path) -> IO[str]:
     return file
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What a child does between fork and exec so that the kernel kills it when we die (Linux)."""
     if not sys.platform.startswith("linux"):
         return None
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def prepare() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from fleet.models import Site
 from registrations import census, jobs, live, retention
+from registrations.exports import makers
 from registrations.models import Registration, ServerHealth
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
@@ -43,6 +44,12 @@ def advance_jobs() -> None:
 def forget_history() -> None:
     """Delete some of what is older than is kept."""
     retention.forget()
+
+
+@shared_task(name="registrations.tasks.tend_exports", expires=HINT_EXPIRES_S)
+def tend_exports() -> None:
+    """Begin an export that waits, and delete those that are too old."""
+    makers.tend()
 
 
 @shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S)

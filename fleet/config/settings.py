@@ -195,6 +195,11 @@ CELERY_BEAT_SCHEDULE = {
     "forget_history": {
         "task": "registrations.tasks.forget_history",
         "schedule": timedelta(minutes=30),
+        "options": {"expires": 60},
+    },
+    "tend_exports": {
+        "task": "registrations.tasks.tend_exports",
+        "schedule": timedelta(seconds=2),
         "options": {"expires": 2},
     },
     "advance_jobs": {

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -46,12 +45,7 @@ class ExportView(APIView):
             export = exports.prepare(self.kind, request.query_params)
         except exports.ExportRefused as refused:
             raise ValidationError(refused.errors) from refused
-        is_async = isinstance(request._request, ASGIRequest)
-        return StreamingHttpResponse(
-            aiter(export) if is_async else iter(export),
-            content_type=export.format.content_type,
-            headers=export.headers,
-        )
+        return exports.stream(request._request, export)
 
 
 @described(queries.TransitionFilter)

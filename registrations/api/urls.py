@@ -8,6 +8,7 @@ from fleet.roles import RolePermission
 from registrations.api import (
     census,
     drains,
+    exporting,
     exports,
     history,
     jobs,
@@ -22,6 +23,7 @@ router.register("transitions", history.TransitionViewSet, basename="api-transiti
 router.register("server-changes", census.ServerChangeViewSet, basename="api-server-change")
 router.register("drains", drains.DrainViewSet, basename="api-drain")
 router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
+router.register("exports", exporting.ExportViewSet, basename="api-export")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
 router.register("views", saved_views.ViewViewSet, basename="api-view")
 

@@ -93,14 +93,6 @@ class Export:
             if part:
                 yield part
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = iter(self)
-        try:
-            while part := await sync_to_async(next)(parts, b""):
-                yield part
-        finally:
-            await sync_to_async(parts.close)()  # type: ignore[attr-defined]
-
     def steps(self) -> Iterator[bytes]:
         """Yield the bytes; b"" where there is progress and nothing to hand out yet."""
         if self.format is Format.XLSX:
@@ -130,6 +122,15 @@ class Export:
         for chunk in chunks:
             self.done += len(chunk)
             yield chunk
+
+
+async def in_threads(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the parts of a generator, none of them empty, without holding up the event loop."""
+    try:
+        while part := await sync_to_async(next)(parts, b""):
+            yield part
+    finally:
+        await sync_to_async(parts.close)()  # type: ignore[attr-defined]
 
 
 def prepare(kind: str, params: QueryDict) -> Export:

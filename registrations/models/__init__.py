@@ -1,6 +1,7 @@
 """What happens: one hot row per line, its history, jobs, server health and pace, the census."""
 
 from registrations.models.census import Census
+from registrations.models.exports import ExportJob, ExportPart
 from registrations.models.history import RenewalHour, Transition
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.registration import Registration, State
@@ -16,6 +17,8 @@ from registrations.models.servers import (
 from registrations.models.wallboard import WallboardToken
 
 __all__ = [
+    "ExportJob",
+    "ExportPart",
     "Census",
     "Drain",
     "Job",

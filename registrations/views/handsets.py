@@ -46,6 +46,8 @@ def handsets(request: HttpRequest) -> HttpResponse:
         "views": saved_views.visible_to(request.user),
         "may_change": kept is not None and saved_views.may_change(kept, request.user),
         "sizes": pages.PAGE_SIZES,
+        "export": seen.query,
+        "export_formats": pages.EXPORT_FORMATS,
         "faults": seen.faults,
     }
     return render(request, "handsets.html", context)

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.http import QueryDict
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.roles import Role
+from registrations.exports import orders
 from registrations.models import SavedView
 from tests.support.rows import (
     make_group,
@@ -57,6 +60,9 @@ MAY: dict[str, dict[str, Role]] = {
     "transitions/export/": READ,
     "registrations/export/": READ,
     "reports/export/": READ,
+    "exports/": READ | {"post": Role.VIEWER},
+    "exports/ID/": READ,
+    "exports/ID/file/": READ,
     "failbacks/": READ | {"post": Role.OPERATOR},
     "failbacks/ID/": READ,
     "failbacks/ID/cancel/": {"post": Role.OPERATOR},
@@ -123,6 +129,8 @@ def ids(live_redis: str) -> dict[str, Any]:
     admin.force_authenticate(make_user("setup", Role.ADMIN))
     job = admin.post("/api/v1/failbacks/", {"all": True}, format="json").json()
     drain = {"server": server.pk, "ends_at": "2100-01-01T00:00:00Z"}
+    made = orders.order("transitions", QueryDict(""), User(username="setup"))
+    orders.make(made.pk)
     hours = {"group": group.pk, "days": "67", "begins": "22:00", "ends": "06:00"}
     return {
         "sites": registration.site_id,
@@ -133,6 +141,7 @@ def ids(live_redis: str) -> dict[str, Any]:
         "registrations": registration.pk,
         "transitions": make_transition(registration).pk,
         "server-changes": make_server_change(server).pk,
+        "exports": made.pk,
         "failbacks": job["id"],
         "drains": admin.post("/api/v1/drains/", drain, format="json").json()["id"],
         "quiet-hours": admin.post("/api/v1/quiet-hours/", hours, format="json").json()["id"],
