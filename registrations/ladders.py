@@ -93,7 +93,7 @@ def unavailable(gone: ring.Unavailable, zone: str = "UTC") -> str:
     return (
         "The trace is not available: Redis, where it is kept, does not answer (noticed at "
         f"{queries.clock(_at(gone.since), zone)}). "
-        "Registrations go on; what is tried meanwhile is kept as far as it fits."
+        "What is tried meanwhile is kept as far as it fits."
     )
 
 
