@@ -13,13 +13,24 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from fleet.models import Line, Server, ServerGroup
 from registrations import queries
-from registrations.models import Job, Registration, ServerHealth, ServerPace, ServerPause, State
+from registrations.jobs.rows import FAILED
+from registrations.models import (
+    Job,
+    JobResult,
+    Registration,
+    ServerHealth,
+    ServerPace,
+    ServerPause,
+    State,
+)
 
 ASKED_BY = "Rollcall (fast_failover)"
 PROVED_FOR = timedelta(seconds=30)
 """How long a primary must have been up again."""
 AGAIN_AFTER = timedelta(minutes=10)
-"""How long after such a job stopped by itself the next one is given."""
+"""How long after such a job is over, however it ended, the next one is given."""
+FORGIVEN_AFTER = timedelta(days=1)
+"""How long a handset that such a job could not move is no reason for another."""
 
 _MODES = ServerGroup.FailBackMode
 
@@ -27,7 +38,7 @@ _MODES = ServerGroup.FailBackMode
 def due(now: datetime) -> Iterable[Job]:
     """Return the jobs to be given now, not yet saved: one for each group that may go home."""
     found = ServerGroup.objects.filter(mode=ServerGroup.Mode.FAILOVER, fast_failover=True)
-    for group in found.filter(Exists(_away())):
+    for group in found.filter(Exists(_away(now))):
         if _is_busy(group.pk, now) or not _is_proved(group, now):
             continue
         if not _is_held(group.pk, now):
@@ -39,20 +50,32 @@ def must_wait(job: Job, now: datetime) -> bool:
     return _is_held(int(job.scope["group"]), now)
 
 
-def _away() -> QuerySet[Registration]:
-    """Return who of a group would go home by its own mode, if it were not for the job."""
-    return Registration.objects.filter(
+def _away(now: datetime) -> QuerySet[Registration]:
+    """Return who of a group would go home by its own mode, if it were not for the job.
+
+    Whom such a job could not move lately is no reason for another one.
+    """
+    failed = JobResult.objects.filter(
+        registration=OuterRef("pk"),
+        job__is_automatic=True,
+        result__in=FAILED,
+        finished_at__gt=now - FORGIVEN_AFTER,
+    )
+    away = Registration.objects.filter(
+        ~Exists(failed),
         group=OuterRef("pk"),
         state=State.SECONDARY,
         line__supervision=Line.Supervision.REGISTER,
-    ).exclude(group__fail_back_mode=_MODES.DURATION, group__fail_back_timeout=0)
+    )
+    return away.exclude(group__fail_back_mode=_MODES.DURATION, group__fail_back_timeout=0)
 
 
 def _is_busy(group_id: int, now: datetime) -> bool:
-    """Whether such a job of that group is at it, or has stopped by itself a short while ago."""
+    """Whether the group is being brought home, was a short while ago, or was rolled back."""
     given = Job.objects.filter(scope={"group": group_id}, kind=Job.Kind.FAILBACK)
-    failed = Q(is_automatic=True, aborted_at__gt=now - AGAIN_AFTER)
-    return given.filter(Q(finished_at=None) | failed).exists()
+    lately = Q(is_automatic=True, finished_at__gt=now - AGAIN_AFTER)
+    held = Job.objects.filter(hold_until__gt=now, results__group=group_id)
+    return given.filter(Q(finished_at=None) | lately).exists() or held.exists()
 
 
 def _is_proved(group: ServerGroup, now: datetime) -> bool:

@@ -321,15 +321,49 @@ def test_it_waits_for_the_end_of_no_failback_hours_that_begin_meanwhile() -> Non
     assert set(asked()) == {row.pk for row in rows[1:]}
 
 
+def end(now: datetime) -> None:
+    """However the job ended, that was eleven minutes ago."""
+    Job.objects.update(finished_at=now - timedelta(minutes=11))
+
+
 def test_after_it_stopped_by_itself_it_is_tried_again_only_later() -> None:
     _, rows = fast()
     jobs.advance_all()
     answer([rows[0].pk], Result.REFUSED)
     jobs.advance_all()
     assert Job.objects.get().aborted_at is not None
-    Job.objects.update(aborted_at=timezone.now() - timedelta(minutes=11))
+    end(timezone.now())
     jobs.advance_all()
     assert Job.objects.count() == 2
+
+
+def test_what_an_operator_cancelled_is_not_given_again_at_once() -> None:
+    fast()
+    jobs.advance_all()
+    jobs.cancel(Job.objects.get(), "olga")
+    jobs.advance_all()
+    assert Job.objects.count() == 1
+
+
+def test_whom_it_could_not_move_is_no_reason_for_another() -> None:
+    _, rows = fast()
+    Registration.objects.filter(pk__in=[row.pk for row in rows[1:]]).update(state=State.PRIMARY)
+    jobs.advance_all()
+    answer([rows[0].pk], Result.REFUSED)
+    JobResult.objects.update(finished_at=timezone.now())
+    end(timezone.now())
+    jobs.advance_all()
+    assert Job.objects.count() == 1
+
+
+def test_whom_an_operator_rolled_back_stays() -> None:
+    group, rows = fast()
+    Job.objects.create(
+        kind=Job.Kind.ROLLBACK, scope={"moved_by": 0}, hold_until=timezone.now() + HOUR
+    ).results.create(registration=rows[0], group=group, result=Result.MOVED)
+    Job.objects.update(finished_at=timezone.now())
+    jobs.advance_all()
+    assert not Job.objects.filter(is_automatic=True).exists()
 
 
 # ---- What is said of a line that is held ------------------------------------------------------
