@@ -26,6 +26,8 @@ def _title(job: Mapping[str, Any], scope: str) -> str:
         return f"Rollback of job {job['rolls_back'] or job['scope']['moved_by']}"
     if job["kind"] == Job.Kind.DRAIN:
         return f"Drain of {scope.partition(' ')[2]}"
+    if "moved_by" in job["scope"]:
+        return f"Home again after job {job['scope']['moved_by']}"
     return f"{scope} home"
 
 
@@ -43,6 +45,8 @@ def sentence(job: Mapping[str, Any], by_wave: ByWave, zone: str) -> str:
         return _under_way(job, answered, under_way, asked, later)
     if job["paused_at"]:
         return _paused(job, later, zone)
+    if not later:
+        return "All have answered."
     return f"{_handsets(later)} {_wait(later)} for the next wave."
 
 

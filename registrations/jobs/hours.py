@@ -31,7 +31,8 @@ def hours_word(hours: QuietHours) -> str:
 def place_word(hours: QuietHours) -> str:
     """Return where they hold, as words."""
     parts = [f"group {hours.group}"] if hours.group else []
-    return " at ".join([*parts, f"site {hours.site}"] if hours.site else parts).capitalize()
+    word = " at ".join([*parts, f"site {hours.site}"] if hours.site else parts)
+    return word[:1].upper() + word[1:]
 
 
 def standing(hours: QuietHours, now: datetime, zone: str) -> tuple[float | None, float | None]:

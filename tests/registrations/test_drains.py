@@ -244,10 +244,10 @@ def test_an_order_in_such_hours_is_asked_about_and_may_be_given_all_the_same() -
 
 
 def test_hours_in_words() -> None:
-    group, site = make_group("ward"), make_site("north")
+    group, site = make_group("Ward 4"), make_site("north")
     hours = QuietHours(days="54321", begins=time(6, 45), ends=time(7, 15), group=group, site=site)
     assert jobs.hours_word(hours) == "Mon to Fri 06:45 to 07:15"
-    assert jobs.place_word(hours) == "Group ward at site north"
+    assert jobs.place_word(hours) == "Group Ward 4 at site north"
     hours = QuietHours(days="13", begins=time(22), ends=time(6), site=site)
     assert jobs.hours_word(hours) == "Mon, Wed 22:00 to 06:00"
     assert jobs.place_word(hours) == "Site north"
