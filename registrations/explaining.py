@@ -5,7 +5,7 @@ people are made where pages are made.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -142,7 +142,7 @@ def _explained(key: str, kept: Mapping[str, Any], policy: Policy, stays: bool) -
         next_target="" if index is None else str(targets[index]),
         never_comes_home_by_time=is_away
         and binding.failback_at is None
-        and not returns_at_renewal(rules),
+        and not returns_at_renewal(replace(rules, stays=False)),
         failures=binding.failures,
         refusals=binding.refusals,
         left_alone=tuple(

@@ -88,7 +88,8 @@ class Hospital:
             away = [row["id"] for row in rows if row["state"] != "primary"]
             if away and time.monotonic() - last_order > 20:
                 last_order = time.monotonic()
-                self.product.post("/api/v1/failbacks/", {"registrations": away})
+                order = {"registrations": away, "abort_above_percent": 100, "despite_hold": True}
+                self.product.post("/api/v1/failbacks/", order)
             return len(rows) == len(self.extensions) and not away
 
         wait_until(home, 150, "the fleet is home again", every=1, seen=self.states)
