@@ -19,10 +19,15 @@ from tests.support import parts
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECONDS = 1000
-PIXEL = """([plot, x, y]) => {
+PATCH = """([plot, x, y]) => {
   const canvas = document.querySelector(`[data-plot=${plot}] canvas`);
-  return [...canvas.getContext("2d").getImageData(canvas.width * x, canvas.height * y, 1, 1).data];
+  const pen = canvas.getContext("2d");
+  const { data } = pen.getImageData(canvas.width * x, canvas.height * y, 16, 16);
+  const pixels = [];
+  for (let at = 0; at < data.length; at += 4) pixels.push([...data.slice(at, at + 3)]);
+  return pixels;
 }"""
+"""The colours of a patch of a chart."""
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +83,13 @@ def test_a_chart_is_drawn_with_its_gap_and_read_by_keyboard(
         expect(legend(page, "primary")).to_have_text("3", timeout=5 * SECONDS)
         expect(page.locator(".legend-key[data-gap]")).to_be_visible()
         expect(page.locator(".legend-key[data-key=rejected]")).to_be_hidden()
-        blue, hatched = (page.evaluate(PIXEL, ["all", x, 0.7]) for x in (0.95, 0.3))
-        assert blue[2] > blue[0] + 60, blue
-        assert max(hatched[:3]) - min(hatched[:3]) < 25, hatched
-        amber = page.evaluate(PIXEL, ["away", 0.9, 0.5])
-        assert amber[0] > amber[2] + 60, amber
+        counted = page.evaluate(PATCH, ["all", 0.9, 0.7])
+        assert all(blue > red + 60 for red, _, blue in counted), "all on primary, below"
+        away = page.evaluate(PATCH, ["away", 0.9, 0.5])
+        assert all(red > blue + 60 for red, _, blue in away), "one on secondary"
+        gap = page.evaluate(PATCH, ["all", 0.3, 0.7])
+        assert all(max(pixel) - min(pixel) < 25 for pixel in gap), "no state's colour"
+        assert len({tuple(pixel) for pixel in gap}) > 1, "hatched, not empty"
         page.locator("[data-chart]").focus()
         page.keyboard.press("ArrowLeft")
         expect(legend(page, "secondary")).to_have_text("1")
