@@ -210,7 +210,7 @@ def _wait_out_or_leave(binding: Binding, event: Event, rules: Rules, now: float)
     """The server holding the binding asked to be left alone: a pause must not let it lapse."""
     paused_until = binding.blocked[binding.current or 0]
     if paused_until + RENEWAL_MARGIN_S < binding.expires_at:
-        return replace(binding, renew_at=paused_until), None
+        return replace(binding, renew_at=paused_until, tried=()), None
     kept = replace(binding, renew_at=min(paused_until, binding.expires_at))
     return _leave(kept, event, rules, now)
 
@@ -218,9 +218,10 @@ def _wait_out_or_leave(binding: Binding, event: Event, rules: Rules, now: float)
 def _leave(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """Move on without asking the current server; stay where no other can be asked."""
     # Not asked is not lost.
-    moving = _standing(replace(_without_past_blocks(binding, now), tried=(binding.current or 0,)))
+    tried = (*binding.tried, binding.current or 0)
+    moving = _standing(replace(_without_past_blocks(binding, now), tried=tried))
     if is_last(moving, rules, binding.current or 0, now):
-        return binding, None
+        return replace(binding, tried=()), None
     return _next(moving, rules, Phase.MOVING, now)
 
 
@@ -336,9 +337,12 @@ def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step
     binding = replace(
         _tried(binding), failback_at=_armed_failback(rules, binding.current or 0, now)
     )
-    if now >= binding.renew_at:
-        return _try(binding, rules, Phase.RENEWING, binding.current or 0, now)
-    return replace(binding, phase=Phase.BOUND, trying=None, tried=()), None
+    if now < binding.renew_at:
+        return replace(binding, phase=Phase.BOUND, trying=None, tried=()), None
+    if binding.blocked.get(binding.current or 0, now) > now:
+        resting = replace(binding, phase=Phase.BOUND, trying=None)
+        return _wait_out_or_leave(resting, event, rules, now)
+    return _try(binding, rules, Phase.RENEWING, binding.current or 0, now)
 
 
 _RESTING_ROW: Mapping[EventKind, Handler] = {

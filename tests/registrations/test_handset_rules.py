@@ -272,6 +272,20 @@ def test_t10_a_503_with_retry_after_keeps_the_first_untouched_although_failback_
     assert world.result is not None and world.result.state == "primary"
 
 
+def test_s6_a_failed_failback_try_does_not_disturb_a_secondary_that_asked_for_quiet() -> None:
+    world = World(Policy(expires=60, fail_back_mode=FailBackMode.NEW_REQUESTS))
+    world.registrars[0].mood = "silent"
+    assert world.claim().server_id == 2
+    world.registrars[1].mood = "503 Busy"
+    world.registrars[1].extra = "Retry-After: 90\r\n"
+    world.wait()
+    quiet_until, asked = world.now + 90, world.seen(2)
+    while world.now < quiet_until - 1:
+        assert world.seen(2) == asked
+        world.wait()
+    assert world.seen(1) > 1
+
+
 def test_t11_a_423_is_repeated_once_with_its_time_and_remembered_at_the_next_boot() -> None:
     world = World(Policy(expires=600))
     first = world.registrars[0]

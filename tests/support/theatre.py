@@ -146,8 +146,14 @@ class Theatre(World):
         paused = {n for n in range(1, self.servers + 1) if place(n) in asleep}
         self.bad |= news.silent | news.sick | paused
         self.bad |= {entry.server_id for entry in self.entries or () if entry.unresolved}
+        if self._has_run_out():
+            # Who begins anew passes over a server that is being emptied; who is bound stays.
+            self.bad |= {n for n, until in news.drained.items() if until > self.now}
         agent.start(self.now, wish, news)
         return agent
+
+    def _has_run_out(self) -> bool:
+        return self.result is None or (self.result.expires_at or 0.0) <= self.now
 
     def _save(self, result: AgentResult) -> None:
         self.result, self.snapshot = result, json.loads(json.dumps(result.snapshot))
@@ -237,7 +243,8 @@ class Theatre(World):
             goes_back = order.index(number) < order.index(before)
             why = f"on {number} although {before} was not found wanting"
             assert goes_back or before in self.bad or self.wish, why
-            is_held = self.news.stays_until > self.now
+            # What has run out cannot stay: that line begins anew, at its primary.
+            is_held = self.news.stays_until > self.now and not self._has_run_out()
             assert before in self.bad or self.wish or not is_held, "it went back although held"
         self.bad.clear()
         for registrar in self.registrars:
