@@ -1,11 +1,14 @@
 """Groups: their servers, who is on them, and the policy in sentences."""
 
+from datetime import datetime
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet.models import Line, ServerGroup
+from fleet.models import Line, Server, ServerGroup
 from fleet.roles import Role, require_role
 from registrations import behaviour, chart, outages, pages, queries, timelines, wording
 from registrations.views import then
@@ -32,9 +35,6 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     servers = list(found.servers.select_related("pace"))
     zones = pages.zones()
     zone = pages.common_zone(zones)
-    drawn = chart.chart(request.GET.get("span", ""), zone, group=found)
-    since = now - chart.SPANS[drawn.span]
-    health = timelines.lanes(servers, since, now, zone)
     parameters = wording.policy(found, servers)
     has_dns_cache = found.dns_records.exists()
     lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
@@ -53,14 +53,26 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "suspected": summary["suspected_sites"],
         "homeward": behaviour.homeward(found),
         "transitions": recent(group_name=found.name),
-        "chart": drawn,
-        "since": since,
-        "lanes": [(server, timelines.together(health[server.pk])) for server in servers],
         "outages": outages.outages(found.servers.filter(register=True), now),
         "caveat": outages.CAVEAT,
-        "now": now,
-        "timeline_key": timelines.KEY,
         "zone": zone,
         "zones": zones,
     }
+    context |= _over_time(found, servers, request.GET.get("span", ""), zone, now)
     return render(request, "group.html", context)
+
+
+def _over_time(
+    found: ServerGroup, servers: list[Server], span: str, zone: str, now: datetime
+) -> dict[str, Any]:
+    """Who was where, and which server answered, within the span chosen."""
+    drawn = chart.chart(span, zone, group=found)
+    since = now - chart.SPANS[drawn.span]
+    health = timelines.lanes(servers, since, now, zone)
+    return {
+        "chart": drawn,
+        "since": since,
+        "now": now,
+        "lanes": [(server, timelines.together(health[server.pk])) for server in servers],
+        "timeline_key": timelines.KEY,
+    }
