@@ -71,7 +71,6 @@ function showRow(row, { before, moved, element: place }) {
   }
   put(part("since"), "lasting", row.since, zone);
   put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
-  put(part("next-clock"), "clock", row.next_attempt_at, zone);
   put(part("expires"), "countdown", row.expires_at, zone, "No binding");
   put(part("heard"), "age", row.heard_at, zone, "never");
 }
