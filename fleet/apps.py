@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -17,6 +18,13 @@ def make_role_groups(using: str, **_: Any) -> None:
         Group.objects.using(using).get_or_create(name=role.group_name)
 
 
+def run_as_planned(connection: Any, **_: Any) -> None:
+    """Have PostgreSQL run statements as they are: to compile one takes longer than to run it."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET jit = off")
+
+
 class FleetConfig(AppConfig):
     name = "fleet"
     default = True
@@ -27,6 +35,7 @@ class FleetConfig(AppConfig):
 
         audit.register()
         post_migrate.connect(make_role_groups, sender=self, dispatch_uid="fleet.roles")
+        connection_created.connect(run_as_planned, dispatch_uid="fleet.jit")
 
 
 class RoleAdminConfig(admin_apps.AdminConfig):

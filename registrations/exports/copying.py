@@ -75,7 +75,5 @@ class _Copying(threading.Thread):
     def _copy(self, pipe: Any) -> None:
         sql, params = self._rows.query.sql_with_params()
         with connection.cursor() as cursor:
-            # Compiling it would take longer than most of it.
-            cursor.execute("SET jit = off")
             asked = cursor.cursor.mogrify(sql, params).decode()
             cursor.cursor.copy_expert(f"COPY ({asked}) TO STDOUT WITH (FORMAT csv)", pipe)
