@@ -18,16 +18,16 @@ from django.utils import timezone
 from registrations.models import Transition
 from registrations.queries.limits import TooLong, at_most
 
-AT_ONCE_S = 0.08
+AT_ONCE_S = 0.06
 """How long all that is kept is searched at once."""
-SEARCH_S = 0.15
+SEARCH_S = 0.1
 """How long its windows are searched after that, beyond the first one."""
 
 FIRST_WINDOW = timedelta(hours=6)
 WINDOWS_GROW = 6
 LONGEST_WINDOW = timedelta(days=3000)
 
-COUNT_S = 0.05
+COUNT_S = 0.04
 COUNTED = 10_000
 """More than this are not counted for a page."""
 
