@@ -67,8 +67,8 @@ def test_no_page_breaks_a_rule_of_accessibility(site: Web, browser: Browser) -> 
         page.goto(f"{origin}{reverse('login')}")
         faults += faults_of(page, "login", f"{theme}, {width} px")
         context.add_cookies([{"name": "sessionid", "value": session, "url": origin}])
-        for name in pages.PAGES:
-            answer = page.goto(f"{origin}{pages.address(name, ids)}")
+        for name, address in [*pages.addresses(ids), *pages.addresses_then(ids)]:
+            answer = page.goto(f"{origin}{address}")
             assert answer is not None and answer.ok, name
             faults += faults_of(page, name, f"{theme}, {width} px")
         context.close()

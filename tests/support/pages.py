@@ -1,9 +1,12 @@
 """Every page of the product, and a fleet that shows all a page may have to say."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from registrations import jobs, wallboards
 from registrations.models import State
@@ -24,6 +27,11 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "jobs": (),
     "job": ("job",),
     "job_new": (),
+    "drain_new": (),
+    "hours_new": (),
+    "between": (),
+    "reports": (),
+    "exports": (),
     "wallboard": (),
     "wallboard_of_token": ("key",),
     "wallboard_tokens": (),
@@ -35,6 +43,12 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "start_go": (),
 }
 """By URL name: whose ids its address takes, as `make_fleet` names them."""
+
+ASKED = {"drain_new": "server"}
+"""Whose id stands in the query string, under the same name."""
+
+PAST = ("overview", "handsets", "handset", "group")
+"""Pages that also show what was, with `at`."""
 
 NO_PAGES = {
     "login": "for those who are not logged in",
@@ -52,6 +66,11 @@ NO_PAGES = {
     "job_pause": "only takes a POST",
     "job_resume": "only takes a POST",
     "job_roll_back": "only takes a POST",
+    "drain_end": "only takes a POST",
+    "hours_delete": "only takes a POST",
+    "export_new": "only takes a POST",
+    "export_file": "a file",
+    "export_delete": "only takes a POST",
     "demo_server": "only takes a POST",
     "wallboard_revoke": "only takes a POST",
     "start": "sends on to the first step that is left",
@@ -82,7 +101,19 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
 
 
 def address(name: str, ids: dict[str, Any]) -> str:
-    return reverse(name, args=[ids[key] for key in PAGES[name]])
+    asked = ASKED.get(name)
+    query = f"?{asked}={ids[asked]}" if asked else ""
+    return reverse(name, args=[ids[key] for key in PAGES[name]]) + query
+
+
+def addresses(ids: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, address(name, ids)) for name in PAGES]
+
+
+def addresses_then(ids: dict[str, Any]) -> list[tuple[str, str]]:
+    """The pages of what was, as they were a second ago."""
+    at = urlencode({"at": (timezone.now() - timedelta(seconds=1)).isoformat()})
+    return [(f"{name} then", f"{address(name, ids)}?{at}") for name in PAST]
 
 
 def names_of(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
