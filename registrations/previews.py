@@ -111,7 +111,7 @@ def _counted(rows: QuerySet[Any], terms: jobs.Terms, goal: Goal, now: datetime) 
             asked[each["group"]] += each["n"]
     here = _groups({each["group"] for each in found})
     pace = [
-        (n, waves.wave_size(cap, terms.wave_size), cap)
+        (n, waves.wave_size(cap, terms.wave_size, len(asked)), cap)
         for group, n in asked.items()
         for cap in [here[group].max_registrations_per_second]
     ]

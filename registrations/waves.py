@@ -20,6 +20,8 @@ REQUESTS_EACH = 2
 """REGISTERs a handset costs at a server it comes to: the first is challenged."""
 SMALLEST_WAVE = 10
 LARGEST_WAVE = 500
+MOST_AT_ONCE = 2000
+"""Handsets of all groups together in one wave, where its size is not given."""
 STEP_S = 1
 """How often a job is looked at, so how long lies between two waves at most."""
 
@@ -102,13 +104,15 @@ def trouble(facts: Facts) -> str:
     return ""
 
 
-def wave_size(cap: int, wanted: int | None = None) -> int:
-    """Return how many handsets of one group a wave takes; `cap` is its REGISTERs/s, 0: none."""
+def wave_size(cap: int, wanted: int | None = None, groups: int = 1) -> int:
+    """Return how many handsets of one group a wave takes; `cap` is its REGISTERs/s, 0: none.
+
+    `groups` is in how many groups handsets wait: they share what one wave takes in all.
+    """
     if wanted is not None:
         return wanted
-    if not cap:
-        return LARGEST_WAVE
-    return min(max(cap * WAVE_S // REQUESTS_EACH, SMALLEST_WAVE), LARGEST_WAVE)
+    most = min(LARGEST_WAVE, max(MOST_AT_ONCE // max(groups, 1), SMALLEST_WAVE))
+    return min(max(cap * WAVE_S // REQUESTS_EACH, SMALLEST_WAVE), most) if cap else most
 
 
 def waves(handsets: int, size: int) -> int:

@@ -4,9 +4,10 @@ One expression for the preview, for the order, and for the turn of each wave.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
-from django.db.models import Case, CharField, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, FilteredRelation, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 
@@ -31,9 +32,6 @@ def judged(
     The verdict is the result a job of that kind would begin with: pending, already_there or
     left_out. `server_id` is the server a drain empties; `job_id` the job that judges its own.
     """
-    open_jobs = JobResult.objects.filter(registration=OuterRef("pk"), result=Result.PENDING)
-    if job_id is not None:
-        open_jobs = open_jobs.exclude(job=job_id)
     rules = (*_out_of_reach(), *_RULES[kind](server_id))
     verdict = Case(
         *(When(rule, then=Value(result)) for rule, result, _ in rules),
@@ -45,26 +43,20 @@ def judged(
         default=Value(""),
         output_field=CharField(),
     )
-    asked = rows.annotate(
-        open_job=Subquery(open_jobs.values("job_id")[:1]), has_goal=_has_goal(kind)
-    )
+    # At most one result of a registration is pending, so the join makes no row two.
+    is_open = Q(job_results__result=Result.PENDING)
+    if job_id is not None:
+        is_open &= ~Q(job_results__job=job_id)
+    asked = rows.annotate(open_result=FilteredRelation("job_results", condition=is_open))
     return asked.annotate(verdict=verdict, why=why)
-
-
-def _has_goal(kind: str) -> Exists:
-    """Whether its group has a server for it to go to."""
-    here = Server.objects.filter(group=OuterRef("group"), register=True)
-    if kind == Job.Kind.FAILBACK:
-        return Exists(here.filter(priority=1))
-    drained = queries.holds_at(time.time()).drained
-    return Exists(here.exclude(pk=OuterRef("server")).exclude(pk__in=list(drained)))
 
 
 def _out_of_reach() -> Sequence[Rule]:
     """Return who is moved by no job."""
     out = Result.LEFT_OUT.value
     observe, register = Line.Supervision.OBSERVE, Line.Supervision.REGISTER
-    job = Concat(Value("Job "), Cast("open_job", CharField()), Value(" is moving it already."))
+    number = Cast("open_result__job_id", CharField())
+    job = Concat(Value("Job "), number, Value(" is moving it already."))
     return (
         (
             Q(line__supervision=observe),
@@ -72,15 +64,17 @@ def _out_of_reach() -> Sequence[Rule]:
             Value("It is only observed and cannot be moved from here: the handset decides."),
         ),
         (~Q(line__supervision=register), out, Value("Its supervision is off.")),
-        (Q(open_job__isnull=False), out, job),
+        (Q(open_result__isnull=False), out, job),
     )
 
 
 def _homeward(_server_id: int | None) -> Sequence[Rule]:
     out = Result.LEFT_OUT.value
+    homes = Server.objects.filter(priority=1, register=True)
+    no_home = ~Q(group__in=homes.values("group"))
     return (
         (Q(shown_state=State.PRIMARY), Result.ALREADY_THERE.value, Value("")),
-        (Q(has_goal=False), out, Value("Its group has no primary that takes registrations.")),
+        (no_home, out, Value("Its group has no primary that takes registrations.")),
         (Q(shown_state=State.REJECTED), out, Value("Rejected: no server takes it.")),
         (Q(shown_state=State.HELD), out, Value("Held back: somebody else is bound.")),
     )
@@ -90,22 +84,30 @@ def _away_from(server_id: int | None) -> Sequence[Rule]:
     there = Q(server__in=queries.at_place_of(server_id or 0))
     return (
         (~there | Q(server=None), Result.ALREADY_THERE.value, Value("")),
-        _NOWHERE_ELSE,
+        _nowhere_else(),
     )
 
 
 def _back_from_primary(_server_id: int | None) -> Sequence[Rule]:
     return (
         (~Q(state=State.PRIMARY), Result.ALREADY_THERE.value, Value("")),
-        _NOWHERE_ELSE,
+        _nowhere_else(),
     )
 
 
-_NOWHERE_ELSE: Rule = (
-    Q(has_goal=False),
-    Result.LEFT_OUT.value,
-    Value("Its group has no other server that takes registrations now."),
-)
+def _nowhere_else() -> Rule:
+    """Leave out whose group has no server but its own that would take it now."""
+    drained = list(queries.holds_at(time.time()).drained)
+    open_ones = Server.objects.filter(register=True).exclude(pk__in=drained)
+    by_group: dict[int, list[int]] = defaultdict(list)
+    for pk, group in open_ones.values_list("pk", "group"):
+        by_group[group].append(pk)
+    alone = [servers[0] for servers in by_group.values() if len(servers) == 1]
+    sentence = "Its group has no other server that takes registrations now."
+    nowhere = ~Q(group__in=list(by_group)) | Q(server__in=alone)
+    return nowhere, Result.LEFT_OUT.value, Value(sentence)
+
+
 _RULES = {
     Job.Kind.FAILBACK: _homeward,
     Job.Kind.DRAIN: _away_from,

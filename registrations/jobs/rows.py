@@ -60,10 +60,9 @@ def write_results(job: Job, wanted: QuerySet[Any], now: datetime) -> None:
 def plan_waves(job: Job) -> None:
     """Give each waiting result its wave: a canary of each group, then so many at a time."""
     waiting = _waiting(job)
-    caps = ServerGroup.objects.filter(pk__in=waiting.values("group")).values_list(
-        "pk", "max_registrations_per_second"
-    )
-    sizes = {group: wave_size(cap, job.wave_size) for group, cap in caps}
+    groups = ServerGroup.objects.filter(pk__in=waiting.values("group"))
+    caps = dict(groups.values_list("pk", "max_registrations_per_second"))
+    sizes = {group: wave_size(cap, job.wave_size, len(caps)) for group, cap in caps.items()}
     store.plan_waves(job.pk, sizes, homeward=job.kind == Job.Kind.FAILBACK)
 
 

@@ -187,6 +187,8 @@ def test_a_wave_is_what_a_cap_takes_in_five_seconds() -> None:
     assert waves.wave_size(1) == waves.SMALLEST_WAVE
     assert waves.wave_size(0) == waves.wave_size(10_000) == waves.LARGEST_WAVE
     assert waves.wave_size(200, 7) == 7
+    assert waves.wave_size(200, groups=20) == 100, "many groups share one wave"
+    assert waves.wave_size(0, groups=5000) == waves.SMALLEST_WAVE
 
 
 def test_the_time_a_job_takes_is_told_by_its_slowest_group() -> None:
