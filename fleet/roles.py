@@ -39,7 +39,7 @@ class Role(IntEnum):
 
 _MEANINGS = {
     Role.VIEWER: "sees everything, changes nothing",
-    Role.OPERATOR: "brings handsets home and cancels such jobs",
+    Role.OPERATOR: "brings handsets home, drains servers, and stops such jobs",
     Role.CONFIGURER: "changes sites, groups, servers, handsets and imports them",
     Role.ADMIN: "manages users, tokens and keys",
 }

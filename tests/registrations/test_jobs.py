@@ -119,6 +119,20 @@ def test_a_wave_above_the_threshold_takes_back_whoever_is_not_at_it_yet() -> Non
     assert sums(job) == {"total": 11, "done": 11, "failed": 3, "moved": 2}
 
 
+def test_a_primary_that_dies_during_the_job_stops_it_and_who_is_home_stays_there() -> None:
+    rows = away(12, make_group())
+    job = jobs.order({"all": True}, "olga", jobs.Terms(wave_size=5))
+    answer([rows[0].pk])
+    answer([row.pk for row in rows[1:6]])
+    assert asked() == {row.pk for row in rows[6:11]}
+    answer([rows[6].pk], Result.FAILED)
+    assert asked() == set(), "whoever had not been asked yet is not sent to a dead server"
+    assert state(job) == "aborted"
+    assert sums(job) == {"total": 12, "done": 12, "failed": 1, "moved": 6}
+    home = Registration.objects.filter(state=State.PRIMARY).values_list("pk", flat=True)
+    assert set(home) == {row.pk for row in rows[:6]}
+
+
 def test_at_100_percent_nothing_stops_it() -> None:
     rows = away(5, make_group())
     job = jobs.order({"all": True}, "olga", jobs.Terms(abort_above_percent=100))
