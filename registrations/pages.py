@@ -182,7 +182,7 @@ def groups_worst_first(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
         if lost:
             return 0, -lost, group["name"]
         if failing or on_silent:
-            return 1, -on_silent, group["name"]
+            return 1, -(on_silent + away), group["name"]
         return (2, -away, group["name"]) if away else (3, 0, group["name"])
 
     return sorted(groups, key=trouble)

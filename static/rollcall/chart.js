@@ -49,8 +49,21 @@ class Chart {
   }
 
   // ---- Data ----------------------------------------------------------------------------------
+  // One question at a time: two that overlap would bring the same minutes twice.
   async load() {
+    this.asked = true;
+    if (this.loading) return;
+    this.loading = true;
+    while (this.asked && this.host.isConnected) {
+      this.asked = false;
+      await this.readOn();
+    }
+    this.loading = false;
     clearTimeout(this.timer);
+    if (this.host.isConnected) this.timer = setTimeout(() => this.load(), 60_000 - (now() % 60_000) + LATE);
+  }
+
+  async readOn() {
     const oldest = now() / 1000 - this.span;
     const last = this.at.at(-1);
     const url = new URL(this.host.dataset.url, location.href);
@@ -64,10 +77,7 @@ class Chart {
     } catch {
       this.say("The newest counts could not be read; asked again in a minute.");
     }
-    if (!this.host.isConnected) return;
-    this.show();
-    const instant = now();
-    this.timer = setTimeout(() => this.load(), 60_000 - (instant % 60_000) + LATE);
+    if (this.host.isConnected) this.show();
   }
 
   take(series, oldest) {
@@ -172,7 +182,7 @@ class Chart {
       width,
       height,
       legend: { show: false },
-      padding: [8, 4, 0, 0],
+      padding: [8, 16, 0, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone),
       cursor: { y: false, points: { show: false }, drag: { x: false }, sync: { key: SYNC } },
       scales: { x: { time: true, range: () => [now() / 1000 - this.span, now() / 1000] }, y: { range: (_, __, most) => [0, Math.max(1, most)] } },

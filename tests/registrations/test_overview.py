@@ -34,6 +34,7 @@ def test_groups_come_the_worst_first_and_the_well_by_name() -> None:
         group("some away", secondary=2, primary=3),
         group("more away", fallback=3),
         group("a server silent", silent=1, primary=5),
+        group("sent on by a silent server", silent=1, secondary=9),
         group("on a silent server", silent=1, primary_silent=5),
         group("refused", sick=True, primary=5),
         group("one rejected", rejected=1, primary=4),
@@ -42,6 +43,7 @@ def test_groups_come_the_worst_first_and_the_well_by_name() -> None:
     assert [g["name"] for g in pages.groups_worst_first(groups)] == [
         "many unknown",
         "one rejected",
+        "sent on by a silent server",
         "on a silent server",
         "a server silent",
         "refused",
