@@ -18,6 +18,12 @@ def drains(zone: str) -> list[dict[str, Any]]:
     return [_drain(drain, zone) for drain in jobs.drains()[:SHOWN]]
 
 
+def drains_on(zone: str) -> list[dict[str, Any]]:
+    """Return those that are on now."""
+    begun = jobs.drains().filter(finished_at=None, begins_at__lte=timezone.now())
+    return [_drain(drain, zone) for drain in begun]
+
+
 def drains_of(server_id: int, zone: str) -> list[dict[str, Any]]:
     """Return those of a server, or of the same place in another group, that are not over."""
     places = queries.at_place_of(server_id)

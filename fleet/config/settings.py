@@ -156,7 +156,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "RegistrationState": "registrations.models.State.choices",
-        "JobKind": "registrations.models.Job.Kind.choices",
+        "JobKind": "registrations.models.Job.Kind",
         "FailbackState": ["running", "paused", "done", "cancelled", "aborted"],
     },
 }

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from fleet import first_run
 from fleet.roles import Role, require_role
-from registrations import chart, pages, queries
+from registrations import chart, maintenance, pages, queries
 from registrations.views import then
 from registrations.views.changes import recent
 from registrations.views.demo import demo_servers
@@ -36,6 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "transitions": recent(),
         **_moves(now),
         "chart": chart.chart(request.GET.get("span", ""), zone),
+        "drains": maintenance.drains_on(zone),
         "zone": zone,
         "zones": zones,
         "demo_servers": demo_servers(),

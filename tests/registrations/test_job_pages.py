@@ -167,6 +167,7 @@ def test_a_drain_is_ordered_from_its_servers_page_and_ended_from_the_jobs(
     words = text(client.get("/jobs/"))
     assert "Its handsets are moved away; 1 is on it." in words
     assert f"Drain of {server}" in words
+    assert "Its handsets are moved away" in text(client.get("/"))
     client.post(f"/drains/{drain.pk}/end/")
     drain.refresh_from_db()
     assert drain.ended_by == f"someone-{Role.OPERATOR}"
