@@ -36,6 +36,7 @@ class ExportState(serializers.Serializer[ExportJob]):
     id = serializers.IntegerField()
     kind = serializers.CharField()
     query = serializers.CharField()
+    filter = serializers.CharField(allow_blank=True, help_text="`query` without the format.")
     format = serializers.ChoiceField(choices=list(exports.Format))
     state = serializers.ChoiceField(choices=["waiting", "running", "ready", "failed"])
     asked_by = serializers.CharField()

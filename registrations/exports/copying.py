@@ -1,19 +1,24 @@
 """A CSV written by PostgreSQL itself: COPY of a query whose values are cells already.
 
-Python only hands the bytes on, through a pipe of a few pages: a client that reads slowly makes the
+Python only hands the bytes on, through a pipe: a client that reads slowly makes the
 database wait, and nothing piles up in memory.
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.db import connection
 from django.db.models import CharField, Func, QuerySet
 
-READ = 1 << 16
-"""Bytes read at a time: what a pipe holds."""
+READ = 1 << 18
+"""Bytes written and read at a time."""
+
+PIPE = 1 << 20
+"""Bytes the pipe holds, so that its two ends seldom wait for each other."""
 
 
 class IsoCell(Func):
@@ -43,6 +48,8 @@ class SafeCell(Func):
 def copied(rows: QuerySet[Any, Any]) -> Iterator[bytes]:
     """Yield the rows as CSV. Only on PostgreSQL; the query runs on a connection of its own."""
     read_end, write_end = os.pipe()
+    with suppress(AttributeError, OSError):  # Linux only, and an admin may have set a lower limit
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, PIPE)
     copying = _Copying(rows, write_end)
     copying.start()
     try:

@@ -85,7 +85,8 @@ def clean() -> None:
 
 def described(job: ExportJob) -> dict[str, Any]:
     """Return a job as page and API tell it."""
-    state = "waiting"
+    asked, state = QueryDict(job.query, mutable=True), "waiting"
+    wanted = asked.pop("format", [Format.CSV.value])
     if job.failure:
         state = "failed"
     elif job.finished_at is not None:
@@ -96,7 +97,8 @@ def described(job: ExportJob) -> dict[str, Any]:
         "id": job.pk,
         "kind": job.kind,
         "query": job.query,
-        "format": QueryDict(job.query).get("format") or Format.CSV.value,
+        "filter": asked.urlencode(),
+        "format": wanted[-1],
         "state": state,
         "asked_by": job.asked_by,
         "created_at": job.created_at,

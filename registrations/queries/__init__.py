@@ -10,7 +10,7 @@ from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.holds import Holds, at_place_of, holds_at, weekly
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
-from registrations.queries.limits import TooLong
+from registrations.queries.limits import TooLong, by_index
 from registrations.queries.moves import moves
 from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
@@ -52,6 +52,7 @@ from registrations.queries.words import clock, moment, plain_mac, zone_name, zon
 __all__ = [
     "Difference",
     "between",
+    "by_index",
     "counts_at",
     "fleet_at",
     "of_handset",

@@ -26,6 +26,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from fleet.models import ServerGroup, Site
 from registrations.models import Registration, State, Transition
+from registrations.queries.limits import by_index
 from registrations.queries.rows import shown
 
 FIELDS = (
@@ -50,8 +51,8 @@ Rows = QuerySet[Any, dict[str, Any]]
 def fleet_at(at: datetime, now: datetime, condition: Q | None = None) -> Rows:
     """Return every line there was at `at` as a dict of FIELDS, where `condition` on them holds.
 
-    What was not known is `unknown`: a line without a change up to then, or one of which nothing
-    was heard since before `at` and until `now`.
+    Ask for it `by_index`. What was not known is `unknown`: a line without a change up to then,
+    or one of which nothing was heard since before `at` and until `now`.
     """
     condition = condition if condition is not None else Q()
     there = _present(at, now).filter(condition).order_by().values(*FIELDS)
@@ -65,8 +66,9 @@ def counts_at(at: datetime, now: datetime) -> list[dict[str, Any]]:
     """
     by = ("then_state", "then_group", "then_server")
     found = []
-    for rows in (_present(at, now), _removed(at)):
-        found += list(rows.order_by().values(*by).annotate(n=Count("pk")))
+    with by_index():
+        for rows in (_present(at, now), _removed(at)):
+            found += list(rows.order_by().values(*by).annotate(n=Count("pk")))
     return found
 
 
@@ -93,10 +95,11 @@ def between(earlier: datetime, later: datetime, now: datetime) -> list[Differenc
         shown_state=State.UNKNOWN, shown_since__gt=earlier, shown_since__lte=later
     )
     either = Q(then_registration__in=moved) | Q(then_registration__in=unheard.values("pk"))
-    before, after = (
-        {row["then_registration"]: row for row in fleet_at(at, now, either)}
-        for at in (earlier, later)
-    )
+    with by_index():
+        before, after = (
+            {row["then_registration"]: row for row in fleet_at(at, now, either)}
+            for at in (earlier, later)
+        )
     pairs = ((before.get(pk), after.get(pk)) for pk in sorted(before.keys() | after.keys()))
     return [Difference(old, new) for old, new in pairs if _place(old) != _place(new)]
 

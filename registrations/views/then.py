@@ -44,8 +44,11 @@ def handsets(request: HttpRequest) -> HttpResponse:
     }
     rows = queries.fleet_at(then.at, timezone.now(), looking_back.condition(request.GET))
     ordered = rows.order_by("then_name", "then_extension", "then_registration")
+    with queries.by_index():
+        page = Paginator(ordered, pages.size_of(request.GET)).get_page(request.GET.get("page"))
+        page.object_list = list(page.object_list)
     context |= {
-        "page": Paginator(ordered, pages.size_of(request.GET)).get_page(request.GET.get("page")),
+        "page": page,
         "sizes": pages.PAGE_SIZES,
         "chips": pages.chips(request.GET, options | {"q": {}}),
         "options": options,
@@ -60,10 +63,9 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
     context = _context(request, "handsets", found.site.time_zone, mac=found.mac)
     if context is None:
         return _no_such_time(request)
-    there = queries.fleet_at(
-        context["then"].at, timezone.now(), queries.of_handset(found.pk)
-    ).order_by("then_extension")
-    context |= {"handset": found, "lines": list(there)}
+    of_it = queries.of_handset(found.pk)
+    there = queries.fleet_at(context["then"].at, timezone.now(), of_it)
+    context |= {"handset": found, "lines": list(there.order_by("then_extension"))}
     return render(request, "then/handset.html", context)
 
 
