@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict, Pages
 from fleet.roles import Role
-from registrations import jobs
+from registrations import jobs, previews
 from registrations.models import Job, JobResult
 
 OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
@@ -99,6 +100,55 @@ class FailbackProgress(FailbackJob):
     results = HandsetResult(many=True)
 
 
+class LanePreview(serializers.Serializer[previews.Lane]):
+    """Those of one group who stand at the same place."""
+
+    group = serializers.CharField()
+    where = serializers.CharField(help_text="State and server, in words.")
+    goal = serializers.CharField(help_text="The server they are to go to.")
+    count = serializers.IntegerField()
+
+
+class ObservedPreview(serializers.Serializer[previews.Observed]):
+    """Those of one group who cannot be moved from here: the handset decides."""
+
+    group = serializers.CharField()
+    count = serializers.IntegerField()
+    rule = serializers.CharField()
+    latest = serializers.DateTimeField(allow_null=True)
+
+
+class FailbackPreview(serializers.Serializer[previews.Preview]):
+    """What an order would do if it were given now."""
+
+    total = serializers.IntegerField()
+    asked = serializers.IntegerField()
+    already = serializers.IntegerField(help_text="Who is on primary already.")
+    left_out = serializers.IntegerField()
+    lanes = LanePreview(many=True)
+    reasons = serializers.SerializerMethodField(help_text="Who is left out, by why.")
+    observed = ObservedPreview(many=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    held = serializers.ListField(
+        child=serializers.CharField(), help_text="What it goes against: needs despite_hold."
+    )
+    canaries = serializers.IntegerField()
+    waves = serializers.IntegerField()
+    seconds = serializers.FloatField(help_text="About how long it takes at the servers' cap.")
+
+    def get_reasons(self, shown: previews.Preview) -> dict[str, int]:
+        return dict(shown.reasons)
+
+
+def _order_of(data: Any) -> tuple[dict[str, Any], jobs.Terms, bool]:
+    """Return scope, terms and `despite_hold` of an order. Raises ValidationError."""
+    if not isinstance(data, dict):
+        raise ValidationError({"scope": ["Give a JSON object."]})
+    scope = dict(data)
+    terms = {name: scope.pop(name) for name in jobs.TERMS if name in scope}
+    return scope, jobs.Terms(**terms), scope.pop("despite_hold", False) is True
+
+
 NOTHING_LEFT = {
     200: FailbackProgress,
     409: OpenApiResponse(description="It cannot be done any more; the detail says why."),
@@ -124,16 +174,24 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
         """Say what became of every handset of one job so far."""
         return Response(jobs.progress(self.get_object()))
 
+    @extend_schema(request=FailbackOrder, responses=FailbackPreview)
+    @action(detail=False, methods=["post"])
+    def preview(self, request: Request) -> Response:
+        """Say what such an order would do now; nothing is ordered."""
+        scope, terms, _ = _order_of(request.data)
+        try:
+            terms.check()
+            shown = previews.preview(scope, terms, timezone.now())
+        except (jobs.ScopeError, jobs.OrderRefused) as wrong:
+            raise ValidationError({wrong.field: [wrong.sentence]}) from wrong
+        return Response(FailbackPreview(shown).data)
+
     @extend_schema(request=FailbackOrder, responses={201: FailbackProgress, 409: REFUSED})
     def create(self, request: Request) -> Response:
         """Ask handsets home. Who is left out, and why, is in the answer's results."""
-        if not isinstance(request.data, dict):
-            raise ValidationError({"scope": ["Give a JSON object."]})
-        scope = dict(request.data)
-        terms = {name: scope.pop(name) for name in jobs.TERMS if name in scope}
-        despite_hold = scope.pop("despite_hold", False) is True
+        scope, terms, despite_hold = _order_of(request.data)
         try:
-            job = jobs.order(scope, request.user, jobs.Terms(**terms), despite_hold=despite_hold)
+            job = jobs.order(scope, request.user, terms, despite_hold=despite_hold)
         except jobs.OrderHeld as held:
             raise Conflict(f"{held} Say despite_hold to bring them home all the same.") from held
         except (jobs.ScopeError, jobs.OrderRefused) as wrong:

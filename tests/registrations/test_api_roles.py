@@ -64,6 +64,7 @@ MAY: dict[str, dict[str, Role]] = {
     "exports/ID/": READ,
     "exports/ID/file/": READ,
     "failbacks/": READ | {"post": Role.OPERATOR},
+    "failbacks/preview/": {"post": Role.OPERATOR},
     "failbacks/ID/": READ,
     "failbacks/ID/cancel/": {"post": Role.OPERATOR},
     "failbacks/ID/pause/": {"post": Role.OPERATOR},

@@ -12,7 +12,15 @@ from django.utils import timezone
 from fleet.models import ServerGroup
 from fleet.roles import Role
 from registrations import jobs
-from registrations.models import Drain, Job, JobResult, QuietHours, Registration, State
+from registrations.models import (
+    Drain,
+    Job,
+    JobResult,
+    QuietHours,
+    Registration,
+    ServerHealth,
+    State,
+)
 from tests.support.rows import make_group, make_registration, make_site, make_user
 
 pytestmark = pytest.mark.django_db
@@ -233,3 +241,46 @@ def test_the_api_keeps_hours_and_drains_servers(ward: ServerGroup) -> None:
     ended = client.post(f"/api/v1/drains/{made.json()['id']}/end/")
     assert ended.status_code == 200
     assert client.post(f"/api/v1/drains/{made.json()['id']}/end/").status_code == 409
+
+
+def test_the_api_tells_what_an_order_would_do_and_orders_nothing(ward: ServerGroup) -> None:
+    for _ in range(3):
+        make_registration(ward)
+    make_registration(ward, State.PRIMARY)
+    make_registration(ward, State.REJECTED)
+    client = signed_in(Role.OPERATOR)
+    url = "/api/v1/failbacks/preview/"
+    body = {"group": ward.pk, "wave_size": 1}
+    told = client.post(url, body, content_type="application/json").json()
+    assert (told["total"], told["asked"], told["already"], told["left_out"]) == (5, 3, 1, 1)
+    assert told["reasons"] == {"Rejected: no server takes it.": 1}
+    assert (told["canaries"], told["waves"], told["held"]) == (1, 2, [])
+    [lane] = told["lanes"]
+    assert (lane["goal"], lane["count"]) == (str(ward.servers.get(priority=1)), 3)
+    assert not Job.objects.exists()
+    wrong = client.post(url, {"group": 987654}, content_type="application/json")
+    assert (wrong.status_code, set(wrong.json())) == (400, {"group"})
+
+
+def test_who_is_only_observed_is_named_with_its_own_way_home(ward: ServerGroup) -> None:
+    make_registration(ward)
+    ends = timezone.now() + timedelta(minutes=40)
+    make_registration(ward, State.DISABLED, supervision="observe", expires_at=ends)
+    words = text(signed_in(Role.OPERATOR).get(f"/jobs/new/?group={ward.pk}"))
+    why = "It is only observed and cannot be moved from here: the handset decides."
+    assert f"Left out: {why} 1" in words
+    assert "ward, 1 observed: Offers its next renewal to the primary first." in words
+    assert "At the latest at" in words
+
+
+def test_a_primary_that_is_not_well_is_a_warning_and_leaves_nobody_out(ward: ServerGroup) -> None:
+    row = make_registration(ward)
+    home = ward.servers.get(priority=1)
+    ServerHealth.objects.update_or_create(
+        server=home,
+        site=row.site,
+        defaults={"condition": "silent", "since": timezone.now(), "due_at": timezone.now()},
+    )
+    words = text(signed_in(Role.OPERATOR).get(f"/jobs/new/?group={ward.pk}"))
+    assert re.search(rf"{re.escape(str(home))}, the primary of ward: Silent since", words)
+    assert "Bring 1 handset home?" in words
