@@ -17,7 +17,7 @@ LARGEST_ID = 2**63 - 1
 class _Ids(ModelMultipleChoiceField):
     default_error_messages = {
         "invalid_choice": "There is none with the number %(value)s.",
-        "invalid_pk_value": "%(pk)s is no number of one.",
+        "invalid_pk_value": "Give the number of one, not %(pk)s.",
     }
 
     def clean(self, value: Any) -> Any:

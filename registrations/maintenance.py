@@ -40,26 +40,31 @@ def _drain(drain: Drain, zone: str) -> dict[str, Any]:
     }
 
 
-def hours(zone: str) -> list[dict[str, Any]]:
-    """Return all no-failback hours as the page of jobs shows them; `zone` for those of no site."""
+def hours() -> list[dict[str, Any]]:
+    """Return all no-failback hours as the page of jobs shows them."""
     now = timezone.now()
-    shown = []
-    for each in QuietHours.objects.select_related("group", "site"):
-        clock = each.site.time_zone if each.site else zone
-        end, begin = jobs.standing(each, now, clock)
-        shown.append(
-            {
-                "pk": each.pk,
-                "place": jobs.place_word(each),
-                "word": jobs.hours_word(each),
-                "zone": each.site.time_zone if each.site else "by the clock of each site",
-                "clock": clock,
-                "ends_at": _moment(end),
-                "begins_at": _moment(begin),
-            }
-        )
-    return shown
+    return [
+        {
+            "pk": each.pk,
+            "place": jobs.place_word(each),
+            "word": jobs.hours_word(each),
+            "zone": each.site.time_zone if each.site else "by the clock of each site",
+            "spells": _spells(each, now),
+        }
+        for each in QuietHours.objects.select_related("group", "site")
+    ]
 
 
-def _moment(at: float | None) -> datetime | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC)
+def _spells(hours: QuietHours, now: datetime) -> list[dict[str, Any]]:
+    """Return when they end by each clock they are on by; where they are on nowhere, begin next."""
+    zones = queries.zones_of(hours)
+    spells = [(zone, *jobs.standing(hours, now, zone)) for zone in zones]
+    on = [(end, zone) for zone, end, _ in spells if end is not None]
+    if on:
+        return [{"clock": zone, "ends_at": _moment(end)} for end, zone in sorted(on)]
+    next_ones = sorted((begin, zone) for zone, _, begin in spells if begin is not None)
+    return [{"clock": zone, "begins_at": _moment(begin)} for begin, zone in next_ones[:1]]
+
+
+def _moment(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

@@ -8,7 +8,7 @@ the site's zone.
 from registrations.queries.census import Series, census
 from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
-from registrations.queries.holds import Holds, at_place_of, holds_at, weekly
+from registrations.queries.holds import Holds, at_place_of, holds_at, weekly, zones_of
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.limits import TooLong, by_index
 from registrations.queries.moves import moves
@@ -113,4 +113,5 @@ __all__ = [
     "with_memory",
     "zone_name",
     "zone_of",
+    "zones_of",
 ]

@@ -75,6 +75,13 @@ def weekly(hours: QuietHours) -> Weekly:
     return Weekly(frozenset(map(int, hours.days)), hours.begins, hours.ends)
 
 
+def zones_of(hours: QuietHours) -> list[str]:
+    """Return the zones by whose clocks these hours begin and end, each once."""
+    if hours.site is not None:
+        return [hours.site.time_zone]
+    return sorted({zone for _, zone in _sites_of(hours)})
+
+
 def _quiet(now: float) -> Iterable[tuple[int | None, int | None, float]]:
     for hours in QuietHours.objects.select_related("site"):
         if hours.site is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -127,5 +128,7 @@ def _trace(line: Any, servers: Sequence[Server], server: str) -> dict[str, Any]:
 @require_safe
 @require_role(Role.VIEWER)
 def handset_by_mac(request: HttpRequest, mac: str) -> HttpResponse:
-    """The way from history, which knows names and MACs, to the handset of today."""
-    return redirect("handset", get_object_or_404(Handset, mac=queries.plain_mac(mac)).pk)
+    """The way from history, which knows names and MACs, to the handset, at the same time."""
+    found = get_object_or_404(Handset, mac=queries.plain_mac(mac))
+    asked = f"?{request.GET.urlencode()}" if request.GET else ""
+    return redirect(f"{reverse('handset', args=[found.pk])}{asked}")

@@ -32,7 +32,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "sizes": pages.PAGE_SIZES,
         "zone": zone,
         "drains": maintenance.drains(zone),
-        "hours_list": maintenance.hours(zone),
+        "hours_list": maintenance.hours(),
     }
     return render(request, "jobs.html", context)
 

@@ -21,7 +21,7 @@ function markTheme() {
 document.addEventListener("click", (event) => {
   const theme = event.target.closest("button[data-theme-choice]");
   if (theme) {
-    localStorage.setItem("theme", theme.dataset.themeChoice);
+    localStorage.setItem("rollcall.theme", theme.dataset.themeChoice);
     dispatchEvent(new Event("rollcall:theme"));
     markTheme();
   }

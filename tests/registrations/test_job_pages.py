@@ -1,7 +1,7 @@
 """The pages of jobs, drains and no-failback hours: what they say, and who may press what."""
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from django.contrib.auth.models import Group
@@ -210,6 +210,30 @@ def test_hours_are_kept_and_removed_by_a_configurer_alone(ward: ServerGroup) -> 
     assert "Group ward at site main Mon to Fri 06:45 to 07:15" in words
     client.post(f"/jobs/hours/{QuietHours.objects.get().pk}/delete/")
     assert not QuietHours.objects.exists()
+
+
+def test_hours_of_a_group_end_by_the_clocks_of_its_sites(ward: ServerGroup) -> None:
+    for zone in ("Asia/Tokyo", "America/Denver"):
+        make_registration(ward, site=make_site(zone, time_zone=zone))
+    make_site("elsewhere", time_zone="Europe/Paris")
+    hours = {"days": "1234567", "begins": time(0), "ends": time(0)}
+    QuietHours.objects.create(group=ward, **hours)
+    words = text(signed_in(Role.VIEWER).get("/jobs/"))
+    assert re.search(
+        r"On until [^,]*00:00:00 JST , until [^,]*00:00:00 M[SD]T : none goes home", words
+    )
+
+
+def test_a_cancelled_job_counts_whom_it_moved_and_offers_to_take_it_back(ward: ServerGroup) -> None:
+    for _ in range(5):
+        make_registration(ward)
+    job = jobs.order({"group": ward.pk}, "olga", jobs.Terms(wave_size=2))
+    answer(list(JobResult.objects.filter(job=job, wave=0).values_list("registration", flat=True)))
+    jobs.cancel(job, "olga")
+    words = page_of(job)
+    assert "1 of 5 moved" in words
+    assert f"Those that job {job.pk} brought home" in words
+    assert "1 of 5 moved" in text(signed_in(Role.VIEWER).get("/jobs/"))
 
 
 def test_the_api_keeps_hours_and_drains_servers(ward: ServerGroup) -> None:

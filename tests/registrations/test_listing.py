@@ -85,7 +85,7 @@ def test_every_filter_finds_what_it_says(
 def test_a_value_that_no_choice_has_gets_a_sentence(three: list[Registration]) -> None:
     for query, sentence in (
         ("group=999", "There is none with the number 999."),
-        ("group=x", "x is no number of one."),
+        ("group=x", "Give the number of one, not x."),
         (f"server={'9' * 30}", f"There is none with the number {'9' * 30}."),
         ("state=asleep", "There is no such thing as asleep."),
         ("supervision=maybe", "There is no such thing as maybe."),

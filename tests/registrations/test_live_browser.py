@@ -201,3 +201,19 @@ def test_one_of_two_workers_that_falls_silent_is_named(live_redis: str, page: Pa
                 expect(banner).to_be_hidden(timeout=5 * SECONDS)
     finally:
         web.stop()
+
+
+def test_the_theme_of_the_admin_pages_leaves_that_of_the_product_alone(
+    live_redis: str, page: Page
+) -> None:
+    web = whole()
+    page.emulate_media(color_scheme="dark")
+    log_in(page, web)
+    try:
+        page.goto(f"http://127.0.0.1:{web.port}/")
+        # What Django's own switch keeps; it means nothing here.
+        page.evaluate("localStorage.setItem('theme', 'auto')")
+        page.goto(f"http://127.0.0.1:{web.port}/handsets/")
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    finally:
+        web.stop()

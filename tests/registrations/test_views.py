@@ -238,8 +238,11 @@ def test_a_line_that_is_off_says_so(ward: ServerGroup) -> None:
 
 def test_history_leads_to_a_handset_by_its_mac(ward: ServerGroup) -> None:
     handset = make_registration(ward, State.PRIMARY).line.handset
-    response = signed_in().get(f"/handsets/mac/{handset.mac}/")
+    client = signed_in()
+    response = client.get(f"/handsets/mac/{handset.mac}/")
     assert (response.status_code, response.url) == (302, f"/handsets/{handset.pk}/")
+    response = client.get(f"/handsets/mac/{handset.mac}/?at=2026-03-08T09:14:00Z")
+    assert response["Location"] == f"/handsets/{handset.pk}/?at=2026-03-08T09%3A14%3A00Z"
 
 
 # ---- Groups -----------------------------------------------------------------------------------
