@@ -6,10 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
 from django.http import QueryDict
 
-from fleet.models import Server, ServerGroup, Site
 from registrations import pages, queries
 from registrations.models import State
 from registrations.templatetags.rollcall import zone_of
@@ -96,39 +94,6 @@ def instant_of(params: QueryDict, zone: str, now: datetime) -> Instant | None:
     except (ValueError, OverflowError):
         return None
     return Instant(at, zone, params) if at.year >= 2000 else None
-
-
-def condition(params: QueryDict) -> Q:
-    """Return the filter of the handset list as a condition on `queries.fleet_at`.
-
-    Groups and sites are found by the names they have now, servers by their labels.
-    """
-    found = Q()
-    if states := [state for state in params.getlist("state") if state in State.values]:
-        found &= Q(then_state__in=states)
-    for field, model in (("group", ServerGroup), ("site", Site)):
-        if wanted := _ids(params, field):
-            names = list(model.objects.filter(pk__in=wanted).values_list("name", flat=True))
-            found &= Q(**{f"then_{field}__in": names})
-    if wanted := _ids(params, "server"):
-        labels = [str(server) for server in Server.objects.filter(pk__in=wanted)]
-        found &= Q(then_server__in=labels)
-    for word in params.get("q", "").split():
-        found &= _has(word)
-    return found
-
-
-def _ids(params: QueryDict, field: str) -> list[int]:
-    return [int(v) for v in params.getlist(field) if v.isdecimal() and len(v) < 19]
-
-
-def _has(word: str) -> Q:
-    found = Q()
-    for field in ("then_name", "then_extension", "then_server"):
-        found |= Q(**{f"{field}__icontains": word})
-    if mac := queries.plain_mac(word):
-        found |= Q(then_mac__icontains=mac)
-    return found
 
 
 def summed(counted: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

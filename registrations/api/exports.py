@@ -73,6 +73,6 @@ class ReportExport(ExportView):
 
 @described(queries.RegistrationFilter)
 class RegistrationExport(ExportView):
-    """The filtered registrations as they are shown now, as a file, streamed."""
+    """The filtered registrations as they are shown, or as they were (`at`), as a file, streamed."""
 
     kind = "registrations"

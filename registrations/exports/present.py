@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from registrations import queries
 from registrations.exports import source
+from registrations.exports.then import registrations_at
 
 COLUMNS = (
     "id",
@@ -34,8 +35,10 @@ COLUMNS = (
 def registrations(params: QueryDict) -> source.Source:
     """Return the registrations that `params` (those of RegistrationFilter) ask for, by id.
 
-    Raises ExportRefused.
+    With `at`, those there were then. Raises ExportRefused.
     """
+    if "at" in params:
+        return registrations_at(params)
     now = timezone.now()
     asked = queries.RegistrationFilter(params, queryset=queries.plain(now))
     source.refuse_if_wrong(asked)

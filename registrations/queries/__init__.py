@@ -47,6 +47,7 @@ from registrations.queries.summary import (
     server_trouble,
     summary,
 )
+from registrations.queries.then_filter import then_condition
 from registrations.queries.words import clock, moment, plain_mac, zone_name, zone_of
 
 __all__ = [
@@ -107,6 +108,7 @@ __all__ = [
     "shown",
     "state_word",
     "summary",
+    "then_condition",
     "transition_row",
     "transitions",
     "weekly",

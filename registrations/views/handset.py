@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -128,7 +129,12 @@ def _trace(line: Any, servers: Sequence[Server], server: str) -> dict[str, Any]:
 @require_safe
 @require_role(Role.VIEWER)
 def handset_by_mac(request: HttpRequest, mac: str) -> HttpResponse:
-    """The way from history, which knows names and MACs, to the handset, at the same time."""
-    found = get_object_or_404(Handset, mac=queries.plain_mac(mac))
+    """The way from history, which knows names and MACs, to the handset, at the same time.
+
+    Of one that is no more, its history is what there is.
+    """
+    found = Handset.objects.filter(mac=queries.plain_mac(mac)).first()
+    if found is None:
+        return redirect(f"{reverse('history')}?{urlencode({'mac': mac})}")
     asked = f"?{request.GET.urlencode()}" if request.GET else ""
     return redirect(f"{reverse('handset', args=[found.pk])}{asked}")

@@ -42,13 +42,15 @@ def handsets(request: HttpRequest) -> HttpResponse:
         "site": {str(pk): name for pk, name in Site.objects.values_list("pk", "name")},
         "server": {str(server.pk): str(server) for server in Server.objects.all()},
     }
-    rows = queries.fleet_at(then.at, timezone.now(), looking_back.condition(request.GET))
+    rows = queries.fleet_at(then.at, timezone.now(), queries.then_condition(request.GET))
     ordered = rows.order_by("then_name", "then_extension", "then_registration")
     with queries.by_index():
         page = Paginator(ordered, pages.size_of(request.GET)).get_page(request.GET.get("page"))
         page.object_list = list(page.object_list)
     context |= {
         "page": page,
+        "export": request.GET.urlencode(),
+        "export_formats": pages.EXPORT_FORMATS,
         "sizes": pages.PAGE_SIZES,
         "chips": pages.chips(request.GET, options | {"q": {}}),
         "options": options,

@@ -1,5 +1,6 @@
 """Pages as they were: the same addresses with `at`, from the history, and never live."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -125,3 +126,22 @@ def test_who_moved_between_two_times_is_named_with_where_from_and_where_to(
     wrong = words("/history/between/?from=2026-11-23T05:00:00&to=2026-11-23T04:00:00")
     assert "the earlier one first" in wrong
     assert "Compare the fleet at two instants." in words("/history/between/")
+
+
+def test_the_list_as_it_was_is_exported_as_its_filter_shows_it(row: Registration) -> None:
+    query = f"at=2026-11-23T02:13:00-07:00&group={row.group_id}&format=jsonl"
+    answer = get(f"/api/v1/registrations/export/?{query}")
+    meta, record = map(json.loads, answer.getvalue().splitlines())
+    assert meta["meta"]["rows"] == 1
+    assert meta["meta"]["since"].startswith("2026-11-23T09:13:00.000")
+    assert (record["state"], record["server"]) == ("secondary", "PBX B")
+    none = get(f"/api/v1/registrations/export/?{query}&state=primary")
+    assert len(none.getvalue().splitlines()) == 1
+    assert get("/api/v1/registrations/export/?at=soon").status_code == 400
+
+
+def test_the_way_to_a_removed_handset_leads_to_its_history(row: Registration) -> None:
+    mac = row.line.handset.mac
+    row.line.handset.delete()
+    answer = get(f"/handsets/mac/{mac}/")
+    assert (answer.status_code, answer["Location"]) == (302, f"/history/?mac={mac}")

@@ -1,0 +1,41 @@
+"""The filter of the handset list for the fleet as it was."""
+
+from django.db.models import Q
+from django.http import QueryDict
+
+from fleet.models import Server, ServerGroup, Site
+from registrations.models import State
+from registrations.queries.words import plain_mac
+
+
+def then_condition(params: QueryDict) -> Q:
+    """Return the filter of the handset list as a condition on `fleet_at`.
+
+    Groups and sites are found by the names they have now, servers by their labels.
+    """
+    found = Q()
+    if states := [state for state in params.getlist("state") if state in State.values]:
+        found &= Q(then_state__in=states)
+    for field, model in (("group", ServerGroup), ("site", Site)):
+        if wanted := _ids(params, field):
+            names = list(model.objects.filter(pk__in=wanted).values_list("name", flat=True))
+            found &= Q(**{f"then_{field}__in": names})
+    if wanted := _ids(params, "server"):
+        labels = [str(server) for server in Server.objects.filter(pk__in=wanted)]
+        found &= Q(then_server__in=labels)
+    for word in params.get("q", "").split():
+        found &= _has(word)
+    return found
+
+
+def _ids(params: QueryDict, field: str) -> list[int]:
+    return [int(v) for v in params.getlist(field) if v.isdecimal() and len(v) < 19]
+
+
+def _has(word: str) -> Q:
+    found = Q()
+    for field in ("then_name", "then_extension", "then_server"):
+        found |= Q(**{f"{field}__icontains": word})
+    if mac := plain_mac(word):
+        found |= Q(then_mac__icontains=mac)
+    return found
