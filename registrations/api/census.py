@@ -18,8 +18,9 @@ from fleet.api import Pages
 from fleet.filters import MomentField
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
-from registrations import outages, queries
+from registrations import queries
 from registrations.models import ServerChange
+from registrations.shown import outages
 
 VIEWER_READS = {"GET": Role.VIEWER}
 LONGEST = timedelta(days=31)

@@ -15,8 +15,9 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict, Pages
 from fleet.roles import Role
-from registrations import jobs, previews
+from registrations import jobs
 from registrations.models import Job, JobResult
+from registrations.shown import previews
 
 OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
 REFUSED = OpenApiResponse(description="It cannot be done now; the detail says why.")

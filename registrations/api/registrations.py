@@ -22,7 +22,6 @@ from fleet.api import Conflict
 from fleet.models import Line
 from fleet.roles import Role
 from registrations import queries, wishes
-from registrations import why as explained
 from registrations.api.listing import (
     VIEW,
     RegistrationFilters,
@@ -31,6 +30,7 @@ from registrations.api.listing import (
 )
 from registrations.api.why import Override, ServerRef, Why
 from registrations.models import Registration, State
+from registrations.shown import why as explained
 
 VIEWER_READS = {"GET": Role.VIEWER}
 

@@ -18,9 +18,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.roles import Role
-from registrations import ladders, ring
+from registrations import ring
 from registrations.api.negotiation import WhateverIsAccepted
 from registrations.models import Registration
+from registrations.shown import ladders
 from registrations.trace.ladder import End
 
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from fleet.roles import Role, require_role
-from registrations import looking_back, pages, queries
+from registrations import queries
+from registrations.shown import looking_back, pages
 
 MOST_ROWS = 200
 

@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST
 
 from fleet.models import Server, ServerGroup, Site
 from fleet.roles import Role, require_role
-from registrations import jobs, pages, previews, queries
+from registrations import jobs, queries
 from registrations.models import Drain, QuietHours
+from registrations.shown import pages, previews
 
 LASTS = timedelta(hours=1)
 """How long a drain lasts where nobody has said yet."""

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import Line, Server, ServerGroup
 from fleet.roles import Role, require_role
-from registrations import behaviour, chart, outages, pages, queries, timelines, wording
+from registrations import queries
+from registrations.shown import behaviour, chart, outages, pages, timelines, wording
 from registrations.views import then
 from registrations.views.changes import recent
 

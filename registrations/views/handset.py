@@ -15,9 +15,10 @@ from django.views.decorators.http import require_safe
 from fleet import zones
 from fleet.models import Handset, Server
 from fleet.roles import Role, require_role
-from registrations import diagrams, ladders, queries, ring, stays, why, wishes, wording
+from registrations import queries, ring, wishes
 from registrations.models import Registration, State
 from registrations.queries.spans import spans
+from registrations.shown import diagrams, ladders, stays, why, wording
 from registrations.views import then
 
 HOME = (State.PRIMARY, State.DISABLED, State.HELD)

@@ -7,7 +7,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import handset_list, pages, queries, saved_views
+from registrations import queries, saved_views
+from registrations.shown import handset_list, pages
 from registrations.templatetags import handset_table
 from registrations.views import then
 

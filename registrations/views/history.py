@@ -9,8 +9,9 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import ServerGroup
 from fleet.roles import Role, require_role
-from registrations import pages, queries
+from registrations import queries
 from registrations.models import Registration
+from registrations.shown import pages
 
 MOST_MEANT = 6
 SINGLE = ("since", "until", "from_server", "to_server", "mac", "registration", "q")

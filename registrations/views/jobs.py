@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import jobs, maintenance, pages, previews, telling
+from registrations import jobs
 from registrations.models import Job, JobResult
+from registrations.shown import maintenance, pages, previews, telling
 
 POLL_OVER = 286
 """htmx: show this answer and stop asking (htmx docs, "Polling")."""

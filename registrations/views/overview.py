@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 
 from fleet import first_run
 from fleet.roles import Role, require_role
-from registrations import chart, maintenance, pages, queries
+from registrations import queries
+from registrations.shown import chart, maintenance, pages
 from registrations.views import then
 from registrations.views.changes import recent
 from registrations.views.demo import demo_servers

@@ -14,7 +14,7 @@ from fleet import inventory
 from fleet.formats.policy import PARAMETERS, Kind, Parameter, contradictions, read_policy
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role, require_role
-from registrations import behaviour, outages, pages, wording
+from registrations.shown import behaviour, outages, pages, wording
 
 REFUSED = 422
 """The status of a form that comes back with faults."""

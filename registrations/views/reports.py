@@ -9,7 +9,8 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import ServerGroup
 from fleet.roles import Role, require_role
-from registrations import pages, queries
+from registrations import queries
+from registrations.shown import pages
 
 MOST_ROWS = 200
 """A page shows so many; the export has them all."""

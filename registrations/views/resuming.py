@@ -6,7 +6,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from fleet.roles import Role, require_role
-from registrations import look_again, pages
+from registrations import look_again
+from registrations.shown import pages
 
 
 @require_role(Role.OPERATOR)

@@ -10,8 +10,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from fleet.roles import Role, require_role
-from registrations import handset_list, saved_views
+from registrations import saved_views
 from registrations.models import SavedView
+from registrations.shown import handset_list
 
 
 @require_POST

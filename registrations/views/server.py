@@ -7,7 +7,8 @@ from django.views.decorators.http import require_safe
 
 from fleet.models import Server
 from fleet.roles import Role, require_role
-from registrations import chart, maintenance, outages, pages, queries, timelines, wording
+from registrations import queries
+from registrations.shown import chart, maintenance, outages, pages, timelines, wording
 
 LATEST = 10
 """How many handsets and changes the page shows; the list and the API have all."""

@@ -9,7 +9,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
 from fleet.models import Handset, Server, ServerGroup, Site
-from registrations import looking_back, pages, queries
+from registrations import queries
+from registrations.shown import looking_back, pages
 from registrations.views.changes import recent
 
 

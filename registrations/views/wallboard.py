@@ -9,10 +9,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleet.roles import Role, require_role
-from registrations import pages, wallboards
-from registrations.forms import WallboardTokenForm
+from registrations import wallboards
 from registrations.models import WallboardToken
 from registrations.queries.extent import EVERYTHING, Extent
+from registrations.shown import pages
+from registrations.shown.forms import WallboardTokenForm
 
 
 @require_safe

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fleet.models import Server, ServerGroup
-from registrations import behaviour, wording
+from registrations.shown import behaviour, wording
 
 
 def servers(*names: str, **more: Any) -> list[Server]:

@@ -3,7 +3,8 @@
 import pytest
 
 from fleet.models import Server
-from registrations import diagrams, ladders, ring
+from registrations import ring
+from registrations.shown import diagrams, ladders
 from registrations.sip.timers import ladder
 from registrations.trace import Try, as_try, pack, unpack
 from tests.registrations.trace.wire import PRIMARY, SECONDARY, Exchange

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from fleet.models import Server, ServerGroup
 from registrations import jobs, queries, store
-from registrations import why as explained
 from registrations.models import (
     Drain,
     Job,
@@ -21,6 +20,7 @@ from registrations.models import (
     ServerHealth,
     State,
 )
+from registrations.shown import why as explained
 from tests.support.claims import make_due, make_lines
 from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
 from tests.support.rows import make_group, make_registration, make_site

@@ -7,9 +7,10 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from fleet.roles import Role
-from registrations import ladders, ring
+from registrations import ring
 from registrations.api import trace as api_trace
 from registrations.models import Registration
+from registrations.shown import ladders
 from tests.registrations.trace.wire import NOW
 from tests.support.rows import make_group, make_registration, make_user
 from tests.support.traces import keep

@@ -9,8 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from registrations import chart, pages, queries
+from registrations import queries
 from registrations.models import Census, State
+from registrations.shown import chart, pages
 from tests.registrations import live_fleet
 from tests.registrations.test_views import signed_in, text
 from tests.support.rows import make_group, make_registration, make_transition

@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
-from registrations import outages
 from registrations.models import ServerHealth, State
+from registrations.shown import outages
 from tests.registrations.test_views import signed_in, text
 from tests.support.rows import (
     make_group,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fleet.models import Server
 from registrations.models import State
 from registrations.queries.spans import Change, Span, tile
-from registrations.stays import DAY, FINEST, PERIODS, Chart, Lane, chart
+from registrations.shown.stays import DAY, FINEST, PERIODS, Chart, Lane, chart
 
 START = datetime(2026, 3, 28, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet.models import Server
-from registrations import timelines
 from registrations.models import ServerHealth, ServerPace
-from registrations.timelines import Lane, Spell, tile
+from registrations.shown import timelines
+from registrations.shown.timelines import Lane, Spell, tile
 from tests.support.rows import make_group, make_server_change, make_site
 
 pytestmark = pytest.mark.django_db

@@ -12,10 +12,10 @@ from rest_framework.test import APIClient
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
 from registrations import queries
-from registrations import why as explained
 from registrations.api import why as api_why
 from registrations.explaining import BindingExplained, LeftAlone, WaitsFor
 from registrations.models import Registration, SiteNetwork, State
+from registrations.shown import why as explained
 from tests.support.rows import make_group, make_registration, make_site, make_user
 
 pytestmark = pytest.mark.django_db

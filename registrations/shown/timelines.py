@@ -12,8 +12,8 @@ from django.db.models import Q
 
 from fleet.models import Server
 from registrations import queries
-from registrations.behaviour import duration, listed
 from registrations.models import ServerChange, ServerHealth
+from registrations.shown.behaviour import duration, listed
 
 What = ServerChange.What
 WORST_FIRST = (What.SILENT, What.UNKNOWN, What.UP)

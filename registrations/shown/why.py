@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from fleet.formats.policy import PARAMETERS
 from fleet.models import Server, ServerGroup
-from registrations import behaviour, jobs, queries, store
+from registrations import jobs, queries, store
 from registrations.explaining import BindingExplained, Explanation, WaitsFor, explain
 from registrations.models import SiteNetwork, State
+from registrations.shown import behaviour
 
 AWAY = (State.SECONDARY, State.FALLBACK)
 

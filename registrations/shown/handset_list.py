@@ -12,8 +12,9 @@ from django.db.models import Count
 from django.http import QueryDict
 
 from fleet.models import Handset, Line, Preference, Server, ServerGroup, Site
-from registrations import pages, queries, saved_views
+from registrations import queries, saved_views
 from registrations.models import SavedView
+from registrations.shown import pages
 from registrations.templatetags.handset_table import COLUMNS, USUAL, Column, known
 
 SILENCE = {"true": "Server silent", "false": "Server answers"}

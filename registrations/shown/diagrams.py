@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from fleet.models import Server
-from registrations import ladders
+from registrations.shown import ladders
 from registrations.templatetags.rollcall import took
 from registrations.trace import Transaction, Try
 from registrations.trace.compare import Row

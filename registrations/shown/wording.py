@@ -6,9 +6,9 @@ from typing import Any
 
 from fleet.formats.policy import PARAMETERS, Parameter, Value
 from fleet.models import Line, Server, ServerGroup
-from registrations import behaviour
 from registrations.intervals import renewal_delay
 from registrations.models import State
+from registrations.shown import behaviour
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from django.http import QueryDict
 
-from registrations import pages, queries
+from registrations import queries
 from registrations.models import State
+from registrations.shown import pages
 from registrations.templatetags.rollcall import zone_of
 
 STEPS = (

@@ -10,11 +10,11 @@ from typing import Any
 
 from fleet.models import Server
 from registrations import queries, ring
+from registrations.shown.why import beside
 from registrations.trace import Transaction, Try, as_try
 from registrations.trace.compare import Row, compared
 from registrations.trace.ladder import GOOD, End, of
 from registrations.trace.text import as_text
-from registrations.why import beside
 
 Servers = Mapping[int, Server]
 GONE = "a server that is gone"

@@ -13,9 +13,9 @@ from django.db.models import QuerySet, prefetch_related_objects
 
 from fleet.models import Server, ServerGroup
 from registrations import queries, store
-from registrations.behaviour import duration, listed
 from registrations.course import patience
 from registrations.landing import Landing, Other, Rules, land
+from registrations.shown.behaviour import duration, listed
 from registrations.sip.probe import PROBE_SCHEDULE
 from registrations.sip.timers import TIMER_F
 

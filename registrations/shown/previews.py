@@ -9,8 +9,9 @@ from typing import Any
 from django.db.models import Count, Max, Prefetch, QuerySet
 
 from fleet.models import Line, Server, ServerGroup
-from registrations import behaviour, jobs, queries, waves
+from registrations import jobs, queries, waves
 from registrations.models import Job, JobResult
+from registrations.shown import behaviour
 from registrations.templatetags.rollcall import mac, state_label
 
 Result = JobResult.Result

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from fleet.models import Server, ServerGroup
 from registrations import queries
-from registrations.behaviour import duration, listed
 from registrations.models import State
+from registrations.shown.behaviour import duration, listed
 from registrations.templatetags.rollcall import BAR_ORDER, short_word
 
 SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}

@@ -1,0 +1,1 @@
+"""What pages show: rows and rules told as words, charts and diagrams. Nothing is decided here."""
