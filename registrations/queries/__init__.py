@@ -48,7 +48,14 @@ from registrations.queries.summary import (
     summary,
 )
 from registrations.queries.then_filter import then_condition
-from registrations.queries.words import clock, moment, plain_mac, zone_name, zone_of
+from registrations.queries.words import (
+    clock,
+    day_before,
+    moment,
+    plain_mac,
+    zone_name,
+    zone_of,
+)
 
 __all__ = [
     "Difference",
@@ -85,6 +92,7 @@ __all__ = [
     "at_place_of",
     "clock",
     "count",
+    "day_before",
     "fleet_zone",
     "headline",
     "holds_at",

@@ -1,7 +1,7 @@
 """How times and MACs are written: for machines in UTC, for people in the site's zone."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -53,5 +53,11 @@ def clock(at: datetime, time_zone: str, now: datetime | None = None) -> str:
     zone = zone_of(time_zone)
     local = at.astimezone(zone)
     today = (now or datetime.now(UTC)).astimezone(zone).date()
-    words = local.strftime("%H:%M" if local.date() == today else "%-d %b %H:%M")
-    return f"{words} {zone_name(local)}"
+    return f"{day_before(local, today)}{local:%H:%M} {zone_name(local)}"
+
+
+def day_before(local: datetime, today: date) -> str:
+    """Return what stands before a clock time: nothing today, else the day, of another year too."""
+    if local.date() == today:
+        return ""
+    return local.strftime("%-d %b " if local.year == today.year else "%-d %b %Y ")

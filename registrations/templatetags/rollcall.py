@@ -258,7 +258,7 @@ def clock(value: datetime | str | None, zone: str = "UTC", named: bool = False) 
 def _local(at: datetime, zone: str, named: bool = False) -> str:
     shown = zone_of(zones.chosen() or zone)
     local, today = at.astimezone(shown), datetime.now(shown).date()
-    words = local.strftime("%H:%M:%S" if local.date() == today else "%-d %b %H:%M:%S")
+    words = f"{queries.day_before(local, today)}{local:%H:%M:%S}"
     if named or local.utcoffset() != at.astimezone(zone_of(zone)).utcoffset():
         words += f" {queries.zone_name(local)}"
     return words

@@ -27,11 +27,11 @@ export function span(seconds) {
 }
 
 const formats = new Map();
-function format(zone, withDay) {
-  const key = `${zone} ${withDay}`;
+function format(zone, day) {
+  const key = `${zone} ${Object.keys(day)}`;
   if (!formats.has(key)) {
     const options = { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-    formats.set(key, new Intl.DateTimeFormat("en-GB", withDay ? { ...options, day: "numeric", month: "short" } : options));
+    formats.set(key, new Intl.DateTimeFormat("en-GB", { ...options, ...day }));
   }
   return formats.get(key);
 }
@@ -50,7 +50,10 @@ export function abbreviation(at, zone) {
 
 function clock(at, zone) {
   const day = (date) => new Intl.DateTimeFormat("en-CA", { timeZone: zone }).format(date);
-  return format(zone, day(at) !== day(now())).format(at).replace(",", "");
+  const [then, today] = [day(at), day(now())];
+  const year = then.slice(0, 4) === today.slice(0, 4) ? {} : { year: "numeric" };
+  const named = then === today ? {} : { day: "numeric", month: "short", ...year };
+  return format(zone, named).format(at).replace(",", "");
 }
 
 // An instant in a sentence of the browser's own: `14:02:11 MST`.

@@ -217,3 +217,14 @@ def test_the_theme_of_the_admin_pages_leaves_that_of_the_product_alone(
         expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     finally:
         web.stop()
+
+
+def test_a_time_of_another_year_names_the_year(live_redis: str, page: Page) -> None:
+    web = whole()
+    log_in(page, web)
+    try:
+        page.goto(f"http://127.0.0.1:{web.port}/?at=2020-01-01T00:00:00Z")
+        page.wait_for_function("document.body.dataset.live !== undefined")
+        expect(page.locator("main")).to_contain_text("As it was at 1 Jan 2020 00:00:00 UTC")
+    finally:
+        web.stop()
