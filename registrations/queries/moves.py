@@ -1,9 +1,9 @@
 """Who moved lately, summed by group and direction."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, Q
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q
 
 from fleet.models import ServerGroup, Site
 from registrations.models import State, Transition
@@ -13,15 +13,22 @@ from registrations.queries.words import moment
 MOST_DIRECTIONS = 8
 NEVER_THERE = ("first", "enabled")
 """The causes of a registration that had been nowhere before: nobody moved."""
+SETTLING = timedelta(minutes=1)
+"""How long one that had been nowhere may take to its place: a fallback may answer it first."""
 
 
 def moves(since: datetime, extent: Extent = EVERYTHING) -> list[dict[str, Any]]:
     """Return who changed servers from `since` on: one row per group, from and to, most first.
 
-    Who lost his server went to none; the state says what became of him. One query, and at most
-    MOST_DIRECTIONS rows.
+    `n` counts each handset once, however often it went that way. Who lost his server went to none;
+    the state says what became of him. One query, and at most MOST_DIRECTIONS rows.
     """
-    moved = Transition.objects.filter(at__gte=since).exclude(
+    begun = Transition.objects.filter(
+        registration=OuterRef("registration"),
+        cause__in=NEVER_THERE,
+        at__range=(OuterRef("at") - SETTLING, OuterRef("at")),
+    ).order_by()
+    moved = Transition.objects.filter(~Exists(begun), at__gte=since).exclude(
         Q(from_server=F("to_server")) | Q(cause__in=NEVER_THERE)
     )
     if extent.groups:
@@ -29,7 +36,7 @@ def moves(since: datetime, extent: Extent = EVERYTHING) -> list[dict[str, Any]]:
     if extent.sites:
         moved = moved.filter(site_name__in=_names(Site, extent.sites))
     by = moved.values("group_name", "from_server", "to_server", "to_state").order_by()
-    counted = by.annotate(n=Count("id"), first=Min("at"), last=Max("at"))
+    counted = by.annotate(n=Count("mac", distinct=True), first=Min("at"), last=Max("at"))
     return [
         {
             "group": row["group_name"],

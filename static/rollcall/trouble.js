@@ -1,11 +1,11 @@
-// The tab tells trouble without being looked into: how many are in it, and `?` when the page cannot
-// know. Title and icon are the page's own again as soon as there is none.
+// The tab tells trouble without being looked into: how many are not well on primary, and `?` when
+// the page cannot know. Title and icon are the page's own again as soon as there is none.
 
 import * as live from "./live.js";
 
 const mark = document.querySelector("link[rel=icon]");
 const calm = mark.getAttribute("href");
-const TROUBLE = /_silent$|^(unregistered|rejected|unknown)$/;
+const WELL = ["primary", "disabled"];
 let count = 0;
 let blind = false;
 
@@ -21,7 +21,7 @@ live.watch(
   { summary: true },
   {
     summary({ states }) {
-      count = Object.keys(states).reduce((sum, key) => sum + (TROUBLE.test(key) ? states[key] : 0), 0);
+      count = Object.keys(states).reduce((sum, key) => sum + (WELL.includes(key) ? 0 : states[key]), 0);
       show();
     },
     status(status) {

@@ -1,5 +1,6 @@
 """live.js in Chromium: rows change without reload, and the page says since when it is not live."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fleet.models import Site
-from registrations.models import State
+from registrations.models import Registration, State
 from tests.registrations import live_fleet
 from tests.registrations.live_web import log_in, publish, whole, worker
 
@@ -87,6 +88,27 @@ def test_a_page_whose_session_ended_says_so(live_redis: str, page: Page) -> None
             expect(body).to_have_attribute("data-live", "live", timeout=20 * SECONDS)
             expect(way).to_be_hidden()
             expect(page.locator(".panel-age")).to_have_count(0)
+    finally:
+        web.stop()
+
+
+def test_the_tab_counts_whoever_is_not_well_on_primary(live_redis: str, page: Page) -> None:
+    fleet = live_fleet.make(4)
+    live_fleet.move(fleet.rows[0], fleet.secondary)
+    for row, state in zip(fleet.rows[1:3], ("held", "disabled"), strict=True):
+        Registration.objects.filter(pk=row.pk).update(state=state, server=None)
+    web = whole()
+    try:
+        log_in(page, web)
+        with worker():
+            page.goto(f"http://127.0.0.1:{web.port}/")
+            expect(page).to_have_title("(2) Overview · Rollcall", timeout=9 * SECONDS)
+            icon = page.locator("link[rel=icon]")
+            expect(icon).to_have_attribute("href", re.compile("favicon-trouble"))
+            Registration.objects.update(state="primary", server=fleet.primary)
+            publish(fleet.rows[0])
+            expect(page).to_have_title("Overview · Rollcall", timeout=9 * SECONDS)
+            expect(icon).not_to_have_attribute("href", re.compile("trouble"))
     finally:
         web.stop()
 

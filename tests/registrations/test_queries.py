@@ -218,6 +218,22 @@ def test_who_moved_is_summed_by_group_and_direction() -> None:
     assert moved["first"] <= moved["last"]
 
 
+def test_who_went_to_and_fro_is_one_handset_each_way() -> None:
+    make_transition(at=ago(900))
+    make_transition(at=ago(600), from_server="127.0.0.2:5060", to_server="127.0.0.1:5060")
+    make_transition(at=ago(300))
+    make_transition(at=ago(300), mac="00907a0000aa")
+    assert sorted(move["n"] for move in queries.moves(ago(3600))) == [1, 2]
+
+
+def test_a_line_that_settles_in_its_first_minute_has_not_moved() -> None:
+    new, older = live_fleet.make(2).rows
+    for row, began in ((new, 300), (older, 400)):
+        make_transition(registration=row, at=ago(began), from_server="", cause="first")
+        make_transition(registration=row, at=ago(290), mac=row.line.handset.mac)
+    assert [move["n"] for move in queries.moves(ago(3600))] == [1]
+
+
 def test_an_empty_fleet_has_a_headline_too() -> None:
     assert queries.summary(NOW)["headline"] == "No handsets yet."
 
