@@ -94,6 +94,10 @@ class CountsByState(serializers.Serializer[Any]):
     suspected_sites = serializers.ListField(
         child=serializers.DictField(), help_text="Sites whose own network is suspected."
     )
+    suspected_words = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="The same as shown: one sentence for all sites that fell silent at once.",
+    )
     groups = serializers.ListField(child=serializers.DictField())
 
 

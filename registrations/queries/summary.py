@@ -8,9 +8,10 @@ from typing import Any
 from django.db.models import Count, Min, Prefetch
 
 from fleet.models import Server, ServerGroup, Site
-from registrations.models import Registration, ServerHealth, SiteNetwork, State
+from registrations.models import Registration, ServerHealth, State
 from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.rows import BOUND, GRACE, role_of, shown
+from registrations.queries.suspected import suspected
 from registrations.queries.words import clock, moment
 
 
@@ -91,25 +92,6 @@ def _with_trouble(condition: dict[str, Any], trouble: dict[str, Any]) -> dict[st
     return condition | trouble | {"word": ". ".join(word for word in words if word)}
 
 
-def suspected_sites(now: datetime, extent: Extent = EVERYTHING) -> list[dict[str, Any]]:
-    """Return the sites whose own network is suspected, each with a sentence."""
-    found = SiteNetwork.objects.filter(suspected_since__isnull=False).select_related("site")
-    if extent.sites:
-        found = found.filter(site__in=extent.sites)
-    return [
-        {
-            "site": network.site_id,
-            "site_name": network.site.name,
-            "since": moment(network.suspected_since),
-            "sentence": f"All servers fell silent at once for {network.site.name} at "
-            f"{clock(network.suspected_since, network.site.time_zone, now)}: its own network is "
-            "suspected. Nothing is moved there until one answers.",
-        }
-        for network in found.order_by("site__name")
-        if network.suspected_since is not None
-    ]
-
-
 def _health(
     extent: Extent,
 ) -> tuple[dict[int, list[ServerHealth]], dict[tuple[int, int], datetime]]:
@@ -166,7 +148,7 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
         "total": sum(total.values()),
         "states": total,
         "since": {key: moment(since[key]) for key in total if key in since},
-        "suspected_sites": suspected_sites(now, extent),
+        **suspected(now, extent),
         "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
     }
     return result | {"headline": headline(result, fleet_zone(extent), now)}

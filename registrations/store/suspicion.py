@@ -6,12 +6,10 @@ unknown. The first answer of any server ends it.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from registrations.models import ServerHealth, SiteNetwork
-
-AT_ONCE = timedelta(seconds=45)
-"""Probes come every 10 s and agents notice at their own pace: this is still "at once"."""
+from registrations.queries.suspected import AT_ONCE
 
 
 def judge(site_ids: Iterable[int]) -> list[tuple[int, int]]:

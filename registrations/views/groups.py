@@ -51,7 +51,7 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "policy": parameters,
         "chosen": [each for each in parameters if not each.is_default],
-        "suspected": summary["suspected_sites"],
+        "suspected": summary["suspected_words"],
         "homeward": behaviour.homeward(found),
         "transitions": recent(group_name=found.name),
         "outages": outages.outages(found.servers.filter(register=True), now),

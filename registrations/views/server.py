@@ -37,7 +37,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
             list(found.group.servers.all()), queries.addresses(found.group)
         ),
         "lane": next(each for each in card["servers"] if each["id"] == pk),
-        "suspected": summary["suspected_sites"],
+        "suspected": summary["suspected_words"],
         "chart": drawn,
         "since": since,
         "now": now,

@@ -142,14 +142,14 @@ function showGroup(group) {
   for (const server of group.servers) showLane(server, group.total);
 }
 
-// A site whose own network is suspected: nothing moves there, and every page of the fleet says so.
-function showSuspected(sites) {
+// Sites whose network is suspected: nothing moves there, and every page of the fleet says so.
+function showSuspected(sentences) {
   const place = document.querySelector("#suspected");
-  if (!place || place.dataset.sites === sites.map((site) => site.sentence).join()) return;
-  place.dataset.sites = sites.map((site) => site.sentence).join();
+  if (!place || place.dataset.said === sentences.join()) return;
+  place.dataset.said = sentences.join();
   place.replaceChildren(
-    ...sites.map((site) => {
-      const notice = element("div", "notice", icon("plug-connected-x"), element("span", "", site.sentence));
+    ...sentences.map((sentence) => {
+      const notice = element("div", "notice", icon("plug-connected-x"), element("span", "", sentence));
       notice.dataset.state = "unregistered";
       return notice;
     }),
@@ -157,7 +157,7 @@ function showSuspected(sites) {
 }
 
 function showSummary(summary) {
-  showSuspected(summary.suspected_sites);
+  showSuspected(summary.suspected_words);
   setText(document.querySelector("[data-summary=headline]"), summary.headline);
   put(document.querySelector("[data-summary=as_of]"), "age", summary.as_of, "UTC");
   showStates(summary);

@@ -320,3 +320,21 @@ def test_a_suspected_network_is_told_in_the_headline() -> None:
     assert summary["headline"].endswith("The network of main is suspected.")
     assert summary["states"]["unknown"] == 1
     assert "Nothing is moved there" in summary["suspected_sites"][0]["sentence"]
+    assert summary["suspected_words"] == [summary["suspected_sites"][0]["sentence"]]
+
+
+def test_sites_that_fell_silent_at_once_are_told_of_in_one_sentence() -> None:
+    for name, since in (("south", 40), ("east", 60), ("north", 50), ("west", 600)):
+        site = Site.objects.create(name=name, time_zone="America/Denver")
+        SiteNetwork.objects.create(site=site, suspected_since=ago(since))
+    summary = queries.summary(NOW)
+    alone, together = summary["suspected_words"]
+    assert "for west at" in alone and "its own network is suspected" in alone
+    assert together == (
+        "All servers fell silent at once for 3 sites (east, north, south) at "
+        f"{queries.clock(ago(60), 'America/Denver', NOW)}: the network of Rollcall's own worker, "
+        "or of these sites, is suspected. Nothing is moved there until one answers."
+    )
+    assert len(summary["suspected_sites"]) == 4
+    Site.objects.filter(name="south").update(time_zone="Asia/Tokyo")
+    assert " UTC: the network of" in queries.summary(NOW)["suspected_words"][1]
