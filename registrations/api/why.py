@@ -61,7 +61,10 @@ class AnswerWhy(serializers.Serializer[Any]):
 
 
 class Why(serializers.Serializer[Any]):
-    """Why a line is where it is, from its agent's own memory."""
+    """Why a line is where it is, from its agent's own memory.
+
+    Where `state` is unknown, the rest is what was known last, and its sentences say so.
+    """
 
     registration = serializers.IntegerField()
     state = serializers.ChoiceField(choices=State.choices)
@@ -81,7 +84,8 @@ class Why(serializers.Serializer[Any]):
     rule = serializers.CharField(help_text="The rule that put it there.")
     rule_parameters = serializers.ListField(child=serializers.CharField())
     way_home = serializers.CharField(
-        allow_blank=True, help_text="How the group brings it home by itself; empty at home."
+        allow_blank=True,
+        help_text="How the group brings it home by itself; empty at home and while it is unknown.",
     )
     reason = serializers.CharField(allow_blank=True, help_text="What happened then.")
     at_work = serializers.BooleanField(help_text="A worker is at it now.")

@@ -24,8 +24,28 @@ def why(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
     """Explain a row of `queries.registrations` that has its snapshot.
 
     `servers` are its group's, by id. Where no agent has run yet there is neither a binding nor an
-    answer.
+    answer. Where it is unknown, everything is as it was known last, and its sentences say so.
     """
+    told = _told(registration, servers)
+    return _known_last(told) if told["state"] == State.UNKNOWN else told
+
+
+def _known_last(told: dict[str, Any]) -> dict[str, Any]:
+    """Take what an explanation says in the present back to when it was known."""
+
+    def then(sentence: str) -> str:
+        return sentence and f"Last known: {sentence}"
+
+    waits_for = told["waits_for"]
+    return told | {
+        "rule": then(told["rule"]),
+        "way_home": "",
+        "waits_for": waits_for if told["network_suspected"] else then(waits_for),
+        "bindings": [each | {"sentence": then(each["sentence"])} for each in told["bindings"]],
+    }
+
+
+def _told(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
     group = registration.group
     is_away = registration.state in AWAY
     home = next((server for server in servers.values() if server.priority == 1), None)

@@ -135,6 +135,27 @@ def test_the_page_says_the_same_in_sentences() -> None:
         assert part in said, part
 
 
+def test_of_what_is_unknown_nothing_is_said_in_the_present() -> None:
+    row = away()
+    past = timezone.now() - timedelta(minutes=5)
+    Registration.objects.filter(pk=row.pk).update(next_attempt_at=past, due_at=past)
+    told = asked(row)
+    assert told["rule"].startswith("Last known: Its server did not take the registration")
+    assert told["waits_for"] == "Last known: Renews, and offers that to 127.0.0.2:5060 first."
+    assert told["bindings"][0]["sentence"] == told["waits_for"]
+    assert (told["state"], told["way_home"]) == ("unknown", "")
+    said = words(row)
+    for part in (
+        "Last known At 127.0.0.3:5060 , line 1, extension",
+        "Before that Failover. 127.0.0.2:5060 did not answer.",
+        "Rule Last known: Its server did not take the registration",
+        "held it",
+    ):
+        assert part in said, part
+    for part in (" Where ", " Why ", "holds it", " Home Offers"):
+        assert part not in said, part
+
+
 def test_no_timer_that_brings_it_home_is_said() -> None:
     group = make_group(re_register_on=True, fail_back_mode="duration", fail_back_timeout=0)
     row = away(group)
