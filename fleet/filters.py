@@ -1,5 +1,6 @@
-"""Filters that refuse, as any other wrong value, numbers and times no database column holds."""
+"""Filters that refuse names they do not have, and numbers and times no database column holds."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,50 @@ from django_filters.fields import IsoDateTimeField, ModelMultipleChoiceField
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 LARGEST_ID = 2**63 - 1
+
+SHOWN_BY = frozenset(
+    (
+        "format",
+        "page",
+        "page_size",
+        "size",
+        "before",
+        "after",
+        "ordering",
+        "sort",
+        "columns",
+        "from",
+    )
+)
+"""Parameters that say how a list is shown, never what is in it."""
+
+
+def no_such(given: Iterable[str], filters: Iterable[str]) -> dict[str, str]:
+    """Return a sentence for each name given that is none of the filters.
+
+    A misspelt filter would be no filter, and mean everything.
+    """
+    known = sorted(filters)
+    there = f"there are {', '.join(known)}" if known else "there are none"
+    strange = sorted(set(given) - set(known))
+    return {name: f"There is no filter {name}; {there}." for name in strange}
+
+
+class KnownNames(forms.Form):
+    """Refuses parameters that are neither its own nor SHOWN_BY."""
+
+    def clean(self) -> dict[str, Any]:
+        for name, sentence in no_such(set(self.data) - SHOWN_BY, self.fields).items():
+            # `add_error` takes the names of fields only.
+            self.errors[name] = self.error_class([sentence])
+        return super().clean() or self.cleaned_data
+
+
+class Filters(django_filters.FilterSet):
+    """Filters that refuse parameters that are none of theirs."""
+
+    def get_form_class(self) -> type[forms.Form]:
+        return type("FiltersForm", (KnownNames, super().get_form_class()), {})
 
 
 class _Ids(ModelMultipleChoiceField):

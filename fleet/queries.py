@@ -5,7 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import Q, QuerySet
 
-from fleet.filters import IdsFilter
+from fleet.filters import Filters, IdsFilter
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
 
@@ -14,7 +14,7 @@ def plain_mac(text: str) -> str:
     return text.lower().translate(str.maketrans("", "", ":-."))
 
 
-class _SearchFilter(django_filters.FilterSet):
+class _SearchFilter(Filters):
     """`q` keeps rows in which every word is found in one of `searched`, or in the MAC."""
 
     q = django_filters.CharFilter(method="by_text", label="Search")

@@ -55,10 +55,8 @@ def resolved(given: QueryDict, user: User) -> tuple[QueryDict, SavedView | None]
     Raises NoSuchView.
     """
     slug = given.get("view", "")
-    if not slug:
-        return given, None
-    view = find(slug, user)
-    params = QueryDict(view.query, mutable=True)
+    view = find(slug, user) if slug else None
+    params = QueryDict(view.query if view else "", mutable=True)
     for field, values in given.lists():
         if field != "view":
             params.setlist(field, values)

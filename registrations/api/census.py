@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet.api import Pages
-from fleet.filters import MomentField
+from fleet.filters import KnownNames, MomentField
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
 from registrations import queries
@@ -42,7 +42,7 @@ class CensusSeries(serializers.Serializer[Any]):
     )
 
 
-class CensusQuery(forms.Form):
+class CensusQuery(KnownNames):
     """What a census is asked for: a day of the whole fleet where nothing is said."""
 
     since = MomentField(required=False)
@@ -51,7 +51,7 @@ class CensusQuery(forms.Form):
     server = forms.ModelChoiceField(Server.objects.all(), required=False)
 
     def clean(self) -> dict[str, Any]:
-        given: dict[str, Any] = super().clean() or self.cleaned_data
+        given = super().clean()
         given["until"] = given.get("until") or timezone.now()
         given["since"] = given.get("since") or given["until"] - timedelta(days=1)
         if given["until"] - given["since"] > LONGEST:

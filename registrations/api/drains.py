@@ -16,6 +16,7 @@ from fleet.api import CONFIGURER_WRITES, Conflict, Pages
 from fleet.models import Server
 from fleet.roles import Role
 from registrations import jobs
+from registrations.api.unfiltered import NoFilters
 from registrations.api.why import ServerRef
 from registrations.jobs.drain_rows import STATES
 from registrations.models import Drain, QuietHours
@@ -65,7 +66,7 @@ class DrainViewSet(
     queryset = Drain.objects.none()
     serializer_class = DrainRow
     pagination_class = Pages
-    filter_backends = ()
+    filter_backends = (NoFilters,)
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[Drain]:
@@ -124,7 +125,7 @@ class QuietHoursViewSet(viewsets.ModelViewSet[QuietHours]):
     queryset = QuietHours.objects.order_by("pk")
     serializer_class = QuietHoursRow
     pagination_class = Pages
-    filter_backends = ()
+    filter_backends = (NoFilters,)
     lookup_value_regex = r"\d+"
 
     def perform_create(self, serializer: Any) -> None:

@@ -16,6 +16,7 @@ from fleet.api import Conflict, Pages
 from fleet.roles import Role
 from registrations import exports
 from registrations.api.negotiation import WhateverIsAccepted
+from registrations.api.unfiltered import NoFilters
 from registrations.exports import orders
 from registrations.models import ExportJob
 
@@ -61,7 +62,7 @@ class ExportViewSet(
     queryset = ExportJob.objects.all()
     serializer_class = ExportState
     pagination_class = Pages
-    filter_backends = ()
+    filter_backends = (NoFilters,)
     lookup_value_regex = r"\d+"
 
     def get_queryset(self) -> QuerySet[ExportJob]:

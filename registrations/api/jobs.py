@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from fleet.api import Conflict, Pages
 from fleet.roles import Role
 from registrations import jobs
+from registrations.api.unfiltered import NoFilters
 from registrations.models import Job, JobResult
 from registrations.shown import previews
 
@@ -163,7 +164,7 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
     queryset = jobs.listing()
     serializer_class = FailbackJob
     pagination_class = Pages
-    filter_backends = ()
+    filter_backends = (NoFilters,)
     parser_classes = (JSONParser,)
     lookup_value_regex = r"\d+"
 

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from fleet.api import Pages
 from fleet.roles import Role
 from registrations import saved_views
+from registrations.api.unfiltered import NoFilters
 from registrations.models import SavedView
 from registrations.templatetags import handset_table
 
@@ -50,7 +51,7 @@ class ViewViewSet(
     queryset = SavedView.objects.none()
     serializer_class = ViewRow
     pagination_class = Pages
-    filter_backends = ()
+    filter_backends = (NoFilters,)
     parser_classes = (JSONParser,)
     lookup_field = "slug"
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 
-from fleet.filters import MomentFilter
+from fleet.filters import SHOWN_BY, MomentFilter, no_such
 from registrations import queries
 from registrations.exports import source
 
@@ -25,12 +25,13 @@ COLUMNS = {
     "cause": "then_cause",
     "reason": "then_reason",
 }
-FILTERS = ("at", "state", "group", "site", "server", "q")
 
 
 def registrations_at(params: QueryDict) -> source.Source:
     """Return the lines there were at `at` that `params` ask for, by id. Raises ExportRefused."""
     now = timezone.now()
+    if strange := no_such(set(params) - SHOWN_BY, queries.THEN_FILTERS):
+        raise source.ExportRefused({name: [sentence] for name, sentence in strange.items()})
     try:
         at = MomentFilter(required=True).field.clean(params.get("at"))
     except ValidationError as wrong:
@@ -43,7 +44,7 @@ def registrations_at(params: QueryDict) -> source.Source:
     return source.Source(
         kind="registrations",
         columns=tuple(COLUMNS),
-        asked=source.asked_of(params, FILTERS),
+        asked=source.asked_of(params, queries.THEN_FILTERS),
         since=at,
         until=at,
         made_at=now,

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from fleet.filters import LARGEST_ID
+from fleet.filters import LARGEST_ID, no_such
 from fleet.models import Server, ServerGroup, Site
 from registrations import queries
 from registrations.models import JobResult, Registration
@@ -64,14 +64,14 @@ def _of_filter(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
     if not isinstance(value, str):
         raise ScopeError("filter", "Give the query string of the handset list.")
     asked = QueryDict(value)
-    if strange := sorted(set(asked) - set(queries.RegistrationFilter.base_filters)):
-        # A misspelt filter would be no filter, and move everybody.
-        raise ScopeError("filter", f"The handset list has no filter {', '.join(strange)}.")
+    if strange := no_such(asked, queries.RegistrationFilter.base_filters):
+        raise ScopeError("filter", " ".join(strange.values()))
     if not any(asked.values()):
         raise ScopeError("filter", "It leaves nobody out: say all instead.")
     filtered = queries.RegistrationFilter(asked, rows)
     if not filtered.is_valid():
-        raise ScopeError("filter", "The filter is not one of the handset list's.")
+        wrong = (f"{name}: {' '.join(told)}" for name, told in filtered.errors.items())
+        raise ScopeError("filter", " ".join(wrong))
     found: QuerySet[Any] = filtered.qs
     return found
 

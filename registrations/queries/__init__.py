@@ -47,7 +47,7 @@ from registrations.queries.summary import (
     server_trouble,
     summary,
 )
-from registrations.queries.then_filter import then_condition
+from registrations.queries.then_filter import THEN_FILTERS, then_condition
 from registrations.queries.words import (
     clock,
     day_before,
@@ -74,6 +74,7 @@ __all__ = [
     "BOUND",
     "CAUSES",
     "COUNTED",
+    "THEN_FILTERS",
     "GRACE",
     "Holds",
     "Leaf",

@@ -12,14 +12,14 @@ import django_filters
 from django.db.models import Q
 from django.http import QueryDict
 
-from fleet.filters import IdsFilter, TextsFilter, WordsFilter
+from fleet.filters import Filters, IdsFilter, TextsFilter, WordsFilter
 from fleet.models import Line, Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
 from registrations.queries.rows import BOUND, Shown, is_unknown, plain
 from registrations.queries.words import mac_piece
 
 
-class RegistrationFilter(django_filters.FilterSet):
+class RegistrationFilter(Filters):
     """Over `registrations(now)`. Values of one field are alternatives, fields add up."""
 
     state = WordsFilter(choices=State.choices, method="by_state")

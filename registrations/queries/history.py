@@ -3,9 +3,11 @@
 from typing import Any
 
 import django_filters
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
-from fleet.filters import IdFilter, MomentFilter
+from fleet.filters import Filters, IdFilter, MomentFilter
+from fleet.models import ServerGroup, Site
 from registrations.models import State, Transition
 from registrations.queries.words import moment, plain_mac
 
@@ -34,13 +36,25 @@ def transitions() -> QuerySet[Transition]:
     return Transition.objects.order_by("-at", "-id")
 
 
-class TransitionFilter(django_filters.FilterSet):
+def _known_group(name: str) -> None:
+    groups, told = ServerGroup.objects.filter(name=name), Transition.objects.order_by()
+    if not (groups.exists() or told.filter(group_name=name).exists()):
+        raise ValidationError("No group of that name is known.")
+
+
+def _known_site(name: str) -> None:
+    sites, told = Site.objects.filter(name=name), Transition.objects.order_by()
+    if not (sites.exists() or told.filter(site_name=name).exists()):
+        raise ValidationError("No site of that name is known.")
+
+
+class TransitionFilter(Filters):
     """The filter of history page, API and export over `transitions()`; by names, as copied."""
 
     since = MomentFilter(field_name="at", lookup_expr="gte")
     until = MomentFilter(field_name="at", lookup_expr="lt")
-    group = django_filters.CharFilter(field_name="group_name")
-    site = django_filters.CharFilter(field_name="site_name")
+    group = django_filters.CharFilter(field_name="group_name", validators=[_known_group])
+    site = django_filters.CharFilter(field_name="site_name", validators=[_known_site])
     mac = django_filters.CharFilter(method="by_mac", label="MAC")
     registration = IdFilter(field_name="registration_id")
     # No join, so nothing comes twice; DISTINCT would sort all that is kept.

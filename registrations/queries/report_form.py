@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from fleet.filters import MomentFilter
+from fleet.filters import KnownNames, MomentFilter
 from registrations.queries.reports import CUTS, Period
 from registrations.queries.words import plain_mac
 
@@ -13,7 +13,7 @@ DEFAULT = timedelta(days=30)
 """How far back a report goes that does not say."""
 
 
-class ReportForm(forms.Form):
+class ReportForm(KnownNames):
     """The parameters of reports, as page, API and export take them.
 
     Once valid: `period`, which ends now at the latest, `cut`, and `part` for `reports.report`.
@@ -31,7 +31,7 @@ class ReportForm(forms.Form):
         self._now = now
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
+        given = super().clean()
         end = min(given.get("until") or self._now, self._now)
         start = given.get("since") or end - DEFAULT
         if not self.errors and start >= end:

@@ -5,7 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
-from fleet.filters import IdFilter, MomentFilter
+from fleet.filters import Filters, IdFilter, MomentFilter
 from registrations.models import ServerChange
 from registrations.queries.words import moment
 
@@ -15,7 +15,7 @@ def server_changes() -> QuerySet[ServerChange]:
     return ServerChange.objects.order_by("-at", "-id")
 
 
-class ServerChangeFilter(django_filters.FilterSet):
+class ServerChangeFilter(Filters):
     """The filter of pages and API over `server_changes()`."""
 
     since = MomentFilter(field_name="at", lookup_expr="gte")

@@ -7,6 +7,9 @@ from fleet.models import Server, ServerGroup, Site
 from registrations.models import State
 from registrations.queries.words import plain_mac
 
+THEN_FILTERS = ("at", "state", "group", "site", "server", "q")
+"""What of the list's address counts for the fleet as it was."""
+
 
 def then_condition(params: QueryDict) -> Q:
     """Return the filter of the handset list as a condition on `fleet_at`.

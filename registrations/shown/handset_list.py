@@ -64,9 +64,14 @@ class Look:
     @property
     def faults(self) -> list[list[str]]:
         """Sentences about what in the address makes no sense, field by field."""
+        if self.fault:
+            return [[self.fault]]
         wrong = self.filtered.errors if not self.filtered.is_valid() else {}
-        said = [[f"{pages.label(field)}:", *texts] for field, texts in wrong.items()]
-        return [[self.fault], *said] if self.fault else said
+        own = self.filtered.base_filters
+        return [
+            [f"{pages.label(name)}:", *texts] if name in own else texts
+            for name, texts in wrong.items()
+        ]
 
     @cached_property
     def query(self) -> str:

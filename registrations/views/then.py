@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 
+from fleet.filters import SHOWN_BY, no_such
 from fleet.models import Handset, Server, ServerGroup, Site
 from registrations import queries
 from registrations.shown import looking_back, pages
@@ -44,7 +45,9 @@ def handsets(request: HttpRequest) -> HttpResponse:
         "server": {str(server.pk): str(server) for server in Server.objects.all()},
     }
     rows = queries.fleet_at(then.at, timezone.now(), queries.then_condition(request.GET))
-    ordered = rows.order_by("then_name", "then_extension", "then_registration")
+    strange = no_such(set(request.GET) - SHOWN_BY, queries.THEN_FILTERS)
+    found = rows.none() if strange else rows
+    ordered = found.order_by("then_name", "then_extension", "then_registration")
     with queries.by_index():
         page = Paginator(ordered, pages.size_of(request.GET)).get_page(request.GET.get("page"))
         page.object_list = list(page.object_list)
@@ -56,6 +59,7 @@ def handsets(request: HttpRequest) -> HttpResponse:
         "chips": pages.chips(request.GET, options | {"q": {}}),
         "options": options,
         "chosen": {field: request.GET.getlist(field) for field in options},
+        "faults": [[sentence] for sentence in strange.values()],
     }
     return render(request, "then/handsets.html", context)
 

@@ -335,6 +335,44 @@ def test_queries_of_the_summary_are_those_of_the_page() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "name", "there_is"),
+    [
+        ("registrations/?stat=secondary", "stat", "state"),
+        ("registrations/?at=2026-11-23T00:00:00Z", "at", "state"),
+        ("registrations/export/?stat=secondary", "stat", "state"),
+        ("transitions/?foo=1&state=secondary", "foo", "cause"),
+        ("transitions/export/?foo=1", "foo", "cause"),
+        ("reports/export/?sate=1", "sate", "mac"),
+        ("census/?span=9q", "span", "since"),
+        ("server-changes/?form=x", "form", "what"),
+        ("handsets/?mak=x", "mak", "mac"),
+        ("failbacks/?state=running", "state", "none"),
+        ("exports/?kind=reports", "kind", "none"),
+    ],
+)
+def test_a_misspelt_filter_is_refused_and_lists_nothing(
+    path: str, name: str, there_is: str
+) -> None:
+    answer = client(Role.OPERATOR).get(f"/api/v1/{path}")
+    assert answer.status_code == 400
+    assert list(answer.json()) == [name]
+    [sentence] = answer.json()[name]
+    assert sentence.startswith(f"There is no filter {name}; there are ") and there_is in sentence
+
+
+def test_an_order_says_which_field_of_its_filter_is_wrong() -> None:
+    asked = client(Role.OPERATOR)
+    for query, said in (
+        ("state=asleep", "state: There is no such thing as asleep."),
+        ("stat=secondary", "There is no filter stat; there are "),
+        ("sort=name", "There is no filter sort; there are "),
+    ):
+        answer = asked.post("/api/v1/failbacks/", {"filter": query}, format="json")
+        assert answer.status_code == 400
+        assert said in str(answer.json()["filter"])
+
+
+@pytest.mark.parametrize(
     "path",
     [
         f"registrations/?group={10**30}",

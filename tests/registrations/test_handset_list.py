@@ -14,9 +14,11 @@ from registrations.models import Registration, State
 from registrations.queries import ORDERS
 from registrations.templatetags.handset_table import COLUMNS
 from tests.registrations.test_views import listed, signed_in, text
-from tests.support.rows import make_group, make_registration
+from tests.support.rows import make_group, make_registration, make_transition
 
 pytestmark = pytest.mark.django_db
+
+THEN = "/handsets/?at=2026-01-15T12:00:00Z&{}"
 
 
 @pytest.fixture
@@ -56,6 +58,29 @@ def test_an_empty_list_says_what_to_do(ward: ServerGroup) -> None:
     assert "Remove a filter above" in text(client.get("/handsets/?q=nobody"))
     said = text(client.get("/handsets/?group=999"))
     assert "Group: There is none with the number 999." in said
+
+
+@pytest.mark.parametrize("page", ["/handsets/?{}", "/history/?{}", "/reports/?{}", THEN])
+def test_a_filter_that_is_not_there_shows_a_sentence_and_nothing_else(
+    ward: ServerGroup, page: str
+) -> None:
+    name = make_transition(make_registration(ward, name="Nurse 7")).handset_name
+    client = signed_in()
+    right, wrong = (text(client.get(page.format(query))) for query in ("size=50", "foo=bad"))
+    assert "There is no filter" not in right
+    assert "nothing is listed: There is no filter foo; there are" in wrong
+    assert name not in wrong
+
+
+@pytest.mark.parametrize("field", ["group", "site"])
+def test_the_history_says_that_nobody_knows_a_name(ward: ServerGroup, field: str) -> None:
+    make_registration(ward)
+    make_transition(group_name="closed", site_name="closed")
+    client = signed_in()
+    for known in (ward.name if field == "group" else "main", "closed"):
+        assert "of that name is known" not in text(client.get(f"/history/?{field}={known}"))
+    said = f"nothing is listed: No {field} of that name is known."
+    assert said in text(client.get(f"/history/?{field}=2"))
 
 
 def test_tags_and_models_are_offered_with_how_many_have_them(ward: ServerGroup) -> None:

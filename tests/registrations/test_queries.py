@@ -288,6 +288,7 @@ def test_history_filters_take_names_times_and_causes() -> None:
     assert found(f"since={later}") == [moved[1].pk]
     assert found(f"until={later}") == [moved[0].pk]
     assert found("group=ward&site=main&state=secondary&cause=failover") == everything
+    make_group("icu")
     assert found("group=icu") == found("cause=failback") == []
     assert found("mac=00-90-7A-00-00-02") == [moved[1].pk]
     assert found("q=4001") == [moved[0].pk]

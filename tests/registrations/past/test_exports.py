@@ -119,7 +119,8 @@ def test_only_what_the_filter_shows_is_exported() -> None:
     assert [r["mac"] for r in rows_of(made("group=ward"))] == ["00907a000001"]
     assert [r["mac"] for r in rows_of(made("mac=00:90:7A:00:00:02"))] == ["00907a000002"]
     assert [r["mac"] for r in rows_of(made("group=lab&state=secondary"))] == ["00907a000003"]
-    assert rows_of(made("group=nowhere")) == []
+    make_group("icu")
+    assert rows_of(made("group=icu")) == []
 
 
 def test_the_range_includes_its_start_and_not_its_end() -> None:
@@ -345,6 +346,31 @@ def test_the_general_command_writes_any_kind(tmp_path: Path) -> None:
     assert len(file.read_bytes().splitlines()) == 4
     meta = json.loads((tmp_path / "it.jsonl.meta.json").read_text())
     assert meta["filter"] == {"state": "secondary"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "name"),
+    [
+        ("transitions", "stat=1", "stat"),
+        ("registrations", "since=2026-11-23T00:00:00Z", "since"),
+        ("registrations", "at=2026-11-23T03:00:00Z&tag=icu", "tag"),
+        ("reports", "from_server=x&group=ward", "from_server"),
+    ],
+)
+def test_a_misspelt_filter_exports_nothing(
+    tmp_path: Path, kind: str, query: str, name: str
+) -> None:
+    file = tmp_path / "it.csv"
+    with pytest.raises(CommandError, match=f"There is no filter {name}; there are .*group"):
+        call_command("export", kind, "--format", "csv", "--filter", query, "-o", str(file))
+    assert not file.exists()
+
+
+def test_how_a_page_shows_a_list_does_not_keep_it_from_being_exported() -> None:
+    make_transition()
+    assert len(rows_of(made("size=100&page=2&before=x&state=secondary"))) == 1
+    seen = exports.prepare("registrations", QueryDict("sort=-since&columns=name&size=50&from=ours"))
+    assert seen.rows == 0
 
 
 def test_a_report_is_exported_with_its_period() -> None:
