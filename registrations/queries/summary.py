@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, Min, Prefetch
+from django.db.models import Count, Min, Prefetch, QuerySet
 
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
@@ -120,29 +120,27 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
     `states` counts each registration once: a binding on a silent server under `primary_silent`
     (`secondary_silent`, `fallback_silent`), never under `primary`. `since` has, for the states in
     which anybody is, when the one who has been there longest arrived; of silence, when it began.
+    The headline's times are in the zone of the sites it tells of where they share one, else UTC.
     """
     health, silent_at = _health(extent)
     total = no_counts()
     since: dict[str, datetime] = {}
     by_group: dict[int, dict[str, int]] = defaultdict(no_counts)
     by_server: dict[int, dict[str, int]] = defaultdict(no_counts)
+    told_of: set[int] = set()
     for counted in _counts(now, extent):
         key, began = counted["shown_state"], counted["since"]
         place = (counted["server_id"], counted["site_id"])
         if key in BOUND and place in silent_at:
             key, began = f"{key}_silent", silent_at[place]
         since[key] = min(began, since.get(key, began))
+        if key in ELSEWHERE:
+            told_of.add(counted["site_id"])
         for counts in (total, by_group[counted["group_id"]]):
             counts[key] += counted["n"]
         if counted["server_id"] is not None:
             by_server[counted["server_id"]][key] += counted["n"]
-    groups = ServerGroup.objects.prefetch_related(
-        Prefetch("servers", Server.objects.select_related("pace")), "servers__pauses"
-    )
-    if extent.groups:
-        groups = groups.filter(pk__in=extent.groups)
-    if extent.sites:
-        groups = groups.filter(pk__in=by_group)
+    groups = _groups(extent, by_group)
     result = {
         "as_of": moment(now),
         "total": sum(total.values()),
@@ -151,7 +149,18 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
         **suspected(now, extent),
         "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
     }
-    return result | {"headline": headline(result, fleet_zone(extent), now)}
+    zone = fleet_zone(Extent(sites=frozenset(told_of) or extent.sites))
+    return result | {"headline": headline(result, zone, now)}
+
+
+def _groups(extent: Extent, found: Iterable[int]) -> QuerySet[ServerGroup]:
+    """Return the groups of an extent in which somebody of its sites was found."""
+    groups = ServerGroup.objects.prefetch_related(
+        Prefetch("servers", Server.objects.select_related("pace")), "servers__pauses"
+    )
+    if extent.groups:
+        groups = groups.filter(pk__in=extent.groups)
+    return groups.filter(pk__in=found) if extent.sites else groups
 
 
 def _group(
@@ -191,18 +200,18 @@ def _group(
     }
 
 
-ELSEWHERE = (
-    ("primary_silent", "on a primary that is silent"),
-    ("secondary", "on secondary"),
-    ("secondary_silent", "on a secondary that is silent"),
-    ("fallback", "on fallback"),
-    ("fallback_silent", "on a fallback server that is silent"),
-    ("registering", "registering"),
-    ("unregistered", "unregistered"),
-    ("rejected", "rejected"),
-    ("held", "held back"),
-    ("unknown", "unknown"),
-)
+ELSEWHERE = {
+    "primary_silent": "on a primary that is silent",
+    "secondary": "on secondary",
+    "secondary_silent": "on a secondary that is silent",
+    "fallback": "on fallback",
+    "fallback_silent": "on a fallback server that is silent",
+    "registering": "registering",
+    "unregistered": "unregistered",
+    "rejected": "rejected",
+    "held": "held back",
+    "unknown": "unknown",
+}
 """How the headline says who is not well on primary."""
 
 
@@ -224,7 +233,7 @@ def _counted(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:
     if not supervised:
         return f"No registration is supervised; {counts[State.DISABLED]:,} switched off."
     parts = []
-    for key, words in ELSEWHERE:
+    for key, words in ELSEWHERE.items():
         if counts[key]:
             since = clock(datetime.fromisoformat(summary["since"][key]), time_zone, now)
             parts.append(f"{counts[key]:,} {words} since {since}")

@@ -94,6 +94,13 @@ def test_a_choice_is_kept_for_the_user_and_leads_back(viewer: User, client: Clie
     assert "each site&#x27;s own" in client.get("/jobs/").content.decode()
 
 
+def test_who_reads_utc_is_not_sent_to_hover_for_it(viewer: User, client: Client) -> None:
+    assert "; hover for UTC." in client.get("/history/").content.decode()
+    client.post("/accounts/times/", {"zone": "name", "name": "UTC"})
+    page = client.get("/history/").content.decode()
+    assert "Times: UTC." in page and "hover for UTC" not in page
+
+
 def test_what_is_no_zone_is_refused(viewer: User, client: Client) -> None:
     answer = client.post("/accounts/times/", {"zone": "name", "name": "Mars/Base"})
     assert answer.status_code == 400

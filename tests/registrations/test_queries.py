@@ -188,11 +188,15 @@ def test_the_headline_says_since_when_the_first_of_each_came_there() -> None:
     assert "rejected" not in summary["since"]
 
 
-def test_the_headline_of_sites_in_several_zones_is_in_utc() -> None:
+def test_the_headline_is_in_the_zone_of_the_sites_it_tells_of_and_of_several_in_utc() -> None:
     fleet = live_fleet.make(1)
     live_fleet.add(fleet, 2, state=State.UNREGISTERED, server=None, since=ago(60))
     Site.objects.update(time_zone="America/Denver")
-    Site.objects.create(name="far", time_zone="Asia/Tokyo")
+    fleet.site = Site.objects.create(name="far", time_zone="Asia/Tokyo")
+    live_fleet.add(fleet, 3)
+    since = queries.clock(ago(60), "America/Denver", NOW)
+    assert queries.summary(NOW)["headline"].endswith(f" unregistered since {since}.")
+    live_fleet.add(fleet, 4, state=State.UNREGISTERED, server=None, since=ago(60))
     assert queries.summary(NOW)["headline"].endswith(" UTC.")
 
 
