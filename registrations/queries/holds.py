@@ -1,6 +1,7 @@
 """What keeps handsets from going home by themselves: drains, no-failback hours, rollbacks."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -8,12 +9,13 @@ from django.db.models import Max, Q
 
 from fleet.models import Server, Site
 from registrations.models import Drain, Job, JobResult, QuietHours
-from registrations.queries.words import zone_of
+from registrations.queries.words import clock, zone_of
 from registrations.values import News
 from registrations.windows import Weekly, end_of, longest
 
 OVERTIME_S = 60.0
 """A drain lasts until its handsets are home again; how far ahead that is said while it goes on."""
+MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,32 @@ def holds_at(now: float, registration_ids: Iterable[int] = ()) -> Holds:
     """Return what holds at `now`; who was rolled back is looked up among `registration_ids`."""
     moment = datetime.fromtimestamp(now, UTC)
     return Holds(_drained(now), tuple(_quiet(now)), _rolled_back(registration_ids, moment))
+
+
+def hold_word(
+    holds: Holds, group_id: int, servers: Iterable[Server], sites: Collection[Site], now: datetime
+) -> str:
+    """Say what keeps the handsets of a group, which are at these sites, away now; '' if nothing."""
+    zones = {site.time_zone for site in sites}
+    zone = zones.pop() if len(zones) == 1 else "UTC"
+    told = [
+        f"{server} is being drained until "
+        f"{clock(datetime.fromtimestamp(holds.drained[server.pk], UTC), zone, now)}."
+        for server in servers
+        if server.pk in holds.drained
+    ]
+    quiet = defaultdict(list)
+    for site in sites:
+        if until := holds.quiet_until(group_id, site.pk):
+            quiet[clock(datetime.fromtimestamp(until, UTC), site.time_zone, now)].append(site.name)
+    for ends, names in quiet.items():
+        where = "" if len(names) == len(sites) else f" at {_named(names)}"
+        told.append(f"No-failback hours{where} until {ends}.")
+    return " ".join(told)
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} sites"
 
 
 def at_place_of(server_id: int) -> list[int]:
@@ -104,12 +132,13 @@ def _sites_of(hours: QuietHours) -> Iterable[tuple[int, str]]:
 
 
 def _rolled_back(registration_ids: Iterable[int], moment: datetime) -> Mapping[int, float]:
+    among = list(registration_ids)
     held = Job.objects.filter(hold_until__gt=moment)
-    if not held.exists():
+    if not among or not held.exists():
         return {}
     moved = JobResult.objects.filter(
         Q(result=JobResult.Result.MOVED),
-        registration__in=list(registration_ids),
+        registration__in=among,
         job__in=held.values("pk"),
     )
     ends = moved.values_list("registration").annotate(until=Max("job__hold_until")).order_by()

@@ -10,6 +10,7 @@ from django.db.models import Count, Min, Prefetch, QuerySet
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
 from registrations.queries.extent import EVERYTHING, Extent
+from registrations.queries.holds import hold_word, holds_at
 from registrations.queries.rows import BOUND, GRACE, role_of, shown
 from registrations.queries.suspected import suspected
 from registrations.queries.words import clock, moment
@@ -113,10 +114,9 @@ def fleet_zone(extent: Extent = EVERYTHING) -> str:
 
 
 def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
-    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Seven queries.
+    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Nine queries.
 
     With an extent, as if there were nothing else; a group nobody of these sites is in is left out.
-
     `states` counts each registration once: a binding on a silent server under `primary_silent`
     (`secondary_silent`, `fallback_silent`), never under `primary`. `since` has, for the states in
     which anybody is, when the one who has been there longest arrived; of silence, when it began.
@@ -128,7 +128,7 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
     by_group: dict[int, dict[str, int]] = defaultdict(no_counts)
     by_server: dict[int, dict[str, int]] = defaultdict(no_counts)
     told_of: set[int] = set()
-    for counted in _counts(now, extent):
+    for counted in (found := _counts(now, extent)):
         key, began = counted["shown_state"], counted["since"]
         place = (counted["server_id"], counted["site_id"])
         if key in BOUND and place in silent_at:
@@ -140,14 +140,16 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
             counts[key] += counted["n"]
         if counted["server_id"] is not None:
             by_server[counted["server_id"]][key] += counted["n"]
-    groups = _groups(extent, by_group)
     result = {
         "as_of": moment(now),
         "total": sum(total.values()),
         "states": total,
         "since": {key: moment(since[key]) for key in total if key in since},
         **suspected(now, extent),
-        "groups": [_group(g, by_group[g.pk], by_server, health, now) for g in groups],
+        "groups": [
+            _group(g, by_group[g.pk], by_server, health, now) | {"hold": hold}
+            for g, hold in _held(_groups(extent, by_group), found, now)
+        ],
     }
     zone = fleet_zone(Extent(sites=frozenset(told_of) or extent.sites))
     return result | {"headline": headline(result, zone, now)}
@@ -161,6 +163,22 @@ def _groups(extent: Extent, found: Iterable[int]) -> QuerySet[ServerGroup]:
     if extent.groups:
         groups = groups.filter(pk__in=extent.groups)
     return groups.filter(pk__in=found) if extent.sites else groups
+
+
+def _held(
+    groups: QuerySet[ServerGroup], counts: list[Any], now: datetime
+) -> list[tuple[ServerGroup, str]]:
+    """Return each group with what keeps its handsets away. What is on costs a few more queries."""
+    holds = holds_at(now.timestamp())
+    sites = Site.objects.in_bulk() if holds.drained or holds.quiet else {}
+    places = defaultdict(set)
+    for counted in counts:
+        places[counted["group_id"]].add(counted["site_id"])
+    told = []
+    for group in groups:
+        there = [site for pk, site in sites.items() if pk in places[group.pk]]
+        told.append((group, hold_word(holds, group.pk, group.servers.all(), there, now)))
+    return told
 
 
 def _group(

@@ -128,6 +128,9 @@ function showLane(server, total) {
 function showGroup(group) {
   for (const card of document.querySelectorAll(`[data-group-id="${group.id}"]`)) {
     setText(card.querySelector("[data-group-total]"), number(group.total));
+    const hold = card.querySelector("[data-hold]");
+    setText(hold.lastElementChild, group.hold);
+    hold.hidden = !group.hold;
     const foot = card.querySelector("[data-homeless]");
     const without = ORDER.slice(6).filter((key) => group.states[key]);
     foot.hidden = !without.length;

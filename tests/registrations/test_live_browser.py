@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fleet.models import Site
-from registrations.models import Registration, State
+from registrations.models import QuietHours, Registration, State
 from tests.registrations import live_fleet
 from tests.registrations.live_web import log_in, publish, whole, worker
 
@@ -109,6 +109,29 @@ def test_the_tab_counts_whoever_is_not_well_on_primary(live_redis: str, page: Pa
             publish(fleet.rows[0])
             expect(page).to_have_title("Overview · Rollcall", timeout=9 * SECONDS)
             expect(icon).not_to_have_attribute("href", re.compile("trouble"))
+    finally:
+        web.stop()
+
+
+@pytest.mark.parametrize("path", ["/", "/groups/", "/groups/{}/"])
+def test_a_group_says_live_what_holds_its_handsets_away(
+    live_redis: str, page: Page, path: str
+) -> None:
+    fleet = live_fleet.make(1)
+    web = whole()
+    try:
+        log_in(page, web)
+        with worker():
+            page.goto(f"http://127.0.0.1:{web.port}{path.format(fleet.group.pk)}")
+            hold = page.locator("[data-hold]")
+            expect(page.locator("body")).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+            expect(hold).to_be_hidden()
+            hours = {"days": "1234567", "begins": "00:00", "ends": "00:00"}
+            QuietHours.objects.create(group=fleet.group, made_by="olga", **hours)
+            publish(fleet.rows[0])
+            expect(hold).to_contain_text("No-failback hours until", timeout=9 * SECONDS)
+            page.reload()
+            expect(hold).to_contain_text("No-failback hours until")
     finally:
         web.stop()
 

@@ -1,7 +1,7 @@
 """What is shown: one derivation of unknown and silent for rows, filters and sums alike."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,13 +11,22 @@ from django.test.utils import CaptureQueriesContext
 
 from fleet.models import ServerGroup, Site
 from registrations import queries
-from registrations.models import Registration, ServerHealth, ServerPace, SiteNetwork, State
+from registrations.models import (
+    Drain,
+    QuietHours,
+    Registration,
+    ServerHealth,
+    ServerPace,
+    SiteNetwork,
+    State,
+)
 from tests.registrations import live_fleet
 from tests.support.rows import make_group, make_registration, make_transition
 
 pytestmark = pytest.mark.django_db
 
 NOW = datetime.now(UTC)
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def ago(seconds: float) -> datetime:
@@ -220,6 +229,40 @@ def test_who_moved_is_summed_by_group_and_direction() -> None:
     assert found == [("ward", a, b, 3), ("icu", a, b, 1), ("ward", a, "", 1)]
     [moved, *_] = queries.moves(ago(3600))
     assert moved["first"] <= moved["last"]
+
+
+def all_day(**place: Any) -> None:
+    """Hours that are on for ever: from midnight to midnight by the clock of each site."""
+    whole_day = {"days": "1234567", "begins": time(0), "ends": time(0)}
+    QuietHours.objects.create(made_by="olga", **place, **whole_day)
+
+
+def holds() -> dict[str, str]:
+    return {group["name"]: group["hold"] for group in queries.summary(NOON)["groups"]}
+
+
+def test_a_group_says_which_hours_and_which_drain_hold_its_handsets_away() -> None:
+    ward, icu = live_fleet.make(2), live_fleet.make(1, "icu", first=11)
+    assert holds() == {"ward": "", "icu": ""}
+    all_day(group=ward.group)
+    until = "No-failback hours until 29 Nov 00:00 UTC."
+    assert holds() == {"ward": until, "icu": ""}
+    ends = NOON + timedelta(hours=1)
+    began = NOON - timedelta(hours=1)
+    Drain.objects.create(server=icu.primary, begins_at=began, ends_at=ends, asked_by="olga")
+    Drain.objects.create(server=icu.secondary, begins_at=ends, ends_at=ends, asked_by="olga")
+    drained = f"{ward.primary} is being drained until 13:00 UTC."
+    assert holds() == {"ward": f"{drained} {until}", "icu": drained}
+
+
+def test_hours_that_hold_some_sites_of_a_group_name_them() -> None:
+    ward = live_fleet.make(1, first=50)
+    make_registration(ward.group, site=Site.objects.create(name="far", time_zone="Asia/Tokyo"))
+    Site.objects.create(name="elsewhere")
+    all_day(site=ward.site)
+    assert holds() == {"ward": "No-failback hours at main until 29 Nov 00:00 UTC."}
+    all_day(group=ward.group)
+    assert "No-failback hours at far until 29 Nov 00:00 JST." in holds()["ward"]
 
 
 def test_who_went_to_and_fro_is_one_handset_each_way() -> None:

@@ -416,11 +416,11 @@ def test_an_operator_cancels_what_has_not_begun(ward: ServerGroup) -> None:
 # ---- Costs and shape --------------------------------------------------------------------------
 
 MOST_QUERIES = {
-    "/": 16,
+    "/": 17,  # Two of the summary look for what holds handsets away.
     "/handsets/": 12,
     "/handsets/?state=secondary&q=nurse": 12,
-    "/wallboard/": 12,
-    "/groups/": 11,
+    "/wallboard/": 14,
+    "/groups/": 12,
     "/groups/{group}/": 26,
     "/handsets/{handset}/": 15,  # The chart: what held when its period began, and since.
     "/history/": 8,

@@ -15,7 +15,7 @@ from django.test import Client
 from fleet.config import logs
 from fleet.roles import Role
 from registrations import consumers, wallboards
-from registrations.models import WallboardToken
+from registrations.models import QuietHours, WallboardToken
 from registrations.queries.extent import Extent
 from tests.registrations import live_fleet
 from tests.registrations.live_web import Browser, Web, in_database
@@ -49,6 +49,13 @@ def test_a_key_opens_its_wallboard_and_nothing_else() -> None:
     headers = {"Authorization": f"Token {key}"}
     assert tv.get("/api/v1/summary/", headers=headers).status_code in (401, 403)
     assert tv.post(f"/wallboard/{key}/").status_code == 405
+
+
+def test_a_board_says_what_holds_a_group_away() -> None:
+    hours = {"days": "1234567", "begins": "00:00", "ends": "00:00"}
+    QuietHours.objects.create(group=live_fleet.make(1).group, made_by="olga", **hours)
+    words = signed_in(Role.VIEWER).get("/wallboard/").content.decode()
+    assert "No-failback hours until" in words
 
 
 def test_the_key_does_not_leak() -> None:
