@@ -24,7 +24,7 @@ django.setup()
 from django.db import connection
 from django.utils import timezone
 from registrations import live
-from registrations.models import Registration, Server
+from registrations.models import Registration
 ids = list(Registration.objects.order_by("line__handset__name").values_list("pk", flat=True))
 shown, others = ids[:50], ids[50:]
 for second in range({SECONDS + WARM_UP_S}):
