@@ -176,11 +176,11 @@ function find(id) {
 function show(row) {
   const before = known.get(row.id);
   known.set(row.id, row);
-  const moved = before !== undefined && (before.state !== row.state || before.server?.id !== row.server?.id);
+  const isMoved = before !== undefined && (before.state !== row.state || before.server?.id !== row.server?.id);
   for (const element of find(row.id)) {
     patch(element, row);
-    if (moved) flash(element);
-    tell("row", row, { before, moved, element });
+    if (isMoved) flash(element);
+    tell("row", row, { before, moved: isMoved, element });
   }
 }
 
@@ -194,10 +194,18 @@ function patch(element, row) {
   }
 }
 
+// Many rows may move at once: all of them start their flash after one layout, not one each.
+const moving = new Set();
 function flash(element) {
-  element.classList.remove("arrive");
-  void element.offsetWidth; // Without a layout between, the animation would not start again.
-  element.classList.add("arrive");
+  if (moving.size === 0) requestAnimationFrame(startFlashes);
+  moving.add(element);
+}
+
+function startFlashes() {
+  for (const element of moving) element.classList.remove("arrive");
+  void document.body.offsetWidth; // Without a layout between, no animation would start again.
+  for (const element of moving) element.classList.add("arrive");
+  moving.clear();
 }
 
 function tell(name, ...given) {
