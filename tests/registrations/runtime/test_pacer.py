@@ -149,10 +149,11 @@ def test_a_turn_beyond_the_lease_is_postponed_to_that_turn() -> None:
 
     with_pacers(1, body)
     away = [line.postponed_to for line in log if line.postponed_to is not None]
-    assert 17 <= len(away) <= 21
+    # How many were served within the lease is the machine's affair; the turns of the others not.
+    assert 0 < len(away) < 30
     assert away == sorted(away)
     assert away[0] > began + 1.0
-    assert away[-1] == pytest.approx(began + 3.1, abs=0.6)
+    assert away[-1] - away[0] == pytest.approx((len(away) - 1) / 10, rel=0.1)
 
 
 def test_a_server_booked_beyond_the_lease_postpones_all_and_uses_no_slot_up() -> None:
