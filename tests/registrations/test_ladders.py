@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -110,10 +111,12 @@ class TestWithRedis:
     def test_what_was_lost_is_said(self, line: Registration) -> None:
         ring.Writer().tell_lost(ring.Lost(NOW, NOW + 300, 12, "Redis did not answer"))
         assert asked(line).json()["lost"]["tries"] == 12
-        assert ladders.lost_sentence(ladders.read(line.pk).lost) == (
-            "Between 15 Jan 08:00 UTC and 15 Jan 08:05 UTC, 12 tries of the fleet were not kept: "
-            "Redis did not answer."
-        )
+        lost = ladders.read(line.pk).lost
+        with time_machine.travel(NOW + 86_400, tick=False):
+            assert ladders.lost_sentence(lost) == (
+                "Between 15 Jan 08:00 UTC and 15 Jan 08:05 UTC, 12 tries of the fleet were not "
+                "kept: Redis did not answer."
+            )
 
     def test_nonsense_is_refused_and_others_lines_are_not_found(self, line: Registration) -> None:
         assert asked(line, "?format=pcap").status_code == 400
