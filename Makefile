@@ -18,7 +18,8 @@ help:
 	@echo "make lint    the same without the tests"
 	@echo "make bench   measure the hot paths on this machine"
 	@echo "make simulate  100,000 handsets through a hard day in virtual time (minutes; all cores)"
-	@echo "make fuzz    random networks and operators against the agent's invariants, at length"
+	@echo "make fuzz    random networks and operators against the agent's invariants, and millions of"
+	@echo "             torn messages against all that reads SIP (hours)"
 	@echo "make vendor  fetch the front-end files named in package.json again (needs npm)"
 
 setup: python-here
@@ -52,7 +53,8 @@ simulate: setup-dev
 	$(BIN)/python -m benchmarks.simulate $(SIMULATE)
 
 fuzz: setup-dev
-	HYPOTHESIS_PROFILE=long $(BIN)/pytest --timeout=0 tests/registrations/test_agent_invariants.py
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest --timeout=0 tests/registrations/test_agent_invariants.py \
+		tests/registrations/sip/test_fuzz.py
 
 vendor:
 	@$(PYTHON) .ci/vendor.py

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from registrations.sip.errors import SipParseError
-from registrations.sip.grammar import parse_params, split_quoted
-from registrations.sip.headers import parse_cseq
+from registrations.sip.grammar import split_quoted
+from registrations.sip.headers import parse_cseq, parse_via, tag_of
 from registrations.sip.message import Request
 
 ALLOW = "OPTIONS, INVITE, ACK, NOTIFY"
@@ -19,12 +19,19 @@ _ANSWERS = {
 }
 _COPIED = ("via", "from", "to", "call-id", "cseq")
 
+MOST_VIAS = 70
+"""Hops that a request may have come by: as many as its Max-Forwards lets it go (8.1.1.6)."""
+MOST_ADDED = 512
+"""Bytes by which an answer may be longer than its request: who asks with a forged source address
+gains nothing by having us answer."""
+
 
 def answer(request: Request, source: tuple[str, int], *, secret: bytes) -> bytes | None:
     """The response to send back to `source`, on the socket the request came in by.
 
     None where none is due: to an ACK, and to requests too broken to answer. `secret` (up to 64
     bytes, the same in all our processes) makes the To tag stable per Call-ID without any memory.
+    The answer is at most MOST_ADDED bytes longer than the request was.
     """
     if request.method == "ACK":
         return None
@@ -58,24 +65,30 @@ def respond(
 
 
 def _answerable(request: Request) -> tuple[list[str], str, str, str, str] | None:
-    """The headers a response must repeat, if each is there and CSeq names the method (8.1.1)."""
+    """The headers a response must repeat, if the request is well-formed (8.1.1).
+
+    Each is there, once but for Via, CSeq names the method, and nothing in them was unreadable:
+    U+FFFD stands for such a byte, and repeated it would be three.
+    """
     found = [request.headers.get(name) for name in _COPIED]
-    if not all(values and values[0] for values in found):
+    if not all(values and values[0] for values in found) or ":" not in request.uri:
         return None
     vias, sender, to, call_id, cseq = (values or [] for values in found)
-    if len(sender) + len(to) + len(call_id) + len(cseq) > 4:
+    if len(sender) + len(to) + len(call_id) + len(cseq) > 4 or len(vias) > MOST_VIAS:
+        return None
+    if any("\ufffd" in value for values in found for value in values or ()):
         return None
     try:
-        if parse_cseq(cseq[0])[1] != request.method:
+        if parse_cseq(cseq[0])[1] != request.method or not vias[0].startswith("SIP/2.0/"):
             return None
+        parse_via(vias[0])
     except SipParseError:
         return None
     return vias, sender[0], to[0], call_id[0], cseq[0]
 
 
 def _tagged(to: str, call_id: str, secret: bytes) -> str:
-    _, _, after = to.rpartition(">")
-    if "tag" in parse_params(f";{after}"):
+    if tag_of(to) is not None:
         return to
     tag = blake2b(call_id.encode(), key=secret, digest_size=8).hexdigest()
     return f"{to};tag={tag}"

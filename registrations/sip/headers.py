@@ -60,6 +60,12 @@ def parse_cseq(value: str) -> tuple[int, str]:
     return number, method.strip()
 
 
+def tag_of(value: str) -> str | None:
+    """The tag of a From or To value, None where it has none. Raises SipParseError."""
+    _, _, after = value.rpartition(">")
+    return parse_params(f";{after}").get("tag")
+
+
 def parse_contacts(values: Iterable[str]) -> list[ListedContact]:
     """Every readable Contact; what is unreadable in another device's entry must not harm ours."""
     contacts: list[ListedContact] = []

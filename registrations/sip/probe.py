@@ -84,9 +84,10 @@ class OptionsProbe:
         return self._transaction.datagrams_to_send()
 
     def _ask(self, now: float) -> ClientTransaction:
-        key = Key(f"z9hG4bK{self._token()}", self._sent_by, "OPTIONS", 1, self._token())
+        branch, call_id, tag = f"z9hG4bK{self._token()}", self._token(), self._token()
+        key = Key(branch, self._sent_by, "OPTIONS", 1, call_id, tag)
         request = options_request(
-            self.target, self._sent_by, branch=key.branch, call_id=key.call_id, tag=self._token()
+            self.target, self._sent_by, branch=branch, call_id=call_id, tag=tag
         )
         return ClientTransaction(
             request, key, PROBE_SCHEDULE, transport=self.target.transport, now=now

@@ -145,7 +145,14 @@ class RegisterClient:
         flight.sent += 1
         self._cseq += 1
         attempt = flight.attempt
-        key = Key(f"z9hG4bK{self._token()}", attempt.sent_by, "REGISTER", self._cseq, self._call_id)
+        key = Key(
+            f"z9hG4bK{self._token()}",
+            attempt.sent_by,
+            "REGISTER",
+            self._cseq,
+            self._call_id,
+            self._from_tag,
+        )
         request = self._request(flight, key.branch)
         schedule = attempt.schedule
         if flight.wire.transport != attempt.target.transport and flight.wire.transport == "tcp":

@@ -36,6 +36,10 @@ class Framer:
             found.append(one)
         return found
 
+    def __len__(self) -> int:
+        """Bytes of a message that has begun and is not whole yet."""
+        return len(self._buffer)
+
     def _next(self) -> bytes | None:
         buffer = self._buffer
         if buffer[:2] == PONG:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from registrations.sip.errors import SipParseError
-from registrations.sip.headers import count_vias, parse_cseq, parse_via
+from registrations.sip.headers import count_vias, parse_cseq, parse_via, tag_of
 from registrations.sip.message import Response
 from registrations.sip.timers import T1, T2, Schedule
 from registrations.values import Target
@@ -37,13 +37,14 @@ PENDING = frozenset({TransactionState.TRYING, TransactionState.PROCEEDING})
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What an answer must repeat to be ours (sections 17.1.3, 18.1.2)."""
+    """What an answer must repeat to be ours (sections 17.1.3, 18.1.2, 8.2.6.2)."""
 
     branch: str
     sent_by: str
     method: str
     cseq: int
     call_id: str
+    from_tag: str
 
     def fits(self, response: Response) -> bool:
         """Whether `response` answers this request and nobody else's.
@@ -51,12 +52,18 @@ class Key:
         More than one Via means it was not for us (8.1.3.3); so does another sent-by (18.1.2).
         """
         headers = response.headers
-        vias, cseq = headers.get("via"), response.first("cseq")
+        vias, cseq, sender = headers.get("via"), response.first("cseq"), response.first("from")
         if not vias or cseq is None or response.first("call-id") != self.call_id:
             return False
         try:
-            return self._is_only_hop(vias) and (
-                cseq == f"{self.cseq} {self.method}" or parse_cseq(cseq) == (self.cseq, self.method)
+            return (
+                self._is_only_hop(vias)
+                and (
+                    cseq == f"{self.cseq} {self.method}"
+                    or parse_cseq(cseq) == (self.cseq, self.method)
+                )
+                and sender is not None
+                and (sender.endswith(f";tag={self.from_tag}") or tag_of(sender) == self.from_tag)
             )
         except SipParseError:
             return False

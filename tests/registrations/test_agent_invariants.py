@@ -3,21 +3,17 @@
 Bounded in CI; `make fuzz` runs the same at length (HYPOTHESIS_PROFILE=long).
 """
 
-import os
 import random
 from typing import Any
 
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from registrations.values import FailBackMode, GroupMode, ListScope, OnMassRejection, Policy
+from tests.support import fuzzing
 from tests.support.theatre import MOODS, Theatre, recovered
 
-settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
-settings.register_profile(
-    "long", max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck)
-)
-PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+PROFILE = fuzzing.examples(150, at_length=20_000)
 
 LONGEST_RECOVERY_S = 3600 + 1800 + 120
 """A Retry-After or a renewal to come, a refusal's longest back-off, a round."""

@@ -10,6 +10,7 @@ import pytest
 from registrations.runtime import answerer
 from registrations.sip.stream import PING, PONG
 from tests.support.processes import free_port
+from tests.support.torture import MESSAGES
 
 HOST = "127.0.0.69"
 OPTIONS = (
@@ -89,6 +90,80 @@ def test_who_opens_too_many_connections_gets_no_more(monkeypatch: Any) -> None:
             one.close()
 
     serving(body)
+
+
+def test_one_address_alone_cannot_take_all_connections(monkeypatch: Any) -> None:
+    monkeypatch.setattr(answerer, "MOST_FROM_ONE", 2)
+
+    async def body(port: int) -> None:
+        kept = [await asyncio.open_connection(HOST, port) for _ in range(2)]
+        for reader, writer in kept:
+            writer.write(PING)
+            assert await reader.readexactly(2) == PONG
+        refused, _ = await asyncio.open_connection(HOST, port)
+        assert await is_ended(refused)
+        elsewhere = ("127.0.0.70", 0)
+        reader, writer = await asyncio.open_connection(HOST, port, local_addr=elsewhere)
+        writer.write(OPTIONS)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"SIP/2.0 200 OK")
+
+    serving(body)
+
+
+@pytest.mark.parametrize("part", [OPTIONS[:100], b"\r", b"X: y\r\n" * 1000])
+def test_a_message_that_comes_drop_by_drop_is_not_waited_for(monkeypatch: Any, part: bytes) -> None:
+    monkeypatch.setattr(answerer, "PART_S", 0.3)
+
+    async def body(port: int) -> None:
+        reader, writer = await asyncio.open_connection(HOST, port)
+
+        async def drip() -> None:
+            for byte in part * 1000:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.05)
+
+        dripping = asyncio.create_task(drip())
+        assert await is_ended(reader)
+        dripping.cancel()
+
+    serving(body)
+
+
+@pytest.mark.parametrize("data", MESSAGES)
+def test_no_datagram_and_no_stream_stops_it(data: bytes) -> None:
+    async def body(port: int) -> None:
+        loop = asyncio.get_running_loop()
+        _, writer = await asyncio.open_connection(HOST, port)
+        writer.write(data * 3)
+        writer.write_eof()
+        with socket.socket(type=socket.SOCK_DGRAM) as asking:
+            asking.setblocking(False)
+            asking.connect((HOST, port))
+            await loop.sock_sendall(asking, data[:60_000])
+            await loop.sock_sendall(asking, b"")
+            await loop.sock_sendall(asking, OPTIONS.replace(b"Call-ID: 1", b"Call-ID: last"))
+            while b"Call-ID: last" not in await loop.sock_recv(asking, 65_535):
+                continue
+
+    serving(body)
+
+
+def test_a_flood_from_one_address_is_answered_up_to_its_allowance_and_told_once(
+    monkeypatch: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(answerer, "ANSWERS_PER_SECOND", 0.001)
+    monkeypatch.setattr(answerer, "ANSWERS_AT_ONCE", 5.0)
+    one = answerer.Answerer()
+    answers = [one.answer(OPTIONS, ("192.0.2.66", port)) for port in range(1000, 1100)]
+    assert sum(answer is not None for answer in answers) == 5
+    assert one.answer(OPTIONS, ("192.0.2.7", 5060)) is not None
+    [told] = caplog.messages
+    assert "192.0.2.66" in told
+
+
+def test_a_registrar_that_pings_a_whole_fleet_is_always_answered() -> None:
+    one = answerer.Answerer()
+    assert all(one.answer(OPTIONS, ("192.0.2.10", 5060)) for _ in range(1700))
 
 
 def test_udp_is_answered_at_the_same_port() -> None:

@@ -7,7 +7,7 @@ from registrations.sip.timers import Schedule, ladder, rfc3261_schedule
 from registrations.sip.transaction import ClientTransaction, Key, TransactionState
 
 START = 1000.0
-KEY = Key("z9hG4bKa", "127.0.0.1:5062", "REGISTER", 7, "call")
+KEY = Key("z9hG4bKa", "127.0.0.1:5062", "REGISTER", 7, "call", "ours")
 
 
 def transaction(
@@ -29,8 +29,9 @@ def response(
     via: tuple[str, ...] = ("SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bKa;rport=5062",),
     cseq: str = "7 REGISTER",
     call_id: str = "call",
+    sender: str = "<sip:4101@pbx.example>;tag=ours",
 ) -> Response:
-    headers = {"via": list(via), "cseq": [cseq], "call-id": [call_id]}
+    headers = {"via": list(via), "cseq": [cseq], "call-id": [call_id], "from": [sender]}
     return Response(code, "", {name: values for name, values in headers.items() if values != [""]})
 
 
@@ -141,9 +142,11 @@ def test_an_answer_after_the_timeout_changes_nothing() -> None:
         response(via=("SIP/2.0/UDP 127.0.0.1:5062;rport=1;branch=z9hG4bKa",)),
         response(via=("SIP / 2.0 / UDP 127.0.0.1:5062;branch=z9hG4bKa",)),
         response(cseq="0007  REGISTER"),
+        response(sender='"a;tag=x" <sip:4101@pbx.example>; TAG = ours ;x'),
+        response(sender="sip:4101@pbx.example;tag=ours"),
     ],
 )
-def test_an_answer_fits_by_branch_sender_cseq_and_call_id(fitting: Response) -> None:
+def test_an_answer_fits_by_branch_sender_cseq_call_id_and_from_tag(fitting: Response) -> None:
     assert transaction().receive(fitting, START) is fitting
 
 
@@ -164,9 +167,15 @@ def test_an_answer_fits_by_branch_sender_cseq_and_call_id(fitting: Response) -> 
         response(cseq=""),
         response(call_id="other"),
         response(call_id=""),
+        response(sender="<sip:4101@pbx.example>;tag=theirs"),
+        response(sender="<sip:4101@pbx.example>;xtag=ours"),
+        response(sender="<sip:4101@pbx.example;tag=ours>"),
+        response(sender='<sip:4101@pbx.example>;tag="ours'),
+        response(sender="<sip:4101@pbx.example>"),
+        response(sender=""),
     ],
 )
-def test_a_wrong_branch_method_cseq_or_call_id_is_dropped(stranger: Response) -> None:
+def test_a_wrong_branch_method_cseq_call_id_or_from_tag_is_dropped(stranger: Response) -> None:
     machine = transaction()
     machine.datagrams_to_send()
     assert machine.receive(stranger, START) is None
