@@ -15,7 +15,7 @@ class Allowance:
         self._burst = burst
         self._most_sources = most_sources
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        """What each source may still have, and when that was true, the one heard last at the end."""
+        """What each source may still have, and since when; the one heard last at the end."""
 
     def take(self, source: str, now: float) -> bool:
         """Take one at `now`, in seconds of any steady clock; False where none is left."""

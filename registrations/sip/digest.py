@@ -36,6 +36,10 @@ class Challenge:
     """Whether the server offered qop `auth`; False is the RFC 2069 form."""
     stale: bool = False
 
+    @property
+    def is_md5(self) -> bool:
+        return self.algorithm.lower() in ("", "md5", "md5-sess")
+
 
 @dataclass(slots=True)
 class Credentials:
@@ -104,21 +108,19 @@ def _echoable(*values: str) -> bool:
 
 
 def choose(values: Iterable[str], *, allow_md5: bool = True) -> list[Challenge]:
-    """One challenge per realm: the topmost we can answer (RFC 8760 section 2.3, D9).
+    """One challenge per realm: the topmost we can answer, but MD5 only where nothing else is there.
 
-    Without `allow_md5` a server cannot talk us down to MD5 (D12).
+    Their order is the server's wish unless a policy of ours says otherwise (RFC 8760 section 2.4,
+    D9): whoever put a weak one on top must not talk us down. Without `allow_md5` not even a server
+    that offers nothing else can (D12).
     """
+    read = [challenge for value in values if (challenge := parse_challenge(value)) is not None]
     chosen: dict[str, Challenge] = {}
-    for value in values:
-        challenge = parse_challenge(value)
-        if challenge is None or (not allow_md5 and _is_md5(challenge)):
-            continue
-        chosen.setdefault(challenge.realm, challenge)
-    return list(chosen.values())
-
-
-def _is_md5(challenge: Challenge) -> bool:
-    return challenge.algorithm.lower() in ("", "md5", "md5-sess")
+    for challenge in read:
+        better = chosen.setdefault(challenge.realm, challenge)
+        if better.is_md5 and not challenge.is_md5:
+            chosen[challenge.realm] = challenge
+    return [challenge for challenge in chosen.values() if allow_md5 or not challenge.is_md5]
 
 
 def _hash(algorithm: str, text: str) -> str:

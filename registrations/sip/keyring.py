@@ -69,7 +69,13 @@ class Keyring:
         """JSON-safe, by server. Store it, never log it."""
         return {server: [digest.to_json(c) for c in kept] for server, kept in self._kept.items()}
 
-    def restore(self, saved: Mapping[str, list[dict[str, Any]]], nc_offset: int) -> None:
-        """Back from snapshot(). `nc_offset` leaps over what a lost lease may have used."""
+    def restore(
+        self, saved: Mapping[str, list[dict[str, Any]]], nc_offset: int, *, allow_md5: bool = True
+    ) -> None:
+        """Back from snapshot(). `nc_offset` leaps over what a lost lease may have used.
+
+        Without `allow_md5` what was answered with MD5 before it was refused is forgotten.
+        """
         for server, kept in saved.items():
-            self._kept[server] = [digest.from_json(data, nc_offset) for data in kept]
+            read = [digest.from_json(data, nc_offset) for data in kept]
+            self._kept[server] = [c for c in read if allow_md5 or not c.challenge.is_md5]

@@ -276,10 +276,13 @@ class RegisterClient:
         """401 and 407: answer what is new, once; what is refused is refused (D1, D2)."""
         proxy = response.code == 407
         header = "proxy-authenticate" if proxy else "www-authenticate"
-        offered = digest.choose(response.headers.get(header, ()), allow_md5=self._allow_md5)
+        asked = response.headers.get(header, ())
+        offered = digest.choose(asked, allow_md5=self._allow_md5)
         said = answer_text(response)
         if not offered:
             text = f"The server asks for an authentication that Rollcall does not use ({said})."
+            if digest.choose(asked):
+                text = f"The server offers only MD5, which the group's policy refuses ({said})."
             self._finish(flight, Reading(Verdict.ERROR, text), now, response)
             return
         usable = [c for c in offered if _may_answer(flight, proxy, c)]
@@ -365,7 +368,8 @@ class RegisterClient:
         self._call_id: str = snapshot["call_id"] if known else self._token()
         self._from_tag: str = snapshot["from_tag"] if known else self._token()
         self._min_expires: dict[str, int] = dict(snapshot.get("min_expires", {}))
-        self._keyring.restore(snapshot.get("nonces", {}), cseq_offset)
+        nonces = snapshot.get("nonces", {})
+        self._keyring.restore(nonces, cseq_offset, allow_md5=self._allow_md5)
 
 
 def _has_udp_left(flight: _Flight) -> bool:

@@ -32,7 +32,8 @@ VALID = (
     # As short as a request can be.
     b"OPTIONS a:b SIP/2.0\nv:SIP/2.0/UDP h\nf:<a:b>\nt:<a:b>\ni:c\nCSeq:1 OPTIONS\n\n",
     # Folded, compact, oddly cased, tabs and blanks wherever they may stand.
-    b'OPTIONS sip:4101@h SIP/2.0\r\nTO :\r\n sip:4101@h ;  tag\t=  1\r\nfROM\t: "a \\" <b>" <sip:x>\r\n'
+    b"OPTIONS sip:4101@h SIP/2.0\r\nTO :\r\n sip:4101@h ;  tag\t=  1\r\n"
+    b'fROM\t: "a \\" <b>" <sip:x>\r\n'
     b"  ;\r\n  tag = 2\r\ni:\r\n folded-call-id\r\ncseq: 0000000009\r\n OPTIONS\r\n"
     b"V  : SIP  / 2.0\r\n /UDP\r\n  192.0.2.2;branch=390skdjuw\r\nl: 0\r\n\r\n",
     # Every character a token may have, for a method nobody knows.

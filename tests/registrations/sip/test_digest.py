@@ -111,12 +111,14 @@ def digest_value(algorithm: str, realm: str = "r") -> str:
     ("algorithms", "chosen"),
     [
         (["SHA-512-256", "SHA-256", "MD5"], "SHA-512-256"),
-        (["MD5", "SHA-256"], "MD5"),
+        (["SHA-256", "SHA-512-256"], "SHA-256"),
+        (["MD5", "SHA-256"], "SHA-256"),
+        (["MD5-sess", "MD5", "SHA-256-sess", "SHA-256"], "SHA-256-sess"),
         (["SHA-1", "SHA-256", "MD5"], "SHA-256"),
         (["AKAv1-MD5", "MD5"], "MD5"),
     ],
 )
-def test_d9_the_topmost_supported_challenge_of_a_realm_is_used(
+def test_d9_the_topmost_supported_challenge_is_used_but_none_of_md5_where_another_is_there(
     algorithms: list[str], chosen: str
 ) -> None:
     (challenge,) = choose(digest_value(algorithm) for algorithm in algorithms)

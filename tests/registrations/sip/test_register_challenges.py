@@ -280,6 +280,49 @@ def test_d12_md5_is_not_answered_where_it_is_refused() -> None:
     outcome = line.hear("401 Unauthorized", www("n", ", algorithm=MD5"))
     assert outcome is not None
     assert outcome.verdict is Verdict.ERROR
+    assert outcome.sentence == (
+        "The server offers only MD5, which the group's policy refuses (401 Unauthorized)."
+    )
+    assert not line.client.wants_permit, "no password was used for any answer"
+
+
+def test_d12_a_server_that_offers_both_is_answered_by_the_stronger_one() -> None:
+    for allow_md5 in (True, False):
+        line = Line(allow_md5=allow_md5)
+        line.begin()
+        line.hear("401 Unauthorized", www("weak"), www("strong", ", algorithm=SHA-256"))
+        given = authorization(line.leave())
+        assert (given["nonce"], given["algorithm"]) == ('"strong"', "SHA-256")
+
+
+def test_d12_nobody_can_talk_it_down_to_md5_midway() -> None:
+    line = Line(allow_md5=False)
+    line.begin()
+    line.hear("401 Unauthorized", www("n1", ", algorithm=SHA-256"))
+    line.leave()
+    outcome = line.hear("401 Unauthorized", www("n2", ", algorithm=MD5, stale=true"))
+    assert outcome is not None
+    assert "offers only MD5" in outcome.sentence
+
+
+def test_d12_a_nonce_answered_with_md5_is_forgotten_once_md5_is_refused() -> None:
+    before = bound_line()
+    before.begin()
+    assert b"Authorization: Digest" in before.data
+    before.bind()
+    line = Line(allow_md5=False, snapshot=before.client.snapshot())
+    line.begin()
+    assert b"Authorization" not in line.data
+
+
+def test_a_realm_that_changes_midway_is_answered_once_and_the_old_one_no_more() -> None:
+    line = bound_line()
+    line.begin()
+    request = challenged(line, www("n2", realm="moved"))
+    assert authorization(request)["realm"] == '"moved"'
+    outcome = line.hear("401 Unauthorized", www("n3", realm="moved"))
+    assert outcome is not None
+    assert outcome.verdict is Verdict.REFUSED
 
 
 def test_a_line_without_an_auth_user_signs_with_its_extension() -> None:
