@@ -104,6 +104,11 @@ class Binding:
     blocked: Mapping[int, float] = field(default_factory=dict)
     """Targets to leave alone, and until when: 503 with Retry-After, or a refusal."""
 
+    @property
+    def taken_at(self) -> float:
+        """When `current` last took the registration."""
+        return self.expires_at - self.granted
+
 
 @dataclass(frozen=True, slots=True)
 class Try:

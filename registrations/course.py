@@ -300,9 +300,8 @@ class Course:
         if self.binding.phase in RESTING:
             self.round_started_at = now
             self._told = []
-            last_good_at = self.binding.expires_at - self.binding.granted
             is_bound = self.binding.phase in HOLDING
-            self.unnoticed_s = max(0.0, now - last_good_at) if is_bound else None
+            self.unnoticed_s = max(0.0, now - self.binding.taken_at) if is_bound else None
         self.binding, wanted = step(self.binding, event, self._rules, now)
         if wanted is not None:
             self._begin(wanted, now)
@@ -319,8 +318,11 @@ class Course:
         return False
 
     def _holder_is_silent(self) -> bool:
-        is_bound = self.binding.phase is Phase.BOUND
-        return is_bound and self.current_target().server_id in self._news.silent
+        """What the holder itself answered since, an order home's try for one, is later news."""
+        is_bound, silent = self.binding.phase is Phase.BOUND, self._news.silent
+        return (
+            is_bound and silent.get(self.current_target().server_id, 0.0) >= self.binding.taken_at
+        )
 
     def _leave_silent_server(self, now: float) -> None:
         if self._about.mode is GroupMode.FALLBACK:
@@ -336,7 +338,7 @@ class Course:
         """Return the targets not worth a try by what the fleet knows, if any other is."""
         known = set(self._news.sick) if self.binding.phase in HOLDING else set()
         if self._policy.fast_failover:
-            known |= self._news.silent
+            known |= self._news.silent.keys()
         bad = [
             index
             for index, target in enumerate(self.targets)

@@ -119,8 +119,8 @@ class Policy:
 class News:
     """What the fleet knows of a line's servers when its agent starts."""
 
-    silent: frozenset[int] = frozenset()
-    """Servers that answer nobody at this site."""
+    silent: Mapping[int, float] = field(default_factory=dict)
+    """Servers that answer nobody at this site, and by when that was last seen."""
     sick: frozenset[int] = frozenset()
     """Servers that refuse handsets they accepted before."""
     paused: Mapping[HostPort, float] = field(default_factory=dict)

@@ -67,7 +67,7 @@ class Hospital:
         self._tokens = count(1)
         self._next_slot: dict[int, float] = {}
         self._paused: dict[int, float] = {}
-        self._silent: set[int] = set()
+        self._silent: dict[int, float] = {}
         self._sick: set[int] = set()
         self._refusals: dict[int, deque[float]] = {}
         self.registrars = {
@@ -119,9 +119,9 @@ class Hospital:
     def _notice(self, server: int) -> None:
         """The fleet's view catches up with how the server is; `fast_failover` acts on it."""
         if not self.registrars[server].is_down:
-            self._silent.discard(server)
+            self._silent.pop(server, None)
         elif server not in self._silent:
-            self._silent.add(server)
+            self._silent[server] = self.loop.now
         if not self.site.policy.fast_failover or len(self._silent) == self.site.servers:
             return
         gap = 1.0 / self.site.policy.max_registrations_per_second
@@ -138,7 +138,7 @@ class Hospital:
 
     def _news(self) -> News:
         paused = {self.registrars[s].source: until for s, until in self._paused.items()}
-        return News(frozenset(self._silent), frozenset(self._sick), paused)
+        return News(dict(self._silent), frozenset(self._sick), paused)
 
     # -- claims ----------------------------------------------------------------------------
 

@@ -118,6 +118,9 @@ def take(row: ServerHealth, noticed: Noticed, turns: list[Turn]) -> bool:
         row.register_missed = row.register_missed or noticed.is_register
         if row.failures >= MISSES_TO_SILENT:
             row.condition = _CONDITION.SILENT
+        if row.failures == MISSES_TO_SILENT:
+            # Silent again before it was up again: whoever came home meanwhile must be woken too.
+            row.is_told = False
     if row.condition != known:
         where = (row.server_id, moment, row.condition, known, row.site_id)
         turns.append(Turn(*where, reason=noticed.answer))
@@ -135,6 +138,12 @@ def _look(row: ServerHealth, at: datetime, turns: list[Turn]) -> str:
         return row.condition
     turns.append(Turn(row.server_id, unseen, _CONDITION.UNKNOWN, row.condition, row.site_id))
     return _CONDITION.UNKNOWN
+
+
+def silent_at(row: ServerHealth) -> datetime:
+    """By when a silent server was last seen to be so: what it answered before is outdated."""
+    is_missed_again = row.failures >= MISSES_TO_SILENT and row.noticed_at is not None
+    return max(row.since, row.noticed_at) if is_missed_again else row.since
 
 
 def wait(row: ServerHealth) -> float:

@@ -189,7 +189,7 @@ def test_with_every_server_paused_nothing_is_sent_and_the_first_to_end_is_waited
 def test_without_fast_failover_the_news_of_silence_moves_nobody() -> None:
     world = bound(Policy())
     world.registrars[0].mood = "silent"
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     result = world.claim()
     assert (result.state, world.seen(1), world.seen(2)) == ("primary", 0, 0)
 
@@ -197,7 +197,7 @@ def test_without_fast_failover_the_news_of_silence_moves_nobody() -> None:
 def test_fast_failover_with_re_register_on_moves_at_once_without_asking_the_silent_server() -> None:
     world = bound(FAST)
     world.registrars[0].mood = "silent"
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     before = world.now
     result = world.claim()
     assert (result.state, result.server_id, world.seen(1)) == ("secondary", 2, 0)
@@ -208,16 +208,29 @@ def test_fast_failover_with_re_register_on_moves_at_once_without_asking_the_sile
 
 def test_fast_failover_without_re_register_on_keeps_the_binding_and_assumes_the_next() -> None:
     world = bound(replace(FAST, re_register_on=False))
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     result = world.claim()
     assert (result.server_id, result.assumed_server_id) == (1, 2)
     assert world.seen(1) == world.seen(2) == 0
     assert moves(world) == []
 
 
+def test_who_was_answered_since_the_silence_was_seen_does_not_flee_from_it() -> None:
+    world = bound(FAST)
+    world.registrars[0].mood = "silent"
+    world.news = News(silent={1: world.now})
+    world.claim()
+    world.registrars[0].mood = "ok"
+    world.now += 5
+    assert world.claim(wish="failback").state == "primary"
+    assert world.claim().state == "primary", "the old news does not drive it away again"
+    world.news = News(silent={1: world.now + 1})
+    assert world.claim().state == "secondary", "silence seen later does"
+
+
 def test_what_was_assumed_ends_with_the_silence() -> None:
     world = bound(replace(FAST, re_register_on=False))
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     world.claim()
     world.news = News()
     assert world.claim().assumed_server_id is None
@@ -226,7 +239,7 @@ def test_what_was_assumed_ends_with_the_silence() -> None:
 def test_at_its_renewal_an_assumed_line_registers_at_the_next_server() -> None:
     world = bound(replace(FAST, re_register_on=False))
     world.registrars[0].mood = "silent"
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     world.claim()
     result = world.wait()
     assert (result.server_id, result.assumed_server_id) == (2, None)
@@ -234,7 +247,7 @@ def test_at_its_renewal_an_assumed_line_registers_at_the_next_server() -> None:
 
 def test_with_every_server_silent_nobody_moves() -> None:
     world = bound(FAST)
-    world.news = News(silent=frozenset({1, 2}))
+    world.news = News(silent=dict.fromkeys((1, 2), world.now))
     result = world.claim()
     assert (result.state, world.seen(1), world.seen(2)) == ("primary", 0, 0)
 
@@ -243,7 +256,7 @@ def test_a_fast_move_that_finds_nobody_does_not_drop_the_binding_it_had() -> Non
     world = bound(FAST)
     world.registrars[0].mood = "silent"
     world.registrars[1].mood = "403 Forbidden"
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     result = world.claim()
     assert (result.state, result.server_id) == ("primary", 1)
     assert result.expires_at == START + 3600
@@ -279,7 +292,7 @@ def test_nor_does_a_fast_move_that_meets_another_trouble(mood: str) -> None:
     world = bound(FAST)
     world.registrars[0].mood = "silent"
     world.registrars[1].mood = mood
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     result = world.claim()
     assert (result.state, result.server_id, result.expires_at) == ("primary", 1, START + 3600)
     assert result.due_at - world.now <= 60
@@ -302,7 +315,7 @@ def test_an_operator_may_call_home_a_line_that_is_just_leaving_a_silent_server()
     world.now = START + 3540
     assert world.claim().server_id == 2
     world.registrars[0].mood = "ok"
-    world.news = News(silent=frozenset({2}))
+    world.news = News(silent={2: world.now})
     world.now += 10
     assert world.claim("failback").state == "primary"
     assert world.seen(3) == 0
@@ -310,7 +323,7 @@ def test_an_operator_may_call_home_a_line_that_is_just_leaving_a_silent_server()
 
 def test_a_fast_failover_line_comes_home_by_its_own_failback_rule() -> None:
     world = bound(replace(FAST, fail_back_mode=FailBackMode.DURATION, fail_back_timeout=120))
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     world.claim()
     moved_at = world.now
     world.news = News()
@@ -321,7 +334,7 @@ def test_a_fast_failover_line_comes_home_by_its_own_failback_rule() -> None:
 def test_in_a_fallback_list_fast_failover_renews_the_silent_entry_now() -> None:
     world = bound(Policy(fast_failover=True), mode=FALLBACK)
     world.registrars[0].mood = "silent"
-    world.news = News(silent=frozenset({1}))
+    world.news = News(silent={1: world.now})
     result = world.claim()
     assert (result.state, result.server_id) == ("fallback", 2)
     assert world.seen(2) == 0

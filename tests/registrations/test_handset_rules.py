@@ -679,7 +679,7 @@ def test_1_6_calls_are_assumed_on_the_next_server_only_without_re_register_on(
     world = World(Policy(re_register_on=re_register_on, fast_failover=True))
     world.claim()
     world.registrars[0].mood = "silent"
-    world.news = replace(world.news, silent=frozenset({1}))
+    world.news = replace(world.news, silent={1: world.now})
     world.now += 100
     result = world.claim()
     if re_register_on:

@@ -76,7 +76,8 @@ class Peer:
                 self.answers.append(said)
                 continue
             self.heard.append((_arrived_at(notes), said))
-            reply = self.answer(said) if self.answer is not None else None
+            answer = self.answer
+            reply = answer(said) if answer is not None else None
             if reply is not None:
                 self._socket.sendto(reply, source)
 

@@ -72,7 +72,7 @@ class Theatre(World):
     def act_news(self, silent: set[int], sick: set[int], paused: set[int]) -> None:
         until = self.now + RETRY_AFTER_S
         pauses = {place(number): until for number in paused}
-        self.news = News(frozenset(silent), frozenset(sick), pauses)
+        self.news = News(dict.fromkeys(silent, self.now), frozenset(sick), pauses)
 
     def act_window(self, drained: set[int], stays_s: float) -> None:
         """Servers are drained, or it is an hour in which nothing fails back."""
@@ -144,7 +144,7 @@ class Theatre(World):
         news = replace(self.news, paused={**self.news.paused, **self.told})
         asleep = {at for at, until in news.paused.items() if until > self.now}
         paused = {n for n in range(1, self.servers + 1) if place(n) in asleep}
-        self.bad |= news.silent | news.sick | paused
+        self.bad |= news.silent.keys() | news.sick | paused
         self.bad |= {entry.server_id for entry in self.entries or () if entry.unresolved}
         if self._has_run_out():
             # Who begins anew passes over a server that is being emptied; who is bound stays.

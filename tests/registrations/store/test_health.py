@@ -9,6 +9,7 @@ from fleet.models import Line, Site
 from registrations import store
 from registrations.models import Registration, ServerHealth
 from registrations.store import Noticed, Probed
+from registrations.store.news import news_at
 from tests.support.claims import at, make_due, make_group, make_lines
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -34,6 +35,10 @@ def notice(
         )
         for i, answered in enumerate(answers)
     )
+
+
+def silent_at(health: ServerHealth) -> float:
+    return news_at([health.site_id], time.time())[health.site_id].silent[health.server_id]
 
 
 OPTIONS = {"registration_id": None, "verdict": ""}
@@ -267,6 +272,23 @@ def test_nobody_moves_until_another_server_has_answered_since_the_silence() -> N
     notice(health, False, after=1)
     notice(asked, True, after=2)
     assert min(dues()["ward"]) > 800, "told once is enough"
+
+
+def test_who_came_home_to_a_silent_server_is_woken_when_it_falls_silent_again() -> None:
+    health = a_fleet(fast_failover=True)
+    Registration.objects.update(server=health.server, state="primary")
+    notice(other(health), True, after=1)
+    notice(health, False, False)
+    first = silent_at(health)
+    notice(health, True, after=2)
+    Registration.objects.update(due_at=at(time.time() + 900))
+    notice(health, False, after=3)
+    assert min(dues()["ward"]) > 800, "one miss is not silence"
+    assert silent_at(health) == first
+    notice(other(health), True, after=4)
+    notice(health, False, after=5)
+    assert max(dues()["ward"]) < 1
+    assert silent_at(health) > first + 4
 
 
 def test_a_fast_move_leaves_whom_a_worker_has_in_hand_to_that_worker() -> None:
