@@ -166,8 +166,7 @@ class Course:
         self._rules = told(self._rules, self.targets, news, now)
         blocked = dict(self.binding.blocked)
         for index, target in enumerate(self.targets):
-            until = news.paused.get(target.host_port, 0.0)
-            if until > now:
+            if (until := news.paused.get(target.host_port, 0.0)) > now:
                 blocked[index] = max(blocked.get(index, 0.0), until)
         wait = NEWS_LASTS_S * (0.5 + 0.5 * self._rules.jitter())
         for index in self._passed_over():
