@@ -56,8 +56,8 @@ def postgres() -> Iterator[stores.Postgres]:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A throw-away Redis on a unix socket."""
-    with stores.redis() as url:
-        yield url
+    with stores.redis() as one:
+        yield one.url
 
 
 @pytest.fixture(scope="session")

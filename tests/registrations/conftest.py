@@ -15,11 +15,11 @@ from tests.support import parts, stores
 @pytest.fixture
 def live_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A Redis of this test's own, and a process that has never spoken to it."""
-    with stores.redis() as url:
-        settings.REDIS_URL = url
-        settings.CHANNEL_LAYERS = channel_layers(url)
+    with stores.redis() as one:
+        settings.REDIS_URL = one.url
+        settings.CHANNEL_LAYERS = channel_layers(one.url)
         monkeypatch.setattr(publisher, "_publisher", publisher.Publisher())
-        yield url
+        yield one.url
 
 
 @pytest.fixture

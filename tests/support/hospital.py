@@ -26,8 +26,11 @@ class Hospital:
     primary: Kamailio
     secondary: Kamailio
     product: Product
+    redis: stores.Redis
     group: str
     extensions: list[str]
+    database_url: str
+    """The real database's, whatever the product goes through to reach it."""
 
     def watch(self, *, all_bound: bool) -> Watch:
         """Look at both registrars all the while: see `Watch`."""
@@ -108,7 +111,7 @@ class Hospital:
 
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """One query past the product, for what it must not be asked itself."""
-        connection = psycopg2.connect(self.product.env["DATABASE_URL"])
+        connection = psycopg2.connect(self.database_url)
         try:
             with connection, connection.cursor() as cursor:
                 cursor.execute(query, values)
@@ -130,12 +133,14 @@ def hospital(
     count: int,
     policy: Policy,
     database_url: str = "",
+    through: str = "",
     locked: int = 0,
 ) -> Iterator[Hospital]:
     """A running product with its fleet imported. `locked` handsets have a wrong password.
 
     It has a Redis of its own: the channels of two products on one would mix (Redis numbers its
-    databases, not its channels). Without `database_url` it runs on the embedded database.
+    databases, not its channels). Without `database_url` it runs on the embedded database; the
+    product reaches it by the URL `through` where one is given.
     """
     extensions = users(count)
     port = free_port(*addresses)
@@ -143,11 +148,11 @@ def hospital(
     with (
         kamailio.running(addresses[0], port, home) as primary,
         kamailio.running(addresses[1], port, home) as secondary,
-        stores.redis() as redis_url,
-        product.running(home, redis_url=redis_url, database_url=database_url) as running,
+        stores.redis() as redis,
+        product.running(home, redis_url=redis.url, database_url=through or database_url) as running,
     ):
         for extension in extensions[:locked]:
             primary.set_password(extension, "changed at the registrar")
             secondary.set_password(extension, "changed at the registrar")
         running.import_fleet(fleet_file(group, extensions, [primary, secondary], policy))
-        yield Hospital(primary, secondary, running, group, extensions)
+        yield Hospital(primary, secondary, running, redis, group, extensions, database_url)

@@ -10,6 +10,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -68,22 +69,32 @@ class Product:
         )
         self.token = self.manage("create_token", ADMIN).strip()
         self._others.append(self._child("answerer", sys.executable, "manage.py", "answerer"))
+        self.start_web()
+        self.start_worker()
+        self.beat = self.start_beat("beat")
+        wait_until(self._is_ready, 60, f"{self.url}/readyz says 200", seen=self._readiness)
+
+    def start_web(self) -> None:
+        """The web process, at the product's port."""
         self.web = self._child(
             *("web", sys.executable, "-m", "uvicorn", "fleet.config.asgi:application"),
             *("--host", "127.0.0.1", "--port", str(self.port), "--loop", "uvloop"),
             *("--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3"),
         )
-        self.start_worker()
-        self.beat = self._child(
-            *("beat", sys.executable, "-m", "celery", "-A", "fleet.config.celery", "beat"),
-            *("--schedule", str(self.home / "beat-schedule")),
+
+    def start_beat(self, name: str) -> Child:
+        """Celery's beat; a second one is a mistake that must do no harm."""
+        beat = self._child(
+            *(name, sys.executable, "-m", "celery", "-A", "fleet.config.celery", "beat"),
+            *("--schedule", str(self.home / f"{name}-schedule")),
         )
-        self._others.append(self.beat)
-        wait_until(self._is_ready, 60, f"{self.url}/readyz says 200", seen=self._readiness)
+        self._others.append(beat)
+        return beat
 
     def start_worker(self) -> Child:
-        """Another worker beside those that run."""
-        name = f"worker-{len(self.workers) + 1}"
+        """Another worker beside those that run; it takes the name of one that is gone."""
+        taken = {worker.name for worker in self.running_workers()}
+        name = next(n for i in count(1) if (n := f"worker-{i}") not in taken)
         worker = self._child(
             *(name, sys.executable, "-m", "celery", "-A", "fleet.config.celery", "worker"),
             *("-P", "threads", "-c", "16", "-n", f"{name}-{self.port}@%h", "-Q", "rollcall"),

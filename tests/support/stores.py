@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,18 +12,74 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
+import redis as redis_client
 
 from tests.support import parts
 from tests.support.processes import Child, free_port
 from tests.support.waiting import wait_until
 
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "100",
+}
+
 
 class Postgres:
-    """A running cluster; `create` gives a fresh database in it."""
+    """A cluster made for this run; `create` gives a fresh database in it.
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    Root may not run one, so root becomes the user postgres.
+    """
+
+    def __init__(self, home: Path, **settings: str) -> None:
+        self._home = home
+        self._programs = Path(parts.need("postgres"))
+        self._user = "postgres" if os.getuid() == 0 else None
+        self._settings = SETTINGS | {"unix_socket_directories": str(home)} | settings
+        self._child: Child | None = None
         self._databases = 0
+        self.port = free_port()
+
+    def initialise(self) -> None:
+        """Make its folder and its files."""
+        if self._user:
+            entry = pwd.getpwnam(self._user)
+            os.chown(self._home, entry.pw_uid, entry.pw_gid)
+        self.as_itself(
+            *(str(self._programs / "initdb"), "-D", str(self._home / "data"), "-U", "postgres"),
+            *("-A", "trust", "--no-sync", "--wal-segsize=1"),
+        )
+
+    def start(self) -> None:
+        """Start it; returns when it takes connections."""
+        command = [str(self._programs / "postgres"), "-D", str(self._home / "data")]
+        command += ["-p", str(self.port)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        log = _log(self._home, "postgres")
+        child = self._child = Child("postgres", command, log, user=self._user, cwd=self._home)
+
+        def ready() -> bool:
+            assert child.exit_code is None, child.tail()
+            try:
+                self.connect("postgres").close()
+            except psycopg2.OperationalError:
+                return False
+            return True
+
+        wait_until(ready, 20, "PostgreSQL takes connections", every=0.05)
+
+    def stop(self) -> None:
+        """End it as a restart of its service does: whoever is connected is put out."""
+        if self._child is not None:
+            self._child.interrupt(signal.SIGINT)
+            self._child.wait(20)
+
+    def kill(self) -> None:
+        if self._child is not None:
+            self._child.kill()
 
     def url(self, database: str) -> str:
         """As `DATABASE_URL` wants it."""
@@ -44,76 +101,78 @@ class Postgres:
     def connect(self, database: str) -> "psycopg2.extensions.connection":
         return psycopg2.connect(self.url(database))
 
-
-@contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A cluster made for this run. Root may not run one, so root becomes the user postgres."""
-    programs = Path(parts.need("postgres"))
-    user = "postgres" if os.getuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="rollcall-postgres-"))
-    try:
-        if user:
-            entry = pwd.getpwnam(user)
-            os.chown(home, entry.pw_uid, entry.pw_gid)
-        data = home / "data"
+    def as_itself(self, *command: str) -> None:
+        """Run a command to its end as the user who runs the cluster."""
         subprocess.run(
-            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"],
+            command,
             check=True,
             capture_output=True,
-            user=user,
-            group=user,
-            cwd=home,
+            user=self._user,
+            group=self._user,
+            cwd=self._home,
         )
-        port = free_port()
-        settings = [
-            "listen_addresses=127.0.0.1",
-            f"unix_socket_directories={home}",
-            "fsync=off",
-            "synchronous_commit=off",
-            "full_page_writes=off",
-            "max_connections=100",
-        ]
-        command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
-        for setting in settings:
-            command += ["-c", setting]
-        child = Child("postgres", command, _log(home, "postgres"), user=user, cwd=home)
-        cluster = Postgres(port)
-        try:
 
-            def ready() -> bool:
-                assert child.exit_code is None, child.tail()
-                try:
-                    cluster.connect("postgres").close()
-                except psycopg2.OperationalError:
-                    return False
-                return True
 
-            wait_until(ready, 20, "PostgreSQL takes connections", every=0.05)
-            yield cluster
-        finally:
-            child.kill()
+@contextmanager
+def postgres(**settings: str) -> Iterator[Postgres]:
+    """A started cluster that is gone afterwards; `settings` are its server's own."""
+    home = Path(tempfile.mkdtemp(prefix="rollcall-postgres-"))
+    cluster = Postgres(home, **settings)
+    try:
+        cluster.initialise()
+        cluster.start()
+        yield cluster
     finally:
+        cluster.kill()
         shutil.rmtree(home, ignore_errors=True)
 
 
-@contextmanager
-def redis() -> Iterator[str]:
-    """A Redis on a unix socket; gives its URL as `REDIS_URL` wants it."""
-    program = parts.need("redis")
-    home = Path(tempfile.mkdtemp(prefix="rollcall-redis-"))
-    path = home / "redis.sock"
-    command = [program, "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(home)]
-    child = Child("redis", command, _log(home, "redis"))
-    try:
+class Redis:
+    """One Redis at one unix socket, under the test's hand. It keeps nothing on disk."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._path = home / "redis.sock"
+        self._program = parts.need("redis")
+        self._child: Child | None = None
+        self.url = f"unix://{quote(str(self._path))}?db=0"
+        """As `REDIS_URL` wants it; the same for whichever Redis is started here next."""
+
+    def start(self) -> None:
+        """Start it, empty; returns when it answers."""
+        command = [self._program, "--port", "0", "--unixsocket", str(self._path)]
+        command += ["--save", "", "--dir", str(self._home)]
+        child = self._child = Child("redis", command, _log(self._home, "redis"))
 
         def ready() -> bool:
             assert child.exit_code is None, child.tail()
-            return path.exists()
+            try:
+                with self.client() as client:
+                    return bool(client.ping())
+            except redis_client.ConnectionError:
+                return False
 
-        wait_until(ready, 10, "Redis makes its socket", every=0.02)
-        yield f"unix://{quote(str(path))}?db=0"
+        wait_until(ready, 10, "Redis answers", every=0.02)
+
+    def kill(self) -> None:
+        """SIGKILL: all it held is gone, and nobody listens."""
+        if self._child is not None:
+            self._child.kill()
+
+    def client(self) -> "redis_client.Redis":
+        return redis_client.Redis.from_url(self.url)
+
+
+@contextmanager
+def redis() -> Iterator[Redis]:
+    """A started Redis of the test's own."""
+    home = Path(tempfile.mkdtemp(prefix="rollcall-redis-"))
+    one = Redis(home)
+    try:
+        one.start()
+        yield one
     finally:
-        child.kill()
+        one.kill()
         shutil.rmtree(home, ignore_errors=True)
 
 
