@@ -16,15 +16,16 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet import dns_records, inventory, policy_fields, queries, services
+from fleet.bodies import JSONParser
 from fleet.dns_fields import DnsCacheField
 from fleet.formats import certificates, values
-from fleet.formats.decoding import MAX_BYTES
+from fleet.formats.decoding import MAX_BYTES, MAX_TOGETHER
 from fleet.formats.policy import PARAMETERS, contradictions
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
@@ -357,7 +358,7 @@ class ImportView(APIView):
         responses={200: ImportReport, 400: ImportFaults},
     )
     def post(self, request: Request) -> Response:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_UPLOAD:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_TOGETHER:
             raise TooLarge
         files, dry_run = _files(request)
         by = request.user.get_username()
@@ -375,13 +376,9 @@ class ImportView(APIView):
         return Response({"dry_run": report.dry_run, **report.as_dict()})
 
 
-MAX_UPLOAD = 4 * MAX_BYTES
-"""Of all files of one import together, in bytes."""
-
-
 class TooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"At most {MAX_UPLOAD // 1024 // 1024} MiB can be imported at once."
+    default_detail = f"At most {MAX_TOGETHER // 1024 // 1024} MiB can be imported at once."
     default_code = "too_large"
 
 

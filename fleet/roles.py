@@ -72,7 +72,9 @@ def check(request: HttpRequest, least: Role) -> HttpResponseBase | None:
         return None
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
-    raise PermissionDenied(f"This needs the role {least.word}.")
+    raise PermissionDenied(
+        f"This needs the role {least.word}. An admin can give you the role you need."
+    )
 
 
 def require_role(least: Role) -> Callable[[View], View]:

@@ -9,11 +9,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.config.settings")
 django_application = get_asgi_application()
 
 # Only now are the apps ready for modules that import models.
+from fleet.bodies import FILES, BoundedBodies  # noqa: E402
 from registrations.routing import websocket_urlpatterns  # noqa: E402
+
+LONG_BODIES = {"/api/v1/imports/": FILES, "/start/handsets/": FILES}
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": BoundedBodies(django_application, LONG_BODIES),
         # The socket itself checks Origin and asker: token clients, which have no Origin, may too.
         "websocket": URLRouter(websocket_urlpatterns),
     }

@@ -1,5 +1,6 @@
 """One line per event on stderr, in key=value form (logfmt), for stdlib and structlog alike."""
 
+import logging
 import re
 from typing import Any
 
@@ -15,6 +16,13 @@ def without_keys(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str,
     return {k: _KEY.sub(r"\1***", v) if isinstance(v, str) else v for k, v in event.items()}
 
 
+def without_refusals(record: logging.LogRecord) -> bool:
+    """A request that was refused is one line: where it was refused says nothing of a fault."""
+    if getattr(record, "status_code", 500) < 500:
+        record.exc_info = None
+    return True
+
+
 _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
@@ -22,6 +30,22 @@ _SHARED: list[Any] = [
     structlog.processors.format_exc_info,
     without_keys,
 ]
+
+
+_quiet = {"handlers": [], "propagate": True}
+_LOGGERS = {
+    "django": _quiet,
+    "django.server": _quiet,
+    "uvicorn": _quiet,
+    "uvicorn.error": _quiet,
+    # One line per request is the proxy's business; a socket's URL tells nothing here.
+    "uvicorn.access": {**_quiet, "level": "WARNING"},
+    "celery": _quiet,
+    # A line for each tick, each second, would drown the rest.
+    "celery.beat": {**_quiet, "level": "WARNING"},
+    "celery.worker.strategy": {**_quiet, "level": "WARNING"},
+    "celery.app.trace": {**_quiet, "level": "WARNING"},
+}
 
 
 def config(level: str) -> dict[str, Any]:
@@ -32,7 +56,6 @@ def config(level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    quiet = {"handlers": [], "propagate": True}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -48,19 +71,14 @@ def config(level: str) -> dict[str, Any]:
                 ],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"handlers": ["stderr"], "level": level if level in LEVELS else "INFO"},
-        "loggers": {
-            "django": quiet,
-            "django.server": quiet,
-            "uvicorn": quiet,
-            "uvicorn.error": quiet,
-            # One line per request is the proxy's business; a socket's URL tells nothing here.
-            "uvicorn.access": {**quiet, "level": "WARNING"},
-            "celery": quiet,
-            # A line for each tick, each second, would drown the rest.
-            "celery.beat": {**quiet, "level": "WARNING"},
-            "celery.worker.strategy": {**quiet, "level": "WARNING"},
-            "celery.app.trace": {**quiet, "level": "WARNING"},
+        "filters": {"refusals": {"()": lambda: without_refusals}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "filters": ["refusals"],
+            }
         },
+        "root": {"handlers": ["stderr"], "level": level if level in LEVELS else "INFO"},
+        "loggers": _LOGGERS,
     }

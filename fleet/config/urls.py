@@ -6,6 +6,11 @@ from django.urls import include, path
 
 from fleet import views
 
+handler400 = "fleet.faults.bad_request"
+handler403 = "fleet.faults.forbidden"
+handler404 = "fleet.faults.not_found"
+handler500 = "fleet.faults.broken"
+
 urlpatterns = [
     path("", include("registrations.urls")),
     path("", include("registrations.health")),

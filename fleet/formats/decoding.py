@@ -1,6 +1,9 @@
 """Bytes of a file to its text: size, encoding and emptiness, each refused with a sentence."""
 
 MAX_BYTES = 32 * 1024 * 1024
+"""Of one file."""
+MAX_TOGETHER = 4 * MAX_BYTES
+"""Of all files of one import."""
 
 
 class Unreadable(ValueError):

@@ -9,11 +9,11 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api import Conflict, Pages
+from fleet.bodies import JSONParser
 from fleet.roles import Role
 from registrations import jobs
 from registrations.api.unfiltered import NoFilters

@@ -9,11 +9,11 @@ from django.http import QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.exceptions import PermissionDenied
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api import Pages
+from fleet.bodies import JSONParser
 from fleet.roles import Role
 from registrations import saved_views
 from registrations.api.unfiltered import NoFilters

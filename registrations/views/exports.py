@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict, Streaming
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from fleet.roles import Role, require_role
+from fleet.roles import Role, has_role, require_role
 from registrations import exports
 from registrations.exports import orders
 from registrations.models import ExportJob
@@ -61,7 +61,7 @@ def export_file(request: HttpRequest, pk: int) -> StreamingHttpResponse:
 def export_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Take an export back, finished or not: one's own; an admin everybody's."""
     own = ExportJob.objects.filter(pk=pk)
-    if not request.user.is_superuser:
+    if not has_role(request.user, Role.ADMIN):
         own = own.filter(asked_by=request.user.get_username())
     own.delete()
     return redirect("exports")

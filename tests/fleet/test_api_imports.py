@@ -132,7 +132,7 @@ def test_a_form_with_a_wrong_switch_changes_nothing(asked: APIClient) -> None:
 def test_too_much_at_once_is_refused_before_it_is_read(
     asked: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "MAX_UPLOAD", 10)
+    monkeypatch.setattr(api, "MAX_TOGETHER", 10)
     answer = post(asked, {"name": "fleet.yaml", "text": FLEET})
     assert answer.status_code == 413
     assert "MiB" in answer.json()["detail"]
