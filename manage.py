@@ -4,8 +4,8 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
-
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.config.settings")
-    execute_from_command_line(sys.argv)
+    from fleet.config.command_line import run
+
+    run(sys.argv)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,8 +12,6 @@ from django.apps import apps
 from django.db import connection, connections
 
 from tests.support.stores import Postgres
-
-APPS = ("fleet", "registrations")
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +38,13 @@ def database(request: pytest.FixtureRequest, transactional_db: None) -> Iterator
     if request.param == "sqlite":
         yield "sqlite"
         return
+    with on_postgresql(request):
+        yield "postgresql"
+
+
+@contextmanager
+def on_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let this process stand on an empty PostgreSQL meanwhile; needs `transactional_db`."""
     url = urlsplit(request.getfixturevalue("migrated_postgres"))
     blocker = request.getfixturevalue("django_db_blocker")
     kept = connections.databases["default"]
@@ -56,7 +62,7 @@ def database(request: pytest.FixtureRequest, transactional_db: None) -> Iterator
         }
         del connections["default"]
         try:
-            yield "postgresql"
+            yield
             _empty()
         finally:
             connections["default"].close()
@@ -65,6 +71,11 @@ def database(request: pytest.FixtureRequest, transactional_db: None) -> Iterator
 
 
 def _empty() -> None:
-    tables = [m._meta.db_table for app in APPS for m in apps.get_app_config(app).get_models()]
+    kept = ("contenttypes", "auth.permission", "auth.group")
+    tables = [
+        model._meta.db_table
+        for model in apps.get_models()
+        if not model._meta.label_lower.startswith(kept)
+    ]
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")

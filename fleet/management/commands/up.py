@@ -18,6 +18,8 @@ from fleet.supervisor import AlreadyRunning, Output, Spec, Supervisor
 
 WEB_SECONDS = 60.0
 """How long the web process may take until it answers."""
+MOVED = "moved"
+"""The file in DATA_DIR that `move_from` leaves there."""
 THREADS = 4
 """Of a worker: its tasks only rouse the event loop that does the work."""
 
@@ -47,6 +49,7 @@ class Command(BaseCommand):
 async def run(output: Output) -> None:
     """Everything, until cancelled. CommandError says why it could not even begin."""
     async with Supervisor(settings.DATA_DIR / "run", output) as supervisor:
+        check_here()
         check_ports()
         embedded_redis.private_folder(settings.RUN_DIR)
         if settings.REDIS_URL.startswith(f"unix://{settings.RUN_DIR}/"):
@@ -65,6 +68,16 @@ async def run(output: Output) -> None:
         if settings.EMBEDDED and settings.WORKERS > 1:
             output.say("one worker runs: more than one needs PostgreSQL (DATABASE_URL)")
         await asyncio.Event().wait()
+
+
+def check_here() -> None:
+    """Raise CommandError where everything moved from here to another database."""
+    moved = settings.DATA_DIR / MOVED
+    if settings.EMBEDDED and moved.exists():
+        raise CommandError(
+            f"{moved.read_text().strip()} Start it with DATABASE_URL. Two installations would "
+            f"fight over the same handsets; to go back to this one, delete {moved}."
+        )
 
 
 def check_ports() -> None:
