@@ -25,6 +25,5 @@ def on(request: pytest.FixtureRequest, transactional_db: None) -> On:
             return
         call_command("flush", interactive=False, verbosity=0)
         yield
-        call_command("flush", interactive=False, verbosity=0)
 
     return chosen
