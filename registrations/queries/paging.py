@@ -9,11 +9,11 @@ from registrations.models import Registration
 from registrations.queries.rows import Shown, plain, registrations
 
 FEW = 5_000
-"""Fewer than these are found first and sorted then.
+"""Fewer than these are found first and sorted then. They are counted before: of very many, as a
+word that all have finds them, nothing but their number is worked out.
 
 A database that counts on meeting them soon along the index of names walks through nearly all of it
-where they stand close together there, as the handsets of a ward do. Besides, a filter that is dear,
-as one by words, is worked out once.
+where they stand close together there, as the handsets of a ward do.
 """
 
 
@@ -27,16 +27,15 @@ class Pager(Paginator):
     object_list: Shown
 
     @cached_property
-    def _few(self) -> list[int] | None:
-        """The ids of all that match, where they are few."""
-        if not self.object_list.query.where:
-            return None
-        ids = list(self.object_list.order_by().values_list("pk", flat=True)[:FEW])
-        return ids if len(ids) < FEW else None
+    def count(self) -> int:
+        return self.object_list.count()
 
     @cached_property
-    def count(self) -> int:
-        return self.object_list.count() if self._few is None else len(self._few)
+    def _few(self) -> list[int] | None:
+        """The ids of all that match, where they are few."""
+        if not self.object_list.query.where or self.count >= FEW:
+            return None
+        return list(self.object_list.order_by().values_list("pk", flat=True))
 
     def ids(self, number: int) -> list[int]:
         """Return the ids on this page in order."""
