@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from fleet.models import ServerGroup
-from registrations import queries, store
-from registrations.models import Census, ServerChange
+from registrations import proving, queries, store
+from registrations.models import Census, ReadinessHour, ServerChange
 
 FULL_FOR = timedelta(days=3)
 THINNED_TO = timedelta(minutes=10)
@@ -44,6 +44,26 @@ def take(now: datetime) -> bool:
     return is_first
 
 
+def take_readiness(now: datetime) -> bool:
+    """Count whom each server would take, for the hour of `now`; False where that was done."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    counted = queries.proof_counts(now)
+    with transaction.atomic():
+        if not counted or ReadinessHour.objects.filter(at__gte=hour).exists():
+            return False
+        ReadinessHour.objects.bulk_create(
+            ReadinessHour(
+                at=now,
+                server_id=server_id,
+                taken=(taken := sum(counts[proof] for proof in proving.TAKES)),
+                not_taken=(not_taken := sum(counts[proof] for proof in proving.TAKES_NOT)),
+                untold=counts.total() - taken - not_taken,
+            )
+            for server_id, counts in counted.items()
+        )
+    return True
+
+
 def _anybody(counts: Mapping[str, int]) -> dict[str, int]:
     return {state: n for state, n in counts.items() if n}
 
@@ -55,6 +75,7 @@ def thin(now: datetime) -> None:
     """
     Census.objects.filter(at__lt=now - KEPT_FOR).delete()
     ServerChange.objects.filter(at__lt=now - KEPT_FOR).delete()
+    ReadinessHour.objects.filter(at__lt=now - KEPT_FOR).delete()
     old = Census.objects.filter(at__lt=now - FULL_FOR, group=None).order_by("at")
     dropped = surplus(old.values_list("at", flat=True))
     at_once = max(1, store.BATCH // (1 + ServerGroup.objects.count()))

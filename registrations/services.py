@@ -62,6 +62,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
     _switch(list(here.values()), lines, now)
     _wake(lines, now)
     store.ensure_health()
+    store.ensure_proofs(list(lines), now)
     ids = list(Registration.objects.filter(line_id__in=lines).values_list("pk", flat=True))
     transaction.on_commit(lambda: live.publish({"id": pk} for pk in ids))
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from fleet.models import Site
 from registrations import census, jobs, live, retention
 from registrations.exports import makers
-from registrations.models import Registration, ServerHealth
+from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 
@@ -28,7 +28,7 @@ _runtime: LoopThread | None = None
 
 @shared_task(name="registrations.tasks.tick", expires=HINT_EXPIRES_S)
 def tick() -> None:
-    """Hint at every site that has due registrations or probes; say that beat still does."""
+    """Hint at every site that has due registrations, probes or proofs; say that beat still does."""
     live.ticked()
     for site_id, queue in _sites_with_due_work():
         run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
@@ -54,8 +54,10 @@ def tend_exports() -> None:
 
 @shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S)
 def take_census() -> None:
-    """Count the fleet for this minute."""
-    census.take(timezone.now())
+    """Count the fleet for this minute, and once an hour whom each server would take."""
+    now = timezone.now()
+    census.take(now)
+    census.take_readiness(now)
 
 
 @shared_task(name="registrations.tasks.thin_census", expires=CENSUS_EXPIRES_S)
@@ -86,9 +88,10 @@ def queue_of(site: Site) -> str:
 def _sites_with_due_work() -> list[tuple[int, str]]:
     now = timezone.now()
     due = {"site": OuterRef("pk"), "due_at__lte": now}
-    sites = Site.objects.filter(
-        Exists(Registration.objects.filter(**due)) | Exists(ServerHealth.objects.filter(**due))
-    )
+    work = Exists(Registration.objects.filter(**due)) | Exists(ServerHealth.objects.filter(**due))
+    if settings.PROVE_EVERY:
+        work |= Exists(StandbyProof.objects.filter(**due))
+    sites = Site.objects.filter(work)
     return [(site.pk, queue_of(site)) for site in sites]
 
 

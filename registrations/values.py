@@ -176,3 +176,5 @@ class Outcome:
     """Contacts in the 2xx that are not ours."""
     seen_as: str = ""
     """With BOUND: whence the server saw the request come, where that is not our own socket (N2)."""
+    with_credentials: bool = False
+    """Whether the request that was answered carried credentials."""

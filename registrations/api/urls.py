@@ -12,6 +12,7 @@ from registrations.api import (
     exports,
     history,
     jobs,
+    readiness,
     registrations,
     saved_views,
     trace,
@@ -24,6 +25,7 @@ router.register("server-changes", census.ServerChangeViewSet, basename="api-serv
 router.register("drains", drains.DrainViewSet, basename="api-drain")
 router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
 router.register("exports", exporting.ExportViewSet, basename="api-export")
+router.register("readiness", readiness.ReadinessViewSet, basename="api-readiness")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
 router.register("views", saved_views.ViewViewSet, basename="api-view")
 
@@ -36,6 +38,12 @@ urlpatterns = [
     path("registrations/<int:pk>/trace/", trace.TraceView.as_view(), name="api-trace"),
     path("summary/", registrations.SummaryView.as_view(), name="api-summary"),
     path("servers/<int:pk>/outage/", census.OutageView.as_view(), name="api-outage"),
+    path(
+        "readiness/summary/",
+        readiness.ReadinessSummary.as_view(),
+        name="api-readiness-summary",
+    ),
+    path("readiness/export/", readiness.ReadinessExport.as_view(), name="api-readiness-export"),
     path("census/", census.CensusView.as_view(), name="api-census"),
     path(
         "registrations/export/",

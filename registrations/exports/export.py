@@ -14,6 +14,7 @@ from django.http import QueryDict
 from registrations.exports.cells import csv_bytes, iso, json_line
 from registrations.exports.copying import copied
 from registrations.exports.present import registrations
+from registrations.exports.readiness import readiness
 from registrations.exports.reports import reports
 from registrations.exports.source import ExportRefused, Source
 from registrations.exports.transitions import transitions
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[[QueryDict], Source]] = {
     "transitions": transitions,
     "registrations": registrations,
     "reports": reports,
+    "readiness": readiness,
 }
 """What can be exported, by the name the API has for it."""
 

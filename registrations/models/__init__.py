@@ -1,9 +1,11 @@
-"""What happens: one hot row per line, its history, jobs, server health and pace, the census."""
+"""What happens: one hot row per line, its history, jobs, server health and pace, standby proofs,
+the census."""
 
 from registrations.models.census import Census
 from registrations.models.exports import ExportJob, ExportPart
 from registrations.models.history import RenewalHour, Transition
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
+from registrations.models.proofs import ReadinessHour, StandbyProof
 from registrations.models.registration import Registration, State
 from registrations.models.saved import SavedView
 from registrations.models.server_changes import ServerChange
@@ -24,6 +26,7 @@ __all__ = [
     "Job",
     "JobResult",
     "QuietHours",
+    "ReadinessHour",
     "Registration",
     "RenewalHour",
     "SavedView",
@@ -33,6 +36,7 @@ __all__ = [
     "ServerPace",
     "ServerPause",
     "SiteNetwork",
+    "StandbyProof",
     "State",
     "Transition",
     "WallboardToken",

@@ -16,6 +16,16 @@ from registrations.queries.order import ORDERS, ordered
 from registrations.queries.paging import Pager
 from registrations.queries.past import Difference, between, counts_at, fleet_at, of_handset
 from registrations.queries.places import addresses
+from registrations.queries.readiness import (
+    Hour,
+    ReadinessFilter,
+    in_full,
+    proof_counts,
+    proof_row,
+    proofs,
+    readiness_hours,
+    refusals,
+)
 from registrations.queries.renewals import Renewals, renewals
 from registrations.queries.report_form import ReportForm
 from registrations.queries.reports import SHARES, Period, report, whole
@@ -77,10 +87,12 @@ __all__ = [
     "THEN_FILTERS",
     "GRACE",
     "Holds",
+    "Hour",
     "Leaf",
     "Mark",
     "ORDERS",
     "Pager",
+    "ReadinessFilter",
     "RegistrationFilter",
     "Renewals",
     "Series",
@@ -97,6 +109,7 @@ __all__ = [
     "fleet_zone",
     "headline",
     "holds_at",
+    "in_full",
     "leaf",
     "matching",
     "moment",
@@ -105,6 +118,11 @@ __all__ = [
     "ordered",
     "plain",
     "plain_mac",
+    "proof_counts",
+    "proof_row",
+    "proofs",
+    "readiness_hours",
+    "refusals",
     "registrations",
     "renewals",
     "role_of",

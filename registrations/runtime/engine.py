@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from registrations import live, store
 from registrations.runtime.addressing import Addressing
 from registrations.runtime.answerer import Answerer
+from registrations.runtime.asker import Asker
 from registrations.runtime.claimer import LEASE_S, Claimer
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
@@ -78,6 +79,8 @@ class Engine:
         self._prober = Prober(
             loop, self._database, self._addressing, self._switchboard, self._pacer
         )
+        self._asker = Asker(loop, self._database, self._addressing, self._switchboard, self._pacer)
+        self._idle_room = max_in_flight // 2
         self._chores: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -87,9 +90,11 @@ class Engine:
         ]
 
     def kick(self, site_id: int) -> None:
-        """Look for due registrations and probes of that site."""
+        """Look for due registrations and probes of that site, and for proofs if there is time."""
         self._claimer.kick(site_id)
         self._prober.kick(site_id)
+        if self._claimer.room() >= self._idle_room:
+            self._asker.kick(site_id)
 
     async def stop(self) -> None:
         """Save what is done, give back what is not (due at once), close everything."""
@@ -98,6 +103,7 @@ class Engine:
         await self._claimer.close()
         await self._resolver.close()
         await self._prober.close()
+        await self._asker.close()
         now = time.time()
         for claimed in self._runner.abandon():
             self._flusher.give_back(claimed, now)

@@ -58,6 +58,8 @@ class Ticket:
     """Called instead when the server asked to be left alone, with until when."""
     is_void: Callable[[], bool]
     """Whether nobody waits for it any more."""
+    can_wait: bool = False
+    """It goes only where nobody else waits, whatever its place in the queue."""
 
 
 Reserve = Callable[[int, HostPort, int, float, float], Awaitable[Slots]]
@@ -110,7 +112,10 @@ class Pacer:
 
 
 class _Lane:
-    """The queue before one server: credential retries first, then first come, first served."""
+    """The queue before one server: credential retries first, then first come, first served.
+
+    Behind both come those that can wait.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, reserve: Reserve, pacer: Pacer) -> None:
         self._loop = loop
@@ -118,6 +123,7 @@ class _Lane:
         self._pacer = pacer
         self._retries: deque[Ticket] = deque()
         self._firsts: deque[Ticket] = deque()
+        self._rest: deque[Ticket] = deque()
         self._slots: deque[tuple[float, int, float]] = deque()
         self._young: deque[tuple[float, str]] = deque()
         self._unanswered: set[str] = set()
@@ -126,21 +132,27 @@ class _Lane:
         self._is_going = False
 
     def __len__(self) -> int:
-        return len(self._retries) + len(self._firsts)
+        return sum(map(len, self._queues))
+
+    @property
+    def _queues(self) -> tuple[deque[Ticket], ...]:
+        return self._retries, self._firsts, self._rest
 
     def add(self, ticket: Ticket) -> None:
         paused_until = self._pacer.paused_until(ticket.place)
         if paused_until > time.time():
             ticket.pause(paused_until)
             return
-        (self._retries if ticket.is_retry else self._firsts).append(ticket)
+        retry_or_first = self._retries if ticket.is_retry else self._firsts
+        (self._rest if ticket.can_wait else retry_or_first).append(ticket)
         self.go()
 
     def send_away(self, place: HostPort, until: float) -> None:
         """Tell those who wait for that place; the others go on."""
-        away = [each for each in (*self._retries, *self._firsts) if each.place == place]
-        self._retries = deque(each for each in self._retries if each.place != place)
-        self._firsts = deque(each for each in self._firsts if each.place != place)
+        away = [each for queue in self._queues for each in queue if each.place == place]
+        self._retries, self._firsts, self._rest = (
+            deque(each for each in queue if each.place != place) for queue in self._queues
+        )
         for ticket in away:
             if not ticket.is_void():
                 ticket.pause(until)
@@ -178,7 +190,7 @@ class _Lane:
             self._is_going = False
 
     def _next(self) -> Ticket | None:
-        for queue in (self._retries, self._firsts):
+        for queue in self._queues:
             while queue and queue[0].is_void():
                 queue.popleft()
             if queue:
@@ -186,7 +198,7 @@ class _Lane:
         return None
 
     def _pop(self) -> None:
-        (self._retries or self._firsts).popleft()
+        next(queue for queue in self._queues if queue).popleft()
 
     def _has_room(self) -> bool:
         now = steady()
@@ -259,7 +271,7 @@ class _Lane:
         """Send away those whose turn would come after their lease, each with its own turn."""
         away: list[tuple[Ticket, float]] = []
         place = 0
-        for queue in (self._retries, self._firsts):
+        for queue in self._queues:
             for _ in range(len(queue)):
                 ticket = queue.popleft()
                 at = end + (place - at_hand) * gap

@@ -1,17 +1,18 @@
 """What a job would do, told before it is ordered: whom it moves, whom not, how long it takes."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Max, Prefetch, QuerySet
 
 from fleet.models import Line, Server, ServerGroup
-from registrations import jobs, queries, waves
-from registrations.models import Job, JobResult
-from registrations.shown import behaviour
+from registrations import jobs, proving, queries, waves
+from registrations.models import Job, JobResult, StandbyProof
+from registrations.shown import behaviour, readiness
 from registrations.templatetags.rollcall import mac, state_label
 
 Result = JobResult.Result
@@ -124,7 +125,7 @@ def _counted(rows: QuerySet[Any], terms: jobs.Terms, goal: Goal, now: datetime) 
         lanes=_lanes([each for each in found if each["verdict"] == Result.PENDING], here, goal),
         reasons=reasons.most_common(),
         observed=_observed(rows, here),
-        warnings=[w for group in sorted(asked) for w in _warnings(here[group], goal, now)],
+        warnings=_warnings([here[group] for group in sorted(asked)], goal, rows, now),
         examples=_examples(rows.filter(verdict=Result.PENDING)),
         canaries=len(asked),
         waves=max((waves.waves(n, size) for n, size, _ in pace), default=0),
@@ -170,15 +171,41 @@ def _observed(rows: QuerySet[Any], groups: Mapping[int, ServerGroup]) -> list[Ob
     return sorted(told, key=lambda each: each.group)
 
 
-def _warnings(group: ServerGroup, goal: Goal, now: datetime) -> list[str]:
-    server = goal(group)
-    if server is None:
-        return []
+def _warnings(
+    groups: Sequence[ServerGroup], goal: Goal, rows: QuerySet[Any], now: datetime
+) -> list[str]:
+    goals = {group: server for group in groups for server in [goal(group)] if server}
+    unproved = _unproved(goals.values(), rows.filter(verdict=Result.PENDING), now)
+    return [
+        warning
+        for group, server in goals.items()
+        for warning in (*_trouble(group, server, now), *unproved[server])
+    ]
+
+
+def _trouble(group: ServerGroup, server: Server, now: datetime) -> list[str]:
     known = queries.server_condition(server.health.all(), now)
     told = [] if known["condition"] == "up" else [known["word"]]
     told += [said for said in [queries.server_trouble(server, now)["trouble"]] if said]
     role = "primary" if server.priority == 1 else "next server"
     return [f"{server}, the {role} of {group.name}: {word.rstrip('.')}." for word in told]
+
+
+def _unproved(
+    servers: Collection[Server], asked: QuerySet[Any], now: datetime
+) -> dict[Server, list[str]]:
+    """Say how many of those asked each server is not proved to take."""
+    ids = asked.order_by().values("pk")
+    counts = queries.proof_counts(now, registration__in=ids, server__in=list(servers))
+    return {
+        server: [
+            f"{server} is not proved to take {counts[server.pk][proof]:,} of them: "
+            f"{readiness.MEANS[proof]}."
+            for proof in StandbyProof.Proof
+            if settings.PROVE_EVERY and counts[server.pk][proof] and proof not in proving.TAKES
+        ]
+        for server in servers
+    }
 
 
 def _examples(asked: QuerySet[Any]) -> list[str]:

@@ -359,6 +359,7 @@ class RegisterClient:
             seen_as=""
             if reading.verdict is not Verdict.BOUND or response is None
             else seen_as(response.first("via") or "", flight.attempt.sent_by),
+            with_credentials=bool(self._keyring.of(flight.server)),
         )
 
     def _restore(self, snapshot: Mapping[str, Any], cseq_offset: int) -> None:

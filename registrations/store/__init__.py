@@ -21,6 +21,14 @@ from registrations.store.probes import (
     release_probes,
     save_probes,
 )
+from registrations.store.proofs import (
+    ClaimedProof,
+    Proved,
+    claim_proofs,
+    ensure_proofs,
+    release_proofs,
+    save_proofs,
+)
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH
 from registrations.store.turns import plan_waves
@@ -32,16 +40,20 @@ __all__ = [
     "Change",
     "Claimed",
     "ClaimedHealth",
+    "ClaimedProof",
     "Finished",
     "GroupFacts",
     "Noticed",
     "Probed",
+    "Proved",
     "Saved",
     "Slots",
     "claim_due",
     "claim_probes",
+    "claim_proofs",
     "concerned",
     "ensure_health",
+    "ensure_proofs",
     "extend",
     "hear",
     "pause",
@@ -50,10 +62,12 @@ __all__ = [
     "record",
     "release",
     "release_probes",
+    "release_proofs",
     "reserve",
     "reserve_slots",
     "save",
     "save_probes",
+    "save_proofs",
     "spread",
     "spread_from",
 ]

@@ -43,6 +43,7 @@ STATE_ICONS = {
     "failed": "circle-x",
     "left_out": "circle-off",
     "cancelled": "ban",
+    "help": "help-circle",
 }
 """By state, server condition or failback result: every colour comes with a shape."""
 
@@ -311,6 +312,20 @@ def bar(states: dict[str, int], total: int, extra: str = "") -> SafeString:
 def job_bar(kinds: list[tuple[str, str, int]], total: int) -> SafeString:
     """A job's results as one bar; who waits is the bar's empty part."""
     return _drawn(((kind, n) for kind, _, n in kinds if kind != "pending"), total, "tall")
+
+
+@register.simple_tag
+def trend(pieces: list[tuple[str, int, float, float]]) -> SafeString:
+    """Upright pieces (state, place, top, height) in a square of 168: the hours of a week."""
+    return format_html(
+        '<svg class="bar trend" viewBox="0 0 168 168" preserveAspectRatio="none" '
+        'aria-hidden="true">{}</svg>',
+        format_html_join(
+            "",
+            '<rect data-state="{}" x="{}" y="{:.1f}" width="1" height="{:.1f}"></rect>',
+            pieces,
+        ),
+    )
 
 
 @register.filter

@@ -18,7 +18,7 @@ from fleet.roles import Role, require_role
 from registrations import queries, ring, wishes
 from registrations.models import Registration, State
 from registrations.queries.spans import spans
-from registrations.shown import diagrams, ladders, stays, why, wording
+from registrations.shown import diagrams, ladders, readiness, stays, why, wording
 from registrations.views import then
 
 HOME = (State.PRIMARY, State.DISABLED, State.HELD)
@@ -40,7 +40,9 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Handset.objects.select_related("group", "site"), pk=pk)
     servers = list(found.group.servers.prefetch_related("health__site"))
     health = {s.pk: queries.server_condition(s.health.all(), now) for s in servers}
-    lines = [_line(line, servers, health) for line in _lines(found, now)]
+    rows = list(_lines(found, now))
+    proofs = readiness.rows_of([row.pk for row in rows], now)
+    lines = [_line(row, servers, health) | {"proofs": proofs[row.pk]} for row in rows]
     context = {
         "nav": "handsets",
         "handset": found,
@@ -49,6 +51,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": lines,
         "unsupervised": found.lines.filter(registration__isnull=True),
         "servers": [(server, health[server.pk]) for server in servers],
+        "looks": readiness.LOOKS,
         "away": any(line["row"]["state"] not in HOME for line in lines),
         **_moves(found, request.GET),
     }

@@ -2,6 +2,7 @@
 
 import time
 from queue import Empty
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_a_due_probe_is_due_work() -> None:
     tasks.tick()
     assert waiting_in("rollcall") == [[rows[0].site_id]]
     ServerHealth.objects.update(due_at=at(time.time() + 9))
+    tasks.tick()
+    assert waiting_in("rollcall") == []
+
+
+def test_a_due_proof_is_due_work_where_proofs_are_wanted(settings: Any) -> None:
+    lines = make_lines(1, make_group())
+    [row] = make_due(lines, time.time() + 60)
+    store.ensure_proofs([lines[0].pk], time.time() - 60)
+    tasks.tick()
+    assert waiting_in("rollcall") == [[row.site_id]]
+    settings.PROVE_EVERY = 0
     tasks.tick()
     assert waiting_in("rollcall") == []
 

@@ -23,6 +23,8 @@ SILENCE = 1
 """Fault: requests are swallowed."""
 CHALLENGE_FOR_EVER = 2
 """Fault: every request is answered by a fresh 401."""
+NO_PASSWORD = 3
+"""Fault: nobody is asked for a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,14 @@ class Kamailio:
         issued: Issued | None = None,
         tls_port: int = 0,
         location_db: str = "",
+        max_contacts: int = 4,
     ) -> None:
         self.address = address
         self.port = port
         self.tls_port = tls_port
         self._issued = issued
         self._location_db = location_db
+        self._max_contacts = max_contacts
         self._home = home
         self._program = parts.need("kamailio")
         self._child: Child | None = None
@@ -83,6 +87,7 @@ class Kamailio:
             *(self._program, "-DD", "-E", "-f", str(CONFIGURATION), "-m", "64", "-M", "16"),
             *("-x", "tlsf", "-X", "tlsf", "-Y", str(run), "-P", str(run / "pid")),
             *("-A", f"ADDRESS={self.address}", "-A", f"PORT={self.port}"),
+            *("-A", f"MOST={self._max_contacts}"),
             *self._tls(),
             *(("-A", f"LOCATION_DB={self._location_db}") if self._location_db else ()),
         ]
@@ -210,10 +215,18 @@ def _contact(raw: dict[str, Any]) -> Contact | None:
 
 @contextmanager
 def running(
-    address: str, port: int, home: Path, *, issued: Issued | None = None, tls_port: int = 0
+    address: str,
+    port: int,
+    home: Path,
+    *,
+    issued: Issued | None = None,
+    tls_port: int = 0,
+    max_contacts: int = 4,
 ) -> Iterator[Kamailio]:
     """A started Kamailio that is gone afterwards."""
-    registrar = Kamailio(address, port, home, issued=issued, tls_port=tls_port)
+    registrar = Kamailio(
+        address, port, home, issued=issued, tls_port=tls_port, max_contacts=max_contacts
+    )
     try:
         registrar.start()
         yield registrar

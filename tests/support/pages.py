@@ -23,6 +23,8 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "server": ("server",),
     "policy": ("group",),
     "override": ("held",),
+    "readiness": (),
+    "proofs": (),
     "history": (),
     "jobs": (),
     "job": ("job",),
@@ -89,6 +91,9 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
     live_fleet.silence(fleet.primary, fleet.site)
     clinic = rows.make_group("clinic", mode="fallback")
     made = {state: rows.make_registration(clinic, state) for state in State if state != "unknown"}
+    for row in fleet.rows:
+        rows.make_proof(row, 1, "proved")
+        rows.make_proof(row, 2, "refused" if row == fleet.rows[0] else "open")
     job = jobs.order({"registrations": [fleet.rows[1].pk]}, "admin")
     return {
         "handset": fleet.rows[1].line.handset_id,

@@ -53,6 +53,8 @@ class Product:
             "PORT": str(self.port),
             "SIP_CONTACT": f"127.0.0.1:{free_port()}",
             "REDIS_URL": redis_url,
+            # Tests count what agents send; who asks for proofs switches them on.
+            "PROVE_EVERY": "0",
             "SECRET_KEY": "only-for-the-integration-tests-" + "x" * 40,
             "CREDENTIALS_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         }

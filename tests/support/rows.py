@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
-from registrations.models import Registration, ServerChange, State, Transition
+from registrations.models import Registration, ServerChange, StandbyProof, State, Transition
 
 _numbers = count(1)
 
@@ -65,6 +65,23 @@ def make_registration(
     }
     # Synchronising may have made the row already.
     return Registration.objects.update_or_create(line=line, defaults=fields | more)[0]
+
+
+def make_proof(registration: Registration, priority: int, proof: str, **more: Any) -> StandbyProof:
+    """What the server of that priority said of the line a minute ago, instead of before."""
+    now = timezone.now()
+    facts = {
+        "site": registration.site,
+        "proof": proof,
+        "since": now - timedelta(hours=2),
+        "asked_at": now - timedelta(minutes=1),
+        "due_at": now + timedelta(minutes=20),
+        "reason": f"It said {proof}.",
+    }
+    server = registration.group.servers.get(priority=priority)
+    return StandbyProof.objects.update_or_create(
+        registration=registration, server=server, defaults=facts | more
+    )[0]
 
 
 def make_transition(registration: Registration | None = None, **more: Any) -> Transition:

@@ -39,6 +39,7 @@ class Line:
             postpone=self.postpone,
             pause=self.pause,
             is_void=lambda: self.is_gone,
+            can_wait=bool(more.get("can_wait")),
         )
 
     def use(self) -> str:
@@ -135,6 +136,21 @@ def test_credential_retries_go_first() -> None:
 
     with_pacers(1, body)
     assert [line.name for line in log][0] == "retry"
+
+
+def test_who_can_wait_goes_behind_all_others_however_late_they_come() -> None:
+    log: list[Line] = []
+    asked = server()
+
+    async def body(pacer: Pacer) -> None:
+        for i in range(3):
+            pacer.ask(Line(log, f"waits-{i}", asked, 20, can_wait=True).ticket)
+        for i in range(3):
+            pacer.ask(Line(log, f"first-{i}", asked, 20).ticket)
+        await until(lambda: len(log) == 6)
+
+    with_pacers(1, body)
+    assert [line.name.partition("-")[0] for line in log] == ["first"] * 3 + ["waits"] * 3
 
 
 def test_a_turn_beyond_the_lease_is_postponed_to_that_turn() -> None:

@@ -1,0 +1,110 @@
+"""The API of readiness: which server would take which line, as rows and as sums."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from fleet.api import Pages
+from fleet.roles import Role
+from registrations import queries
+from registrations.api.exports import ExportView, described
+from registrations.api.why import ServerRef
+from registrations.models import StandbyProof
+from registrations.shown import readiness
+
+VIEWER_READS = {"GET": Role.VIEWER}
+
+
+class ProofRow(serializers.Serializer[StandbyProof]):
+    """What one server says of one line: whether it would take it."""
+
+    id = serializers.IntegerField()
+    registration = serializers.IntegerField()
+    handset = serializers.IntegerField()
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    name = serializers.CharField(help_text="The handset's name.")
+    group = serializers.IntegerField()
+    group_name = serializers.CharField()
+    site = serializers.IntegerField()
+    site_name = serializers.CharField()
+    server = ServerRef()
+    server_name = serializers.CharField()
+    proof = serializers.ChoiceField(choices=StandbyProof.Proof.choices)
+    proof_word = serializers.CharField()
+    since = serializers.DateTimeField(
+        allow_null=True, help_text="Since when its answers have been these."
+    )
+    asked_at = serializers.DateTimeField(allow_null=True)
+    proved_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it last took the credentials."
+    )
+    next_at = serializers.DateTimeField(allow_null=True, help_text="When it is asked next.")
+    code = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True)
+    refusals = serializers.IntegerField(help_text="In a row.")
+
+    def to_representation(self, instance: StandbyProof) -> dict[str, Any]:
+        return queries.proof_row(instance)
+
+
+class GroupReadiness(serializers.Serializer[Any]):
+    """What would become of a group's lines if its primary died now."""
+
+    group = serializers.IntegerField()
+    group_name = serializers.CharField()
+    lands_on = serializers.IntegerField(allow_null=True)
+    sentence = serializers.CharField()
+    servers = serializers.ListField(child=serializers.DictField())
+
+
+class FleetReadiness(serializers.Serializer[Any]):
+    """Readiness in sums; `proofs` of a server counts its lines by proof."""
+
+    as_of = serializers.DateTimeField()
+    headline = serializers.CharField()
+    groups = GroupReadiness(many=True)
+
+
+class ReadinessViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyProof]):
+    """One row for each line and server: would it take the line, and since when has it said so."""
+
+    required_roles = VIEWER_READS
+    queryset = StandbyProof.objects.none()
+    serializer_class = ProofRow
+    filterset_class = queries.ReadinessFilter
+    pagination_class = Pages
+
+    def get_queryset(self) -> QuerySet[StandbyProof]:
+        return queries.in_full(queries.proofs(timezone.now())).order_by("pk")
+
+
+class ReadinessSummary(APIView):
+    """Readiness by group and server."""
+
+    required_roles = VIEWER_READS
+
+    @extend_schema(responses=FleetReadiness)
+    def get(self, request: Request) -> Response:
+        now = timezone.now()
+        found = readiness.readiness(now)
+        return Response(
+            {
+                "as_of": queries.moment(now),
+                "headline": readiness.headline(found),
+                "groups": [each.as_json() for each in found],
+            }
+        )
+
+
+@described(queries.ReadinessFilter)
+class ReadinessExport(ExportView):
+    """The filtered proofs as a file, streamed."""
+
+    kind = "readiness"

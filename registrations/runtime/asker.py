@@ -1,0 +1,381 @@
+"""Asks servers whether they would take handsets that are not with them: standby proofs.
+
+Below all other work: a question's REGISTERs leave only where nobody else waits for a permit, use
+a part of the server's cap, and go to no place that has refused many of late (`proving.BRAKE_AT`).
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from django.db import DatabaseError
+
+from registrations import proving, store
+from registrations.runtime.addressing import Addressing
+from registrations.runtime.clock import Lease, steady
+from registrations.runtime.database import Database
+from registrations.runtime.pacer import Pacer, Ticket
+from registrations.runtime.switchboard import Flight, Switchboard
+from registrations.sip import message
+from registrations.sip.errors import SipParseError
+from registrations.sip.probe import FetchProbe
+from registrations.sip.targets import Located
+from registrations.store import BATCH, ClaimedProof, Proved
+from registrations.store.proofs import Place
+from registrations.values import HostPort, Outcome, Target
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 30.0
+AT_ONCE = 200
+"""Questions claimed by one process, most of them waiting for their turn at their place."""
+OPEN_AT_A_PLACE = 2
+"""Fewer than `proving.BRAKE_AT`, so that it is not overshot by those under way."""
+SHARE = 0.25
+"""Of a server's cap, for the questions of one process."""
+REGISTERS = 2
+"""Per question: the second one carries the credentials."""
+WITHOUT_CAP = 200.0
+"""REGISTERs per second of which SHARE is taken where the server has no cap."""
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    """The questions for one place: a few open, the others wait."""
+
+    allowance: int
+    waiting: deque["_Turn"] = field(default_factory=deque)
+    open: int = 0
+    next_at: float = 0.0
+    """In `steady` seconds."""
+    timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    claimed: ClaimedProof
+    lease: Lease
+    targets: tuple[Target, ...]
+    """The server's places, to be asked in this order until one answers."""
+
+
+class Question(Flight):
+    """One REGISTER without a Contact under way, to one place of one server."""
+
+    __slots__ = ("asker", "fetch", "has_asked", "shift", "turn")
+
+    def __init__(self, asker: "Asker", turn: _Turn) -> None:
+        super().__init__()
+        self.asker = asker
+        self.turn = turn
+        self.shift = time.time() - steady()
+        self.has_asked = False
+        target = turn.targets[0]
+        host, port = asker.transport.local(target)
+        sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.fetch = FetchProbe(turn.claimed.account, target, sent_by, _token, self.now())
+
+    def now(self) -> float:
+        return steady() + self.shift
+
+    def receive(self, data: bytes, source: tuple[str, int]) -> None:
+        try:
+            answer = message.parse(data)
+        except SipParseError:
+            return
+        if isinstance(answer, message.Response):
+            self.fetch.receive(answer, self.now())
+            self.asker.go_on(self)
+
+    def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
+        if target.place == self.fetch.target.place or branch is not None:
+            self.asker.failed(self, why)
+
+    def ring(self) -> None:
+        self.fetch.handle_timer(self.now())
+        self.asker.go_on(self)
+
+
+class Asker:
+    """Claims due questions, asks them in turn, and saves the answers, fenced like all results."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        database: Database,
+        addressing: Addressing,
+        switchboard: Switchboard,
+        pacer: Pacer,
+    ) -> None:
+        self._loop = loop
+        self._database = database
+        self._addressing = addressing
+        self._switchboard = switchboard
+        self._pacer = pacer
+        self.transport = switchboard.transport
+        self._lanes: dict[Place, _Lane] = {}
+        self._questions: set[Question] = set()
+        self._finding: dict[asyncio.Task[dict[int, Located]], ClaimedProof] = {}
+        self._proved: list[Proved] = []
+        self._put_back: dict[float, list[ClaimedProof]] = defaultdict(list)
+        self._wanted: set[int] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def kick(self, site_id: int) -> None:
+        """Look for due questions of that site soon."""
+        self._wanted.add(site_id)
+        self._start()
+
+    async def close(self) -> None:
+        """Save what is known, give the rest back."""
+        self._is_closed = True
+        for task in self._finding:
+            task.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=5)
+        left = [*self._finding.values(), *(q.turn.claimed for q in self._questions)]
+        for lane in self._lanes.values():
+            left += [turn.claimed for turn in lane.waiting]
+            if lane.timer is not None:
+                lane.timer.cancel()
+        for question in list(self._questions):
+            self._forget(question)
+        self._put_back[time.time()] += left
+        try:
+            await self._save()
+        except DatabaseError as error:
+            logger.error("questions could not be given back: %s", error)
+
+    def go_on(self, question: Question) -> None:
+        """Send what the question has to send; note its end."""
+        if question not in self._questions:
+            return
+        fetch = question.fetch
+        for data in fetch.datagrams_to_send():
+            if not question.turn.lease.is_ours():
+                self._over(question)
+                return
+            why = self.transport.send(fetch.target, data)
+            if why is not None:
+                self.failed(question, why)
+                return
+        if fetch.outcome is not None:
+            self._end(question, fetch.outcome)
+            return
+        self._follow(question)
+        if fetch.wants_permit and not question.has_asked:
+            question.has_asked = True
+            self._pacer.ask(self._ticket(question))
+
+    def failed(self, question: Question, why: str) -> None:
+        """The network failed it."""
+        if question in self._questions:
+            question.fetch.transport_failed(why, question.now())
+            self.go_on(question)
+
+    # -- one question ------------------------------------------------------------------------
+
+    def _ticket(self, question: Question) -> Ticket:
+        claimed = question.turn.claimed
+        return Ticket(
+            server_id=claimed.server_id,
+            place=question.fetch.target.host_port,
+            rate=claimed.rate,
+            is_retry=False,
+            lease_until=question.turn.lease.until,
+            use=partial(self._use, question),
+            postpone=partial(self._put_off, question),
+            pause=partial(self._put_off, question),
+            is_void=lambda: question not in self._questions,
+            can_wait=True,
+        )
+
+    def _use(self, question: Question) -> str | None:
+        if question not in self._questions:
+            return None
+        question.has_asked = False
+        question.fetch.grant(question.now())
+        self._loop.call_soon(self.go_on, question)
+        return question.fetch.branch
+
+    def _put_off(self, question: Question, until: float) -> None:
+        self._give_back([question.turn.claimed], until)
+        self._over(question)
+
+    def _follow(self, question: Question) -> None:
+        branch = question.fetch.branch
+        for gone in self._switchboard.follow(question, (branch,) if branch else ()):
+            self._pacer.over(question.turn.claimed.server_id, gone)
+        timer = question.fetch.get_timer()
+        self._switchboard.wake(question, None if timer is None else timer - question.shift)
+
+    def _end(self, question: Question, outcome: Outcome) -> None:
+        turn, finding = question.turn, proving.read(outcome)
+        is_silent = finding.proof is proving.Proof.SILENT
+        if is_silent and len(turn.targets) > 1:
+            self._lane(turn.claimed).waiting.appendleft(replace(turn, targets=turn.targets[1:]))
+        else:
+            self._conclude(turn.claimed, finding, outcome.ended_at, outcome.code)
+        self._over(question)
+
+    def _conclude(
+        self, claimed: ClaimedProof, finding: proving.Finding, at: float, code: int | None
+    ) -> None:
+        proved = Proved(claimed, finding, at, code)
+        self._proved.append(proved)
+        if proved.is_refusal:
+            self._lane(claimed).allowance -= 1
+        self._start()
+
+    def _over(self, question: Question) -> None:
+        self._forget(question)
+        lane = self._lane(question.turn.claimed)
+        lane.open -= 1
+        self._pump(lane)
+
+    def _forget(self, question: Question) -> None:
+        self._questions.discard(question)
+        for gone in self._switchboard.follow(question, ()):
+            self._pacer.over(question.turn.claimed.server_id, gone)
+        question.wake_at = None
+
+    # -- whose turn it is --------------------------------------------------------------------
+
+    def _lane(self, claimed: ClaimedProof) -> _Lane:
+        return self._lanes.setdefault(claimed.place, _Lane(claimed.allowance))
+
+    def _pump(self, lane: _Lane) -> None:
+        """Begin as many as may be open; give back those that come too late or may not be asked."""
+        if self._is_closed:
+            return
+        if lane.allowance <= 0:
+            self._give_back([turn.claimed for turn in lane.waiting], time.time())
+            lane.waiting.clear()
+        while lane.waiting and lane.open < min(OPEN_AT_A_PLACE, lane.allowance):
+            if lane.next_at > steady():
+                self._come_back(lane)
+                return
+            self._begin(lane, lane.waiting.popleft())
+
+    def _come_back(self, lane: _Lane) -> None:
+        def come() -> None:
+            lane.timer = None
+            self._pump(lane)
+
+        if lane.timer is None:
+            lane.timer = self._loop.call_later(lane.next_at - steady(), come)
+
+    def _begin(self, lane: _Lane, turn: _Turn) -> None:
+        if turn.lease.ends_within(LEASE_S / 2):
+            self._give_back([turn.claimed], time.time())
+            return
+        rate = turn.claimed.rate or WITHOUT_CAP
+        lane.next_at = max(steady(), lane.next_at) + REGISTERS / (rate * SHARE)
+        try:
+            question = Question(self, turn)
+        except OSError as error:
+            why = proving.Finding(proving.Proof.SILENT, error.strerror or "There is no way there.")
+            self._conclude(turn.claimed, why, time.time(), None)
+            return
+        lane.open += 1
+        self._questions.add(question)
+        self.go_on(question)
+
+    # -- claiming and saving -----------------------------------------------------------------
+
+    def _room(self) -> int:
+        waiting = sum(len(lane.waiting) for lane in self._lanes.values())
+        return AT_ONCE - waiting - len(self._questions) - len(self._finding)
+
+    def _give_back(self, claimed: Sequence[ClaimedProof], due_at: float) -> None:
+        if claimed:
+            self._put_back[due_at] += claimed
+            self._start()
+
+    def _start(self) -> None:
+        if self._task is None and not self._is_closed:
+            self._task = self._loop.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._wanted or self._proved or self._put_back:
+                await self._save()
+                await self._claim()
+        except DatabaseError as error:
+            logger.error("standby proofs wait for the database: %s", error)
+            self._proved.clear()
+            self._put_back.clear()
+        except Exception:
+            # Nobody awaits this task: what it raised would be lost, and the next hint asks again.
+            logger.exception("proving failed")
+        finally:
+            self._task = None
+
+    async def _save(self) -> None:
+        proved, self._proved = self._proved[:BATCH], self._proved[BATCH:]
+        if proved:
+            await self._database.run(store.save_proofs, proved)
+        put_back, self._put_back = self._put_back, defaultdict(list)
+        for due_at, claimed in put_back.items():
+            await self._database.run(store.release_proofs, claimed, due_at)
+
+    async def _claim(self) -> None:
+        sites, self._wanted = sorted(self._wanted), set()
+        if not sites or self._room() <= AT_ONCE // 2:
+            return
+        asked_at = steady()
+        claimed = await self._database.run(store.claim_proofs, sites, self._room(), LEASE_S)
+        for each in claimed:
+            lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
+            if each.server_id in each.group.names:
+                self._find(each, lease)
+            else:
+                self._queue(each, lease, each.targets)
+        for place in {each.place for each in claimed}:
+            self._pump(self._lanes[place])
+
+    def _queue(self, claimed: ClaimedProof, lease: Lease, targets: Sequence[Target]) -> None:
+        lane = self._lane(claimed)
+        unsaved = (p for p in self._proved if p.claimed.place == claimed.place and p.is_refusal)
+        lane.allowance = claimed.allowance - sum(1 for _ in unsaved)
+        paused: dict[HostPort, float] = {
+            target.host_port: claimed.paused[target.host_port]
+            for target in targets
+            if target.host_port in claimed.paused
+        }
+        open_ones = tuple(target for target in targets if target.host_port not in paused)
+        if open_ones:
+            lane.waiting.append(_Turn(claimed, lease, open_ones))
+        else:
+            self._give_back([claimed], min(paused.values()))
+
+    def _find(self, claimed: ClaimedProof, lease: Lease) -> None:
+        """Ask DNS where the server is, then the server."""
+        task = self._loop.create_task(
+            self._addressing.located(claimed.group, claimed.registration_id)
+        )
+        self._finding[task] = claimed
+
+        def found(done: "asyncio.Task[dict[int, Located]]") -> None:
+            if done.cancelled() or self._is_closed:
+                return
+            self._finding.pop(done, None)
+            located = done.result()[claimed.server_id]
+            if located.targets:
+                self._queue(claimed, lease, located.targets)
+                self._pump(self._lane(claimed))
+            else:
+                why = proving.Finding(proving.Proof.SILENT, located.unresolved)
+                self._conclude(claimed, why, time.time(), None)
+
+        task.add_done_callback(found)
+
+
+def _token() -> str:
+    return secrets.token_hex(12)

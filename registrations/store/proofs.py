@@ -1,0 +1,284 @@
+"""Standby proofs: one row per line and server of its group, claimed and saved like other work."""
+
+import random
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from fleet.models import Server
+from registrations import proving
+from registrations.models import Registration, ServerHealth, SiteNetwork, StandbyProof
+from registrations.proving import Proof
+from registrations.queries import refusals
+from registrations.store.claim import GroupFacts, accounts_of, groups_of
+from registrations.store.pace import pauses
+from registrations.store.sql import (
+    BATCH,
+    changed,
+    is_postgresql,
+    listed,
+    packed,
+    rows,
+    stamp,
+    text,
+    token_text,
+    within,
+)
+from registrations.values import Account, HostPort, Target
+
+FIRST_ROUND_S = 0.36
+"""New rows are first asked over so many seconds for each line, one round's length at most."""
+
+Place = tuple[str, int]
+"""Where a server is, as configured: what guards it counts the refusals of all who name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedProof:
+    """A question that is ours to ask."""
+
+    proof_id: int
+    token: str
+    lease_until: float
+    site_id: int
+    registration_id: int
+    server_id: int
+    place: Place
+    allowance: int
+    """How many refusals the place may still give before it is left alone for a while."""
+    refusals: int
+    account: Account
+    group: GroupFacts
+    paused: Mapping[HostPort, float]
+    """Places that asked to be left alone, and until when (Unix seconds)."""
+
+    @property
+    def rate(self) -> float:
+        """The server's cap of REGISTERs per second; 0: none."""
+        return float(self.group.policy.max_registrations_per_second)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Where the server is; none where it is configured by name."""
+        return next(e.targets for e in self.group.entries if e.server_id == self.server_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """What a question came to."""
+
+    claimed: ClaimedProof
+    finding: proving.Finding
+    at: float
+    code: int | None
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.finding.proof in proving.REFUSALS
+
+    @property
+    def refusals(self) -> int:
+        """Refusals in a row, this one among them."""
+        return self.claimed.refusals + 1 if self.is_refusal else 0
+
+    @property
+    def due_at(self) -> float:
+        """When the next question is due."""
+        every_s = float(settings.PROVE_EVERY)
+        return self.at + proving.wait(self.finding.proof, self.refusals, every_s, random.random)
+
+
+def claim_proofs(
+    site_ids: Sequence[int], limit: int, lease_s: float, *, now: float | None = None
+) -> list[ClaimedProof]:
+    """Take up to `limit` due questions of these sites under a lease, the longest due first.
+
+    Not taken: those for servers that are silent from there anyway or have refused too many of
+    late, and all of a site whose own network is suspected.
+    """
+    if not settings.PROVE_EVERY or limit <= 0:
+        return []
+    started_at = time.time() if now is None else now
+    suspected = SiteNetwork.objects.filter(site__in=site_ids, suspected_since__isnull=False)
+    out = set(suspected.values_list("site", flat=True))
+    allowed = _allowances(started_at)
+    token, until = uuid.uuid4().hex, started_at + lease_s
+    taken: list[tuple[Any, ...]] = []
+    for site_id in site_ids:
+        if site_id not in out and len(taken) < limit:
+            more = limit - len(taken)
+            not_asked = [*allowed.shut, *_silent(site_id)]
+            taken += _take(site_id, not_asked, more, (token, until), started_at)
+    return _with_facts(taken, token, until, allowed, started_at) if taken else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowances:
+    places: Mapping[int, Place]
+    left: Mapping[Place, int]
+
+    @property
+    def shut(self) -> list[int]:
+        return [pk for pk, place in self.places.items() if self.left[place] <= 0]
+
+
+def _allowances(now: float) -> _Allowances:
+    """How many refusals each place may still give."""
+    refused = refusals(datetime.fromtimestamp(now, UTC))
+    servers = Server.objects.order_by().values_list("pk", "address", "port")
+    places = {pk: (address, port) for pk, address, port in servers}
+    return _Allowances(places, {p: proving.BRAKE_AT - refused[p] for p in places.values()})
+
+
+def _silent(site_id: int) -> list[int]:
+    known = ServerHealth.objects.filter(site=site_id, condition=ServerHealth.Condition.SILENT)
+    return list(known.values_list("server", flat=True))
+
+
+def _take(
+    site_id: int, not_asked: Sequence[int], limit: int, lease: tuple[str, float], now: float
+) -> list[tuple[Any, ...]]:
+    token, until = lease
+    skip = "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
+    with transaction.atomic():
+        return changed(
+            "UPDATE registrations_standbyproof SET lease_token = %s, due_at = %s WHERE id IN "
+            "(SELECT id FROM registrations_standbyproof WHERE site_id = %s AND due_at <= %s "
+            f"AND NOT ({within('server_id')}) ORDER BY due_at LIMIT %s {skip}) "
+            "RETURNING id, registration_id, server_id, site_id, refusals",
+            [token_text(token), stamp(until), site_id, stamp(now), listed(not_asked), limit],
+        )
+
+
+def _with_facts(
+    taken: list[tuple[Any, ...]], token: str, until: float, allowed: _Allowances, now: float
+) -> list[ClaimedProof]:
+    here = Registration.objects.filter(pk__in={row[1] for row in taken})
+    lines = {pk: (line, group) for pk, line, group in here.values_list("pk", "line", "group")}
+    accounts = accounts_of(line for line, _ in lines.values())
+    groups = groups_of({group for _, group in lines.values()})
+    paused = pauses(now)
+    claimed = []
+    for pk, registration_id, server_id, site_id, refused in sorted(taken):
+        line, group = lines[registration_id]
+        place = allowed.places[server_id]
+        claimed.append(
+            ClaimedProof(
+                pk,
+                token,
+                until,
+                site_id,
+                registration_id,
+                server_id,
+                place,
+                allowed.left[place],
+                refused,
+                accounts[line],
+                groups[group],
+                paused,
+            )
+        )
+    return claimed
+
+
+_COLUMNS = {
+    "id": "bigint",
+    "token": "uuid",
+    "proof": "text",
+    "at": "timestamptz",
+    "proved_at": "timestamptz",
+    "code": "integer",
+    "reason": "text",
+    "refusals": "integer",
+    "refused_at": "timestamptz",
+    "due_at": "timestamptz",
+}
+
+
+def save_proofs(proved: Sequence[Proved]) -> None:
+    """Write the answers whose lease is still ours; the others are dropped."""
+    for start in range(0, len(proved), BATCH):
+        with transaction.atomic():
+            changed(
+                "UPDATE registrations_standbyproof AS p SET "
+                "since = CASE WHEN p.proof = x.proof THEN p.since ELSE x.at END, "
+                "proof = x.proof, asked_at = x.at, proved_at = COALESCE(x.proved_at, p.proved_at), "
+                "code = x.code, reason = x.reason, refusals = x.refusals, "
+                "refused_at = COALESCE(x.refused_at, p.refused_at), due_at = x.due_at, "
+                f"lease_token = NULL FROM {rows(_COLUMNS)} "
+                "WHERE p.id = x.id AND p.lease_token = x.token",
+                [packed([_row(each) for each in proved[start : start + BATCH]])],
+            )
+
+
+def _row(proved: Proved) -> dict[str, Any]:
+    proof, at = proved.finding.proof, stamp(proved.at)
+    return {
+        "id": proved.claimed.proof_id,
+        "token": token_text(proved.claimed.token),
+        "proof": proof.value,
+        "at": at,
+        "proved_at": at if proof is Proof.PROVED else None,
+        "code": proved.code,
+        "reason": text(proved.finding.reason),
+        "refusals": proved.refusals,
+        "refused_at": at if proved.is_refusal else None,
+        "due_at": stamp(proved.due_at),
+    }
+
+
+def release_proofs(claimed: Iterable[ClaimedProof], due_at: float) -> None:
+    """Give questions back unasked."""
+    by_token: dict[str, list[int]] = defaultdict(list)
+    for each in claimed:
+        by_token[each.token].append(each.proof_id)
+    for token, ids in by_token.items():
+        ours = StandbyProof.objects.filter(pk__in=ids, lease_token=uuid.UUID(token))
+        ours.update(lease_token=None, due_at=datetime.fromtimestamp(due_at, UTC))
+
+
+def ensure_proofs(line_ids: Sequence[int], now: float) -> None:
+    """Keep exactly one row for each of these lines and each server that it may register with.
+
+    All of them are asked soon: whatever changed may change the answer.
+    """
+    mine = within("r.line_id")
+    wanted = (
+        "SELECT r.id AS registration_id, v.id AS server_id, r.site_id "
+        "FROM registrations_registration r JOIN fleet_line l ON l.id = r.line_id "
+        "JOIN fleet_server v ON v.group_id = r.group_id "
+        f"WHERE v.register AND l.supervision <> 'off' AND {mine}"
+    )
+    first_round_s = min(settings.PROVE_EVERY, FIRST_ROUND_S * len(line_ids))
+    with transaction.atomic():
+        changed(
+            "DELETE FROM registrations_standbyproof WHERE registration_id IN "
+            f"(SELECT r.id FROM registrations_registration r WHERE {mine}) "
+            f"AND (registration_id, server_id) NOT IN (SELECT registration_id, server_id "
+            f"FROM ({wanted}) AS w)",
+            [listed(line_ids)] * 2,
+        )
+        changed(
+            "INSERT INTO registrations_standbyproof (registration_id, server_id, site_id, proof, "
+            f"reason, refusals, due_at) SELECT w.*, 'unasked', '', 0, {_soon()} "
+            f"FROM ({wanted}) AS w WHERE TRUE ON CONFLICT (registration_id, server_id) "
+            "DO UPDATE SET site_id = EXCLUDED.site_id, refusals = 0, due_at = CASE WHEN "
+            "registrations_standbyproof.due_at > EXCLUDED.due_at THEN EXCLUDED.due_at "
+            "ELSE registrations_standbyproof.due_at END",
+            [stamp(now), first_round_s, listed(line_ids)],
+        )
+
+
+def _soon() -> str:
+    """A moment drawn for each row, within so many seconds from then on: two parameters."""
+    if is_postgresql():
+        return "%s::timestamptz + random() * %s * interval '1 second'"
+    share = "(ABS(RANDOM() %% 1000) / 1000.0)"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', %s, '+' || ({share} * %s) || ' seconds')"

@@ -1,0 +1,80 @@
+"""Readiness: which server would take which handsets, and why the others would not."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from fleet.models import Server, ServerGroup, Site
+from fleet.roles import Role, require_role
+from registrations import queries
+from registrations.models import StandbyProof
+from registrations.shown import pages
+from registrations.shown import readiness as told
+from registrations.shown.behaviour import duration
+
+
+@require_safe
+@require_role(Role.VIEWER)
+def readiness(request: HttpRequest) -> HttpResponse:
+    """Every group and server: how many would be taken."""
+    now = timezone.now()
+    found = told.readiness(now)
+    context = {
+        "nav": "readiness",
+        "groups": found,
+        "headline": told.headline(found),
+        "every": duration(settings.PROVE_EVERY) if settings.PROVE_EVERY else "",
+        "now": now,
+        "export": "",
+        "export_formats": pages.EXPORT_FORMATS,
+    }
+    return render(request, "readiness.html", context)
+
+
+@require_safe
+@require_role(Role.VIEWER)
+def proofs(request: HttpRequest) -> HttpResponse:
+    """One row for each line and server, filtered; the export takes the same query string."""
+    filtered = queries.ReadinessFilter(request.GET, queries.proofs(timezone.now()))
+    valid = filtered.is_valid()
+    rows = filtered.qs if valid else filtered.queryset.none()
+    ordered = queries.in_full(rows).order_by("registration__line__handset__name", "pk")
+    page = pages.page_of(ordered, request.GET)
+    options = _options()
+    query = request.GET.copy()
+    for field in ("page", "size"):
+        query.pop(field, None)
+    context = {
+        "nav": "readiness",
+        "page": page,
+        "rows": [(queries.proof_row(row), row.site.time_zone) for row in page],
+        "looks": told.LOOKS,
+        "chips": pages.chips(request.GET, options | {"takes": TAKES, "registration": {}}),
+        "options": options,
+        "kept": [(field, request.GET[field]) for field in KEPT if field in request.GET],
+        "chosen": {field: request.GET.getlist(field) for field in options},
+        "sizes": pages.PAGE_SIZES,
+        "export": query.urlencode(),
+        "export_formats": pages.EXPORT_FORMATS,
+        "faults": [] if valid else filtered.errors.values(),
+    }
+    return render(request, "proofs.html", context)
+
+
+KEPT = ("takes", "registration", "size")
+"""What the menus do not hold."""
+TAKES = {"true": "would be taken", "false": "would not be taken"}
+
+
+def _options() -> dict[str, dict[str, Any]]:
+    servers = Server.objects.filter(register=True).select_related("group").order_by("group__name")
+    return {
+        "proof": {value: str(word) for value, word in StandbyProof.Proof.choices},
+        "group": {str(pk): name for pk, name in ServerGroup.objects.values_list("pk", "name")},
+        "server": {str(s.pk): f"{s.group.name}: {s}" for s in servers},
+        "site": {str(pk): name for pk, name in Site.objects.values_list("pk", "name")},
+    }
