@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import redis
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -11,9 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 
-from registrations import live
-
-REDIS_SECONDS = 2.0
+from registrations import vitals
 
 
 @never_cache
@@ -26,8 +22,8 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 @login_not_required
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """200 when database, Redis and a worker's heartbeat of the last 10 s are there, else 503."""
-    parts = {"database": _database(), **_redis_and_workers()}
+    """200 when database and Redis answer, and a worker and beat were heard in the last 10 s."""
+    parts = {"database": _database(), **_redis_and_processes()}
     ready = all(part["ok"] for part in parts.values())
     status = {"status": "ready" if ready else "not ready", **parts}
     return JsonResponse(status, status=200 if ready else 503)
@@ -42,22 +38,22 @@ def _database() -> dict[str, Any]:
     return {"ok": True}
 
 
-def _redis_and_workers() -> dict[str, dict[str, Any]]:
+def _redis_and_processes() -> dict[str, dict[str, Any]]:
     try:
-        with redis.Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
-        ) as client:
-            names = live.fresh_workers(client)
-    except (redis.RedisError, OSError, ValueError) as error:
-        # ValueError: REDIS_URL names no Redis, as in a test process.
+        heard = vitals.heard()
+    except vitals.Unavailable as error:
         silent = {"ok": False, "why": "Redis cannot be asked", "heard": []}
-        return {"redis": {"ok": False, "why": type(error).__name__}, "workers": silent}
-    workers: dict[str, Any] = {"ok": bool(names), "heard": names}
-    if not names:
-        workers["why"] = "No worker was heard in the last 10 s"
-    return {"redis": {"ok": True}, "workers": workers}
+        return {"redis": {"ok": False, "why": str(error)}, "workers": silent, "beat": silent}
+    return {
+        "redis": {"ok": True},
+        "workers": _heard(heard, "worker", "No worker was heard in the last 10 s"),
+        "beat": _heard(heard, "beat", "Beat was not heard in the last 10 s: nothing falls due"),
+    }
+
+
+def _heard(processes: tuple[vitals.Process, ...], kind: str, otherwise: str) -> dict[str, Any]:
+    names = [process.name for process in processes if process.kind == kind]
+    return {"ok": True, "heard": names} if names else {"ok": False, "why": otherwise, "heard": []}
 
 
 urlpatterns: list[URLPattern] = [

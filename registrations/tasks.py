@@ -4,16 +4,17 @@ A hint carries no state and expires soon. Two of them do no more than one, and a
 good by the next tick. The bodies return in milliseconds: the work is the runtime's.
 """
 
+from socket import gethostname
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import after_task_publish, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
-from registrations import census, jobs, live, retention
+from registrations import census, jobs, live, retention, vitals
 from registrations.exports import makers
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime.engine import Name
@@ -93,6 +94,12 @@ def _sites_with_due_work() -> list[tuple[int, str]]:
         work |= Exists(StandbyProof.objects.filter(**due))
     sites = Site.objects.filter(work)
     return [(site.pk, queue_of(site)) for site in sites]
+
+
+@after_task_publish.connect(sender="registrations.tasks.tick")
+def say_that_beat_lives(**_: Any) -> None:
+    """In beat's process: the broker has taken a tick."""
+    vitals.tell("beat", f"beat@{gethostname()}")
 
 
 @worker_ready.connect

@@ -5,7 +5,7 @@ workers' messages crossing on the way cannot show an old state.
 """
 
 from registrations.live.hub import Hub, join
-from registrations.live.publisher import beat, fresh_workers, publish, ticked
+from registrations.live.publisher import beat, publish, ticked
 from registrations.live.sockets import Socket, Watch, WatchError
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Watch",
     "WatchError",
     "beat",
-    "fresh_workers",
     "join",
     "publish",
     "ticked",

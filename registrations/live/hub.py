@@ -7,15 +7,18 @@ everything watched even without a message, for time alone makes rows unknown.
 
 import asyncio
 import logging
+import os
 import secrets
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from socket import gethostname
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.db import Error as DatabaseError
 
+from registrations import vitals
 from registrations.live.news import News
 from registrations.live.reading import Found, Order, Reader, Stamp
 from registrations.live.sockets import Change, Send, Socket, Watch, dumps
@@ -32,6 +35,9 @@ REVIEW_SECONDS = 3.0
 HEARTBEAT_SECONDS = 5.0
 HANGING_SECONDS = 5.0
 """A look at the database that takes longer counts as a database out of reach."""
+
+WEB = f"web@{gethostname()}:{os.getpid()}"
+"""This process, to the others."""
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +104,7 @@ class Hub:
         self.sockets.discard(socket)
         self._unwatch(socket.seen)
         if not self.sockets:
+            vitals.tell("web", WEB, kept_s=60, sockets=0)
             self._retire()
             self.stop()
 
@@ -289,6 +296,7 @@ class Hub:
                     socket.push_heartbeat()
             for socket in list(self.sockets):
                 socket.check_speed(now)
+            vitals.tell("web", WEB, kept_s=60, sockets=len(self.sockets))
             await asyncio.sleep(0.5)
 
     def _database_ok(self, now: float) -> bool:

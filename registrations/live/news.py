@@ -18,6 +18,7 @@ from channels.layers import get_channel_layer
 
 from registrations.live.publisher import GROUP
 from registrations.queries import moment
+from registrations.vitals import counters
 
 LATE_SECONDS = 5.0
 """A worker not heard for so long is late."""
@@ -141,15 +142,21 @@ class News:
             del self._seen[next(iter(self._seen))]
         if kind == "beacon":
             if last is not None and n != last + 1:
-                self._tell(frozenset(), True)
+                self._gap()
             return
         if kind == "beat":
             quiet = self._heard_worker(message)
             if quiet or n != (last if last is not None else 0):
-                self._tell(frozenset(), True)
+                self._gap()
             return
         gap = n != (last or 0) + 1
+        if gap:
+            counters.LIVE_GAPS.add()
         self._tell(frozenset(message["ids"]), gap or message["every"])
+
+    def _gap(self) -> None:
+        counters.LIVE_GAPS.add()
+        self._tell(frozenset(), True)
 
     def _heard_worker(self, message: dict[str, Any]) -> bool:
         """Note a beat; return whether the worker had been quiet before it."""

@@ -1,8 +1,8 @@
 """What a worker says: which registrations changed, each second that it is alive, and beat's ticks.
 
-One thread per process with one event loop owns the channel layer and the Redis client, so `publish`
-and `beat` may be called from any thread or loop, return at once, and never fail: what Redis does
-not take is lost, and the number each message carries shows the gap to every hub.
+One thread per process with one event loop owns the channel layer, so `publish` and `beat` may be
+called from any thread or loop, return at once, and never fail: what Redis does not take is lost,
+and the number each message carries shows the gap to every hub.
 """
 
 import asyncio
@@ -13,17 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import redis
-import redis.asyncio
 from channels.layers import get_channel_layer
 from django.conf import settings
 
 GROUP = "live"
 """The channel-layer group all hubs listen to."""
 
-KEY = "rollcall:worker:"
-"""Prefix of the Redis keys that say which workers are alive; they vanish with time."""
-
-KEY_SECONDS = 10
 SEND_SECONDS = 2.0
 MOST_IDS = 5000
 """More changes than this in one message are told as "read everything again"."""
@@ -75,12 +70,11 @@ class Publisher:
 
     async def _send_for_ever(self) -> None:
         layer = get_channel_layer()
-        client = redis.asyncio.from_url(settings.REDIS_URL, socket_timeout=SEND_SECONDS)
         while True:
             await self._wake.wait()
             self._wake.clear()
             for message in self._take():
-                await self._send(layer, client, message)
+                await self._send(layer, message)
 
     def _take(self) -> list[dict[str, Any]]:
         with self._lock:
@@ -98,12 +92,10 @@ class Publisher:
             messages.append({"kind": "tick"})
         return [m | {"boot": self.boot, "n": self._n} for m in messages]
 
-    async def _send(self, layer: Any, client: Any, message: dict[str, Any]) -> None:
+    async def _send(self, layer: Any, message: dict[str, Any]) -> None:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await layer.group_send(GROUP, message)
-                if message["kind"] == "beat":
-                    await client.set(KEY + message["worker"], message["site"], ex=KEY_SECONDS)
         except (redis.RedisError, OSError, TimeoutError) as error:
             if not self._failing:
                 logger.warning("Redis takes no live messages: %s", error or type(error).__name__)
@@ -135,7 +127,7 @@ def beat(worker: str, site: str = "", in_flight: int = 0) -> None:
     """Say that this worker is alive; call it each second.
 
     `worker` is its stable name (the same after a restart), `site` the site it stands in, '' for
-    the shared queue. Also keeps a Redis key for KEY_SECONDS, which `/readyz` looks for.
+    the shared queue.
     """
     if not _deaf():
         _publisher.beat(worker, site, in_flight)
@@ -145,9 +137,3 @@ def ticked() -> None:
     """Say that a worker carried out beat's tick: somebody still looks for what falls due."""
     if not _deaf():
         _publisher.ticked()
-
-
-def fresh_workers(client: redis.Redis) -> list[str]:
-    """Return the names of the workers heard within KEY_SECONDS. Raises redis.RedisError."""
-    keys = client.scan_iter(match=f"{KEY}*", count=1000)
-    return sorted(bytes(key).decode()[len(KEY) :] for key in keys)

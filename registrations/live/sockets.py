@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from registrations.queries.extent import EVERYTHING, Extent
+from registrations.vitals import counters
 
 MOST_ROWS = 1000
 SLOW_SECONDS = 10.0
@@ -163,11 +164,14 @@ class Socket:
     def _writer_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("A live socket's writer failed", exc_info=error)
+            counters.SOCKETS_DROPPED.add("failed")
             self.close(1011, "This connection failed; connect again.")
 
     def check_speed(self, now: float) -> None:
         """Close the socket if one message has been under way for SLOW_SECONDS (monotonic now)."""
-        if self._sending_since is not None and now - self._sending_since > SLOW_SECONDS:
+        is_slow = self._sending_since is not None and now - self._sending_since > SLOW_SECONDS
+        if is_slow and not self.done.done():
+            counters.SOCKETS_DROPPED.add("slow")
             self.close(4408, "Too slow: this connection took no message for 10 s.")
 
     async def _write(self) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError
@@ -15,6 +16,7 @@ from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
 from registrations.runtime.runner import RETRY_AFTER_FAULT_S, Runner
 from registrations.store import BATCH, Claimed
+from registrations.vitals import counters
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +115,7 @@ class Claimer:
         claimed = await self._database.run(
             store.claim_due, sites, limit, LEASE_S, busy_servers=full
         )
+        _count(claimed)
         there_is_more = len(claimed) == limit
         self._backlog = {*self._backlog, *sites} if there_is_more else self._backlog - set(sites)
         if there_is_more:
@@ -158,3 +161,12 @@ class Claimer:
         self._hints -= 1
         if not done.cancelled() and (error := done.exception()) is not None:
             logger.warning("a hint was lost: %s", error)
+
+
+def _count(claimed: Sequence[Claimed]) -> None:
+    for site, n in Counter(each.site_id for each in claimed).items():
+        counters.CLAIMS.add(site, n=n)
+    # A result takes back what a claim set aside (see `store.save`); without one it adds up.
+    again = Counter(each.site_id for each in claimed if each.cseq_offset)
+    for site, n in again.items():
+        counters.CLAIMS_AGAIN.add(site, n=n)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError
 
-from registrations import live, store
+from registrations import live, store, vitals
 from registrations.runtime.addressing import Addressing
 from registrations.runtime.answerer import Answerer
 from registrations.runtime.asker import Asker
@@ -112,6 +112,7 @@ class Engine:
         self._pacer.close()
         self._switchboard.close()
         await self._loop.run_in_executor(None, self._database.close)
+        await self._loop.run_in_executor(None, vitals.farewell, "worker", self._name.worker)
 
     def _room_made(self) -> None:
         self._claimer.room_made()
@@ -123,8 +124,21 @@ class Engine:
 
     async def _beat(self) -> None:
         while True:
-            live.beat(self._name.worker, self._name.site, len(self._runner))
+            self._say_alive()
             await asyncio.sleep(BEAT_S)
+
+    def _say_alive(self) -> None:
+        in_flight = len(self._runner)
+        live.beat(self._name.worker, self._name.site, in_flight)
+        vitals.tell(
+            "worker",
+            self._name.worker,
+            site=self._name.site,
+            in_flight=in_flight,
+            room=max(0, self._claimer.room()),
+            results_waiting=len(self._flusher),
+            traces_waiting=len(self._tracer),
+        )
 
     async def _extend_leases(self) -> None:
         while True:

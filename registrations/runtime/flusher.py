@@ -17,6 +17,7 @@ from registrations.runtime.clock import steady
 from registrations.runtime.database import Database
 from registrations.store import BATCH, Claimed, Finished, Noticed
 from registrations.values import HostPort
+from registrations.vitals import counters
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,7 @@ class Flusher:
             await self._write_noticed()
             self._is_out = False
         except Outage as error:
+            counters.FLUSH_FAILURES.add()
             if not self._is_out:
                 logger.error("the database takes no results, they are kept: %s", error)
             self._is_out = True
@@ -150,6 +152,7 @@ class Flusher:
             self._drop_overdue()
         except Exception:
             # Nobody awaits this task, and a flusher that stopped would hold up all results to come.
+            counters.FLUSH_FAILURES.add()
             logger.exception("a flush failed")
             delay = OUTAGE_RETRY_S
             self._drop_overdue()
@@ -163,7 +166,10 @@ class Flusher:
         batch = list(self._finished.values())[:BATCH]
         if not batch:
             return
+        began = steady()
         saved, refused = await self._database.run(write, batch)
+        counters.FLUSH_ROWS.observe(len(batch))
+        counters.FLUSH_SECONDS.observe(steady() - began)
         for done in batch:
             pk = done.claimed.registration_id
             if self._finished.get(pk) is done:
@@ -213,6 +219,7 @@ class Flusher:
             del self._returned[pk]
         self._noticed = self._noticed[-BATCH:]
         if late:
+            counters.LEASES_LOST.add("over before its result was saved", n=len(late))
             logger.error("%d results dropped: their lease ended before they were saved", len(late))
 
 
@@ -235,6 +242,7 @@ def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
         (one, bad), (two, worse) = write(batch[:half]), write(batch[half:])
         return one | two, bad + worse
     if len(saved) < len(batch):
+        counters.LEASES_LOST.add("lost before its result was saved", n=len(batch) - len(saved))
         logger.warning("%d results dropped: lease lost", len(batch) - len(saved))
     live.publish({"id": pk} for pk in saved)
     return saved, []

@@ -27,6 +27,7 @@ from registrations.sip.probe import FetchProbe, OptionsProbe
 from registrations.sip.targets import Located
 from registrations.store import ClaimedHealth, GroupFacts, Probed
 from registrations.values import Target
+from registrations.vitals import counters
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +213,8 @@ class Prober:
         self._conclude(probed if serves else next(answered, probed))
 
     def _conclude(self, probed: Probed) -> None:
+        server_id = probed.claimed.target.server_id
+        counters.PROBES.add(server_id, "answered" if probed.answered else "missed")
         self._probed.append(probed)
         self._start()
 

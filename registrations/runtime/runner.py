@@ -19,11 +19,13 @@ from registrations.report import Heard, Want
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
+from registrations.runtime.telling import NETWORK, TIMEOUT, class_of, count_end
 from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished
 from registrations.trace.masking import MOST_BYTES
 from registrations.trace.record import MOST_EVENTS, Kind, Noted
 from registrations.values import HostPort, Target
+from registrations.vitals import counters
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +60,14 @@ class Run(Flight):
 
     __slots__ = (
         "agent",
+        "asked",
         "claimed",
         "is_over",
         "is_turning",
         "lease",
         "noted",
         "runner",
-        "servers",
+        "said",
         "shift",
     )
 
@@ -75,7 +78,10 @@ class Run(Flight):
         self.lease = lease
         self.agent = agent
         self.shift = time.time() - steady()
-        self.servers: dict[str, int] = {}
+        self.asked: dict[str, tuple[int, float]] = {}
+        """By branch: of which server, and when (`steady` seconds)."""
+        self.said = NETWORK
+        """What the latest input was, by which a transaction may end: see `telling`."""
         self.noted: list[Noted] = []
         """What left and what came: references, for the trace."""
         self.is_turning = False
@@ -92,15 +98,18 @@ class Run(Flight):
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         now = self.now()
+        self.said = class_of(data)
         self.note(now, Kind.HEARD, None, data[:MOST_BYTES])
         self.runner.turn(self, self.agent.receive, data, source, now)
 
     def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
         now = self.now()
+        self.said = NETWORK
         self.note(now, Kind.FAILED, target, why)
         self.runner.turn(self, self.agent.transport_failed, target, branch, why, now)
 
     def ring(self) -> None:
+        self.said = TIMEOUT
         self.runner.turn(self, self.agent.handle_timer, self.now())
 
 
@@ -241,6 +250,7 @@ class Runner:
             run.note(now, Kind.SENT, target, data)
             why = self._transport.send(target, data)
             if why is not None:
+                run.said = NETWORK
                 run.note(now, Kind.FAILED, target, why)
                 run.agent.transport_failed(target, branch_of_request(data), why, now)
 
@@ -248,9 +258,10 @@ class Runner:
         """Note which transactions are in flight; return whether some of before have ended."""
         gone = self._switchboard.follow(run, run.agent.branches())
         for branch in gone:
-            server_id = run.servers.pop(branch, None)
-            if server_id is not None:
-                self._pacer.over(server_id, branch)
+            asked = run.asked.pop(branch, None)
+            if asked is not None:
+                self._pacer.over(asked[0], branch)
+                count_end(asked[0], run.said, steady() - asked[1])
         return bool(gone)
 
     def _ask(self, run: Run, want: Want) -> None:
@@ -281,7 +292,8 @@ class Runner:
             self.turn(run, run.agent.grant, want.key, run.now())
         branch = next((b for b in run.agent.branches() if b not in before), None)
         if branch is not None:
-            run.servers[branch] = want.server_id
+            run.asked[branch] = (want.server_id, steady())
+            counters.REGISTERS.add(want.server_id)
         return branch
 
     def _postpone(self, run: Run, want: Want, until: float) -> None:
@@ -303,6 +315,7 @@ class Runner:
         # A worker that was stopped drops all it had: told by numbers, not line by line.
         logger.debug("registration %s dropped: %s", run.claimed.registration_id, why)
         self._dropped[why] += 1
+        counters.LEASES_LOST.add(why)
         self._end(run, why)
 
     def _tell_of_drops(self) -> None:
@@ -316,9 +329,9 @@ class Runner:
         self._traces.keep(run.claimed.registration_id, run.noted, heard, note)
         run.wake_at = None
         for branch in self._switchboard.follow(run, ()):
-            server_id = run.servers.pop(branch, None)
-            if server_id is not None:
-                self._pacer.over(server_id, branch)
+            asked = run.asked.pop(branch, None)
+            if asked is not None:
+                self._pacer.over(asked[0], branch)
         if self._runs.get(run.claimed.registration_id) is run:
             del self._runs[run.claimed.registration_id]
             self.per_server[run.claimed.server_id] -= 1

@@ -18,6 +18,7 @@ from django.conf import settings
 from registrations import ring, trace
 from registrations.report import Heard
 from registrations.trace.record import Noted
+from registrations.vitals import counters
 
 T = TypeVar("T")
 
@@ -58,6 +59,10 @@ class Tracer:
         self._trouble = ""
         """Why Redis took nothing the last time; '' if it did."""
         self._lost: ring.Lost | None = None
+
+    def __len__(self) -> int:
+        """Tries that wait to be kept."""
+        return len(self._noted) + len(self._packed)
 
     def keep(
         self, registration_id: int, noted: Sequence[Noted], heard: Sequence[Heard], note: str = ""
@@ -131,6 +136,7 @@ class Tracer:
         over = len(waiting) - MOST_WAITING
         if over <= 0:
             return
+        counters.TRACES_LOST.add(n=over)
         now, before = time.time(), self._lost
         for _ in range(over):
             waiting.popleft()

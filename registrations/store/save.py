@@ -1,5 +1,6 @@
 """Writing what agents came to: state, history and failback results in one transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from registrations.store.sql import (
     text,
     token_text,
 )
+from registrations.vitals import counters
 
 RESUME, OVERRIDE = "resume", "override"
 """Wishes that are done as soon as an agent has run: forget back-off and refusals; and bind
@@ -182,6 +184,7 @@ def record(changes: Sequence[Change]) -> None:
     """Append to the history; names are read from the fleet in the same statement."""
     if not changes:
         return
+    transaction.on_commit(lambda: _count(changes))
     changed(
         "INSERT INTO registrations_transition (registration_id, at, mac, extension, handset_name, "
         "group_name, site_name, from_state, from_server, to_state, to_server, cause, code, "
@@ -195,6 +198,11 @@ def record(changes: Sequence[Change]) -> None:
         "ORDER BY x.at",
         [packed([_change_row(change) for change in changes])],
     )
+
+
+def _count(changes: Sequence[Change]) -> None:
+    for cause, n in Counter(change.moved.cause for change in changes).items():
+        counters.TRANSITIONS.add(cause, n=n)
 
 
 def _change_row(change: Change) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.authtoken.models import Token
 
+from registrations import vitals
 from registrations.live import publisher
 from tests.registrations.live_web import Web, channel_layers
 from tests.support import parts, stores
@@ -20,6 +21,7 @@ def live_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         settings.CHANNEL_LAYERS = channel_layers(one.url)
         monkeypatch.setattr(publisher, "_publisher", publisher.Publisher())
         yield one.url
+        vitals.stop()
 
 
 @pytest.fixture

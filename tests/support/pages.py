@@ -81,6 +81,7 @@ NO_PAGES = {
     "logout": "only takes a POST",
     "healthz": "JSON",
     "readyz": "JSON",
+    "metrics": "text for Prometheus",
 }
 
 

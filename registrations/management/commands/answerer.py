@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from registrations import vitals
 from registrations.runtime.answerer import serve
 
 
@@ -45,4 +46,16 @@ async def _serve(host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(host, port, stop)
+    name = f"answerer@{socket.gethostname()}"
+    telling = asyncio.create_task(_say_alive(name, f"{host}:{port}"))
+    try:
+        await serve(host, port, stop)
+    finally:
+        telling.cancel()
+        vitals.farewell("answerer", name)
+
+
+async def _say_alive(name: str, at: str) -> None:
+    while True:
+        vitals.tell("answerer", name, at=at)
+        await asyncio.sleep(1)
