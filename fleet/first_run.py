@@ -90,15 +90,16 @@ def import_waiting(
 
     A line that registers already goes on. Raises services.ImportRefused.
     """
-    rows, faults = services.read_files(files)
+    read = services.read_files(files)
+    rows = read.rows
     of_group = {group.name: group.supervision for group in rows.groups}
     named = {r.key: r.supervision or of_group.get(r.group or "") for r in rows.handsets}
     running = _running({mac for mac, _ in named})
     held = {key for key, asked in named.items() if asked == REGISTER and key not in running}
     handsets = (replace(r, supervision=OFF) if r.key in held else r for r in rows.handsets)
-    rows = replace(rows, handsets=tuple(handsets))
+    read.rows = replace(rows, handsets=tuple(handsets))
     with transaction.atomic():
-        report = services.apply_import(rows, faults, by=by, dry_run=dry_run)
+        report = services.apply_import(read, by=by, dry_run=dry_run)
         if not dry_run:
             _mark(held, waits=True)
             _mark({key for key, asked in named.items() if asked} - held, waits=False)

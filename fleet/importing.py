@@ -23,6 +23,7 @@ BATCH = 500
 
 HANDSET_FIELDS = ("name", "model", "group_id", "site_id", "tags")
 LINE_FIELDS = ("extension", "domain", "auth_user", "auth_password", "supervision")
+OBSERVE, OFF = Line.Supervision.OBSERVE.value, Line.Supervision.OFF.value
 AWAY = 1000
 """Added to priorities while a group's servers change places: no two are ever the same."""
 
@@ -145,7 +146,10 @@ def handsets(
         for row in (row for of_one in some.values() for row in of_one):
             handset = here[row.mac]
             wanted = row.supervision or supervision.get(names[handset.group_id])
-            _put_line(before.get((handset.pk, row.line)), handset, row, wanted, changed, tally)
+            line = before.get((handset.pk, row.line))
+            if row.is_live:
+                wanted = _of_live(line, row, has_moved=handset.pk in moved)
+            _put_line(line, handset, row, wanted, changed, tally)
         touched += [line.pk for line in _upsert(changed, ("handset", "number"), LINE_FIELDS)]
     return touched
 
@@ -203,6 +207,14 @@ def _put_line(
     if before is None or is_changed:
         changed.append(line)
     tally.count("lines", is_new=before is None, is_changed=is_changed)
+
+
+def _of_live(before: Line | None, row: HandsetRow, *, has_moved: bool) -> str:
+    """What somebody chose stays, but nobody chose to bind a device's new address or servers."""
+    if before is None:
+        return OBSERVE
+    is_same = (before.extension, before.domain) == (row.extension, row.domain) and not has_moved
+    return before.supervision if is_same or before.supervision == OFF else OBSERVE
 
 
 def _upsert(things: list[M], unique: tuple[str, ...], names: tuple[str, ...]) -> list[M]:

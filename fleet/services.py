@@ -6,17 +6,16 @@ What a file leaves out stays as it is; something new gets its default.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from zoneinfo import available_timezones
 
 import structlog
 from django.db import transaction
 
-from fleet import importing
-from fleet.formats import consistency, fleet_file, handset_csv
-from fleet.formats.faults import Fault, Place, in_order
+from fleet import importing, reading
+from fleet.formats import consistency
+from fleet.formats.faults import Fault, in_order
 from fleet.formats.policy import PARAMETERS
-from fleet.formats.rows import FleetRows
+from fleet.formats.rows import FleetRows, Read
 from fleet.inventory import announce_ids
 from fleet.models import Handset, Line, ServerGroup, Site
 
@@ -41,6 +40,8 @@ class Imported:
     changed: Counter[str] = field(default_factory=Counter)
     unchanged: Counter[str] = field(default_factory=Counter)
     dry_run: bool = False
+    notes: list[Fault] = field(default_factory=list)
+    """What is worth knowing though nothing is wrong."""
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         return {
@@ -53,48 +54,37 @@ class Imported:
         }
 
 
-def read_files(files: Iterable[tuple[str, bytes]]) -> tuple[FleetRows, list[Fault]]:
-    """Return what the files (name, content) say together, and every fault in any of them."""
-    parts: list[FleetRows] = []
-    faults: list[Fault] = []
-    for name, data in files:
-        rows, wrong = read_file(name, data)
-        parts.append(rows)
-        faults += wrong
-    return FleetRows.joined(parts), faults
+def read_files(files: Iterable[tuple[str, bytes]], site: str | None = None) -> Read:
+    """Return what the files (name, content) say together, and every fault in any of them.
+
+    `site` is where handsets stand that handset configuration names.
+    """
+    places = ServerGroup.objects.prefetch_related("servers")
+    groups = {
+        group.name: tuple((s.address, s.port, s.transport) for s in group.servers.all())
+        for group in places
+    }
+    here = reading.Here(list(Site.objects.values_list("name", flat=True)), groups)
+    return reading.read(files, here, site=site)
 
 
-def read_file(name: str, data: bytes) -> tuple[FleetRows, list[Fault]]:
-    """Read one file by the ending of its name."""
-    ending = PurePath(name).suffix.lower()
-    if ending in {".yaml", ".yml"}:
-        return fleet_file.read(name, data)
-    if ending == ".csv":
-        return handset_csv.read(name, data)
-    if ending in {".cfg", ".xml"}:
-        message = "Handset configuration files are not imported yet; give a fleet file or a CSV."
-    else:
-        message = "A fleet file ends in .yaml or .yml, a table of handsets in .csv."
-    return FleetRows(), [Place(name).fault("", message)]
-
-
-def import_files(files: Iterable[tuple[str, bytes]], *, by: str, dry_run: bool = False) -> Imported:
-    """Make the fleet what the files say. Raises ImportRefused with every fault of every file."""
-    rows, faults = read_files(files)
-    return apply_import(rows, faults, by=by, dry_run=dry_run)
-
-
-def apply_import(
-    rows: FleetRows, faults: Iterable[Fault] = (), *, by: str, dry_run: bool = False
+def import_files(
+    files: Iterable[tuple[str, bytes]], *, by: str, dry_run: bool = False, site: str | None = None
 ) -> Imported:
+    """Make the fleet what the files say. Raises ImportRefused with every fault of every file."""
+    return apply_import(read_files(files, site), by=by, dry_run=dry_run)
+
+
+def apply_import(read: Read, *, by: str, dry_run: bool = False) -> Imported:
     """Create or update in one transaction and announce the lines that matter to agents.
 
-    `faults` are those of the reading; all are raised together as ImportRefused. A dry run does
-    everything, announces nothing and takes it all back.
+    All faults are raised together as ImportRefused. A dry run does everything, announces nothing
+    and takes it all back.
     """
-    report = Imported(dry_run=dry_run)
+    report = Imported(dry_run=dry_run, notes=in_order(read.notes))
+    rows = read.rows
     with transaction.atomic():
-        wrong = in_order([*faults, *consistency.check(rows, _known(rows))])
+        wrong = in_order([*read.faults, *consistency.check(rows, _known(rows))])
         if wrong:
             raise ImportRefused(wrong)
         tally = importing.Tally(report.created, report.changed, report.unchanged)

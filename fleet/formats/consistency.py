@@ -93,16 +93,18 @@ def _handsets(rows: FleetRows, known: Known) -> list[Fault]:
         if row.key not in known.lines:
             missing += [name for name in ("extension", "domain") if getattr(row, name) is None]
             unnamed = row.supervision is None and "supervision" not in row.wrong
-            if unnamed and of_mac.get(row.mac) not in supervised:
+            if unnamed and not row.is_live and of_mac.get(row.mac) not in supervised:
                 faults.append(row.place.fault("supervision", _NAME_IT))
         faults += [
-            row.place.fault(name, "A new handset needs this.")
+            row.place.fault(name, _WHERE if row.is_live and name == "site" else _NEEDED)
             for name in missing
             if name not in row.wrong
         ]
     return faults
 
 
+_NEEDED = "A new handset needs this."
+_WHERE = "There are several sites, and this handset is new: say at which one it stands."
 _NAME_IT = (
     "Name the supervision (register, observe or off), here or on the group of the same import: "
     "it is never assumed."

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from fleet.formats.dns_cache import DnsRow
-from fleet.formats.faults import Place
+from fleet.formats.faults import Fault, Place
 from fleet.formats.policy import Value
 
 
@@ -67,6 +67,8 @@ class HandsetRow:
     auth_password: str | None = field(default=None, repr=False)
     supervision: str | None = None
     wrong: Set[str] = frozenset()
+    is_live: bool = False
+    """Of a device that registers by itself: its address must not be bound by Rollcall unasked."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -89,3 +91,12 @@ class FleetRows:
             tuple(row for part in given for row in part.groups),
             tuple(row for part in given for row in part.handsets),
         )
+
+
+@dataclass(slots=True)
+class Read:
+    """What files say, what is wrong with them, and what is worth knowing though nothing is."""
+
+    rows: FleetRows = field(default_factory=FleetRows)
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[Fault] = field(default_factory=list)

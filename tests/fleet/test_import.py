@@ -241,25 +241,21 @@ def test_two_rows_that_disagree_about_one_handset_are_a_fault() -> None:
     assert refused(table) == [("1.csv", 3, "name")]
 
 
-def test_handset_configuration_files_are_said_to_come_later() -> None:
-    with pytest.raises(services.ImportRefused, match="not imported yet"):
-        services.import_files([("0004f2000001.cfg", b"<x/>")], by="test")
-
-
 def test_the_command_lists_every_fault_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("mac,supervision\nzz,never\n")
-    missing = tmp_path / "missing.yaml"
+    missing, empty = tmp_path / "missing.yaml", tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(CommandError, match=r"Nothing was imported: \d+ faults\.") as failed:
-        call_command("import_fleet", str(bad), str(missing), str(tmp_path))
+        call_command("import_fleet", str(bad), str(missing), str(empty))
     assert failed.value.returncode == 1
     said = capsys.readouterr().err
     assert f"{bad}, row 2, mac: A MAC has twelve hexadecimal digits, not 'zz'." in said
     assert f"{bad}, row 2, supervision: The supervision must be" in said
     assert f"{missing}: The file cannot be read: No such file or directory." in said
-    assert f"{tmp_path}: Folders of handset configuration files are not imported yet" in said
+    assert f"{empty}: The folder has no file to import." in said
     assert not Handset.objects.exists()
 
 
