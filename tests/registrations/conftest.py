@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from playwright.sync_api import ConsoleMessage, Page
 from rest_framework.authtoken.models import Token
 
 from registrations import vitals
 from registrations.live import publisher
-from tests.registrations.live_web import Web, channel_layers
+from tests.registrations.live_web import Web, channel_layers, log_in, whole, worker
 from tests.support import parts, stores
 
 
@@ -45,3 +46,25 @@ def browser_type_launch_args() -> dict[str, Any]:
         "executable_path": parts.need("chromium"),
         "args": ["--disable-dev-shm-usage", "--disable-gpu"],
     }
+
+
+@pytest.fixture
+def desk(live_redis: str, page: Page) -> Iterator[Page]:
+    """An admin's page, live; anything it complains about fails the test, a refused form apart."""
+    complaints: list[str] = []
+
+    def listen(said: ConsoleMessage) -> None:
+        if said.type == "error" and "status of 422" not in said.text:
+            complaints.append(f"{said.text} {said.location['url']}")
+
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", listen)
+    web = whole()
+    try:
+        log_in(page, web)
+        with worker():
+            page.goto(f"http://127.0.0.1:{web.port}/groups/")
+            yield page
+        assert complaints == []
+    finally:
+        web.stop()

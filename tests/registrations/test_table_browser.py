@@ -1,7 +1,6 @@
 """The list of handsets in Chromium: filters, views, changes that wait, selection, keyboard."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,29 +8,12 @@ from playwright.sync_api import Page, expect
 from fleet.models import Handset
 from registrations.models import Registration, SavedView, State
 from tests.registrations import live_fleet
-from tests.registrations.live_web import log_in, publish, whole, worker
+from tests.registrations.live_web import publish
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 ROW = "tr[data-registration-id]"
 SECONDS = 1000
-
-
-@pytest.fixture
-def desk(live_redis: str, page: Page) -> Iterator[Page]:
-    """An admin's page, live; anything it complains about fails the test."""
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    web = whole()
-    try:
-        log_in(page, web)
-        with worker():
-            page.goto(f"http://127.0.0.1:{web.port}/groups/")
-            yield page
-        assert complaints == []
-    finally:
-        web.stop()
 
 
 def look(page: Page, query: str = "") -> None:
