@@ -6,7 +6,7 @@ PURE := registrations/values.py registrations/intervals.py registrations/waves.p
 	registrations/landing.py registrations/windows.py registrations/draining.py registrations/binding.py \
 	registrations/keeping.py registrations/explaining.py registrations/sip \
 	registrations/redundancy.py registrations/report.py registrations/course.py \
-	registrations/errands.py registrations/agent.py registrations/judging.py registrations/resuming.py \
+	registrations/errands.py registrations/agent.py registrations/judging.py registrations/resuming.py registrations/recovery.py \
 	registrations/trace fleet/formats
 
 .DEFAULT_GOAL := help

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet.models import Site
-from registrations import census, jobs, live, retention, vitals
+from registrations import census, jobs, live, retention, vitals, watch
 from registrations.exports import makers
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime.engine import Name
@@ -39,6 +39,12 @@ def tick() -> None:
 def advance_jobs() -> None:
     """Take a step of every job: its next wave, its stop, its end. What is not due is not done."""
     jobs.advance_all()
+
+
+@shared_task(name="registrations.tasks.end_stuck", expires=HINT_EXPIRES_S)
+def end_stuck() -> None:
+    """Begin agents anew that came to no end and that no worker ended."""
+    watch.end_stuck(timezone.now())
 
 
 @shared_task(name="registrations.tasks.forget_history", expires=HINT_EXPIRES_S)

@@ -196,6 +196,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=1),
         "options": {"expires": 2},
     },
+    "end_stuck": {
+        "task": "registrations.tasks.end_stuck",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 5},
+    },
     "forget_history": {
         "task": "registrations.tasks.forget_history",
         "schedule": timedelta(minutes=30),

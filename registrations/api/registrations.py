@@ -62,6 +62,9 @@ class RegistrationRow(serializers.Serializer[Registration]):
     silent = serializers.BooleanField(help_text="The server that holds it no longer answers.")
     server_silent_since = serializers.DateTimeField(allow_null=True)
     since = serializers.DateTimeField()
+    stuck_since = serializers.DateTimeField(
+        allow_null=True, help_text="Since when its agent comes to no end and is begun anew."
+    )
     expires_at = serializers.DateTimeField(allow_null=True)
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     supervision = serializers.ChoiceField(choices=Line.Supervision.choices)
@@ -91,6 +94,8 @@ class CountsByState(serializers.Serializer[Any]):
         help_text="By state: when the one who has been there longest arrived; of a silent "
         "server's, when its silence began. States nobody is in are left out.",
     )
+    stuck = serializers.IntegerField(help_text="Agents that come to no end and are begun anew.")
+    stuck_since = serializers.DateTimeField(allow_null=True)
     suspected_sites = serializers.ListField(
         child=serializers.DictField(), help_text="Sites whose own network is suspected."
     )

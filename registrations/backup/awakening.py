@@ -50,6 +50,8 @@ def forget_places(made_at: float) -> None:
         "next_attempt_at": None,
         "attempt": 0,
         "cseq_reserve": 0,
+        "stuck_since": None,
+        "restarts": 0,
         "due_at": at,
         "wish": "",
         "wish_by": "",

@@ -49,6 +49,11 @@ class Registration(models.Model):
 
     due_at = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    stuck_since = models.DateTimeField(
+        null=True, help_text="Since when its agent has come to no end; none once one did"
+    )
+    restarts = models.PositiveIntegerField(default=0, db_default=0)
     cseq_reserve = models.PositiveIntegerField(default=0)
     snapshot = models.JSONField(default=dict)
     wish = models.CharField(max_length=20, blank=True)

@@ -27,6 +27,7 @@ class RegistrationFilter(Filters):
     site = IdsFilter(queryset=Site.objects.all())
     server = IdsFilter(queryset=Server.objects.all())
     silent = django_filters.BooleanFilter(method="by_silence", label="Server silent")
+    stuck = django_filters.BooleanFilter(method="by_stuckness", label="Agent stuck")
     tag = TextsFilter(method="by_tag", label="Tag of the handset")
     model = TextsFilter(method="by_model", label="Model of the handset")
     supervision = WordsFilter(
@@ -46,6 +47,9 @@ class RegistrationFilter(Filters):
     def by_silence(self, rows: Shown, _name: str, value: bool) -> Shown:
         silent = _is_silent(rows.now)
         return rows.filter(silent) if value else rows.exclude(silent)
+
+    def by_stuckness(self, rows: Shown, _name: str, value: bool) -> Shown:
+        return rows.filter(stuck_since__isnull=not value)
 
     def by_tag(self, rows: Shown, _name: str, values: list[str]) -> Shown:
         found = Q()

@@ -27,6 +27,7 @@ CAUSES = {
     "disabled": "Switched off",
     "changed": "Configuration changed",
     "gap": "Gap in supervision",
+    "stuck": "Agent begun anew",
     "removed": "Removed from the fleet",
 }
 

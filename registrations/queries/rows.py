@@ -123,6 +123,17 @@ def assumed_word(registration: Any) -> str:
 def state_word(registration: Any) -> str:
     """Return the shown state as words, times in the site's zone; takes a row of `registrations`."""
     zone = registration.site.time_zone
+    return _placed_word(registration, zone) + _stuck_word(registration, zone)
+
+
+def _stuck_word(registration: Any, zone: str) -> str:
+    """Return what is added to the state of a line whose agent came to no end."""
+    if registration.stuck_since is None:
+        return ""
+    return f", stuck since {clock(registration.stuck_since, zone)}"
+
+
+def _placed_word(registration: Any, zone: str) -> str:
     word = str(State(registration.shown_state).label)
     if registration.shown_state == State.UNKNOWN:
         return f"{word} since {clock(registration.shown_since, zone)}"
@@ -170,6 +181,7 @@ def row(registration: Any) -> dict[str, Any]:
         "silent": registration.silent_since is not None,
         "server_silent_since": moment(registration.silent_since),
         "since": moment(registration.shown_since),
+        "stuck_since": moment(registration.stuck_since),
         "expires_at": moment(registration.expires_at),
         "next_attempt_at": moment(registration.next_attempt_at),
         "supervision": line.supervision,

@@ -1,6 +1,6 @@
 """The fleet in numbers: by state, by group, by server, and in one sentence."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,14 @@ def _counts(now: datetime, extent: Extent) -> list[Any]:
     columns = shown(now)
     rows = extent.of(Registration.objects.annotate(shown_state=columns["shown_state"]))
     by = rows.values("group_id", "server_id", "site_id", "shown_state")
-    return list(by.annotate(n=Count("id"), since=Min(columns["shown_since"])).order_by())
+    return list(
+        by.annotate(
+            n=Count("id"),
+            since=Min(columns["shown_since"]),
+            stuck=Count("stuck_since"),
+            stuck_since=Min("stuck_since"),
+        ).order_by()
+    )
 
 
 def server_condition(health: Iterable[ServerHealth], now: datetime) -> dict[str, Any]:
@@ -130,11 +137,10 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
     told_of: set[int] = set()
     for counted in (found := _counts(now, extent)):
         key, began = counted["shown_state"], counted["since"]
-        place = (counted["server_id"], counted["site_id"])
-        if key in BOUND and place in silent_at:
+        if key in BOUND and (place := (counted["server_id"], counted["site_id"])) in silent_at:
             key, began = f"{key}_silent", silent_at[place]
         since[key] = min(began, since.get(key, began))
-        if key in ELSEWHERE:
+        if key in ELSEWHERE or counted["stuck"]:
             told_of.add(counted["site_id"])
         for counts in (total, by_group[counted["group_id"]]):
             counts[key] += counted["n"]
@@ -145,14 +151,24 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
         "total": sum(total.values()),
         "states": total,
         "since": {key: moment(since[key]) for key in total if key in since},
+        **_stuck_in(found),
         **suspected(now, extent),
         "groups": [
-            _group(g, by_group[g.pk], by_server, health, now) | {"hold": hold}
-            for g, hold in _held(_groups(extent, by_group), found, now)
+            _group(g, by_group[g.pk], by_server, health, now) | more
+            for g, more in _held(_groups(extent, by_group), found, now)
         ],
     }
     zone = fleet_zone(Extent(sites=frozenset(told_of) or extent.sites))
     return result | {"headline": headline(result, zone, now)}
+
+
+def _stuck_in(counts: Iterable[Any]) -> dict[str, Any]:
+    """Return how many agents come to no end, and since when the first of them."""
+    stuck = [counted for counted in counts if counted["stuck"]]
+    return {
+        "stuck": sum(counted["stuck"] for counted in stuck),
+        "stuck_since": moment(min((counted["stuck_since"] for counted in stuck), default=None)),
+    }
 
 
 def _groups(extent: Extent, found: Iterable[int]) -> QuerySet[ServerGroup]:
@@ -167,17 +183,23 @@ def _groups(extent: Extent, found: Iterable[int]) -> QuerySet[ServerGroup]:
 
 def _held(
     groups: QuerySet[ServerGroup], counts: list[Any], now: datetime
-) -> list[tuple[ServerGroup, str]]:
-    """Return each group with what keeps its handsets away. What is on costs a few more queries."""
+) -> list[tuple[ServerGroup, dict[str, Any]]]:
+    """Return each group with how many agents are stuck and what keeps its handsets away.
+
+    What is on costs a few more queries.
+    """
     holds = holds_at(now.timestamp())
     sites = Site.objects.in_bulk() if holds.drained or holds.quiet else {}
     places = defaultdict(set)
+    stuck: Counter[int] = Counter()
     for counted in counts:
         places[counted["group_id"]].add(counted["site_id"])
+        stuck[counted["group_id"]] += counted["stuck"]
     told = []
     for group in groups:
         there = [site for pk, site in sites.items() if pk in places[group.pk]]
-        told.append((group, hold_word(holds, group.pk, group.servers.all(), there, now)))
+        hold = hold_word(holds, group.pk, group.servers.all(), there, now)
+        told.append((group, {"hold": hold, "stuck": stuck[group.pk]}))
     return told
 
 
@@ -236,11 +258,19 @@ ELSEWHERE = {
 def headline(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:
     """Return the fleet in one sentence: who is well, then everybody else and since when.
 
-    Sites whose own network is suspected are named in a second one.
+    In sentences of their own: agents that are stuck, and sites whose own network is suspected.
     """
     names = ", ".join(site["site_name"] for site in summary.get("suspected_sites", ()))
-    counted = _counted(summary, time_zone, now)
+    counted = _counted(summary, time_zone, now) + _stuck(summary, time_zone, now)
     return counted + (f" The network of {names} is suspected." if names else "")
+
+
+def _stuck(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:
+    if not summary.get("stuck"):
+        return ""
+    since = clock(datetime.fromisoformat(summary["stuck_since"]), time_zone, now)
+    whose = "1 agent is" if summary["stuck"] == 1 else f"{summary['stuck']:,} agents are"
+    return f" {whose} stuck since {since}: Rollcall begins them anew."
 
 
 def _counted(summary: Mapping[str, Any], time_zone: str, now: datetime) -> str:

@@ -14,7 +14,7 @@ from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
-from registrations.runtime.runner import RETRY_AFTER_FAULT_S, Runner
+from registrations.runtime.runner import Runner
 from registrations.store import BATCH, Claimed
 from registrations.vitals import counters
 
@@ -148,7 +148,7 @@ class Claimer:
         claimed = self._waiting.pop(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("registration %s has no targets", claimed.registration_id, exc_info=error)
-            self._flusher.give_back(claimed, time.time() + RETRY_AFTER_FAULT_S)
+            self._flusher.restart(claimed, time.time())
 
     def _recruit(self, site_id: int) -> None:
         if self._hints or self._is_closed:

@@ -143,6 +143,7 @@ class Engine:
     async def _extend_leases(self) -> None:
         while True:
             await asyncio.sleep(EXTEND_EVERY_S)
+            self._runner.end_stuck(EXTEND_EVERY_S, LEASE_S)
             runs = self._runner.leases_ending(EXTEND_WITHIN_S)
             for start in range(0, len(runs), BATCH):
                 await self._extend(runs[start : start + BATCH])

@@ -45,6 +45,7 @@ class Flusher:
         self._on_room = on_room
         self._finished: dict[int, Finished] = {}
         self._returned: dict[int, tuple[Claimed, float]] = {}
+        self._stuck: dict[int, store.Broken] = {}
         self._noticed: list[Noticed] = []
         self._pauses: dict[tuple[int, HostPort], float] = {}
         self._paused_until: dict[tuple[int, HostPort], float] = {}
@@ -55,7 +56,7 @@ class Flusher:
 
     def __len__(self) -> int:
         """Rows still under our lease that wait to be written."""
-        return len(self._finished) + len(self._returned)
+        return len(self._finished) + len(self._returned) + len(self._stuck)
 
     def add(self, finished: Finished) -> None:
         self._finished[finished.claimed.registration_id] = finished
@@ -64,6 +65,12 @@ class Flusher:
     def give_back(self, claimed: Claimed, due_at: float) -> None:
         """Release a row without a result; it is due at `due_at` (Unix seconds)."""
         self._returned[claimed.registration_id] = (claimed, due_at)
+        self._schedule(FLUSH_S)
+
+    def restart(self, claimed: Claimed, since: float) -> None:
+        """Release a row whose agent failed or came to no end, since then: it is begun anew."""
+        pk = claimed.registration_id
+        self._stuck[pk] = store.Broken(pk, claimed.token, since)
         self._schedule(FLUSH_S)
 
     def pause(self, server_id: int, place: HostPort, until: float) -> None:
@@ -141,6 +148,7 @@ class Flusher:
             await self._write_pauses()
             await self._write_results()
             await self._write_returned()
+            await self._write_stuck()
             await self._write_noticed()
             self._is_out = False
         except Outage as error:
@@ -187,6 +195,15 @@ class Flusher:
             if self._returned.get(pk) is each:
                 del self._returned[pk]
 
+    async def _write_stuck(self) -> None:
+        stuck = list(self._stuck.values())[:BATCH]
+        if not stuck:
+            return
+        await self._database.run(restart, stuck)
+        for each in stuck:
+            if self._stuck.get(each.registration_id) is each:
+                del self._stuck[each.registration_id]
+
     async def _write_noticed(self) -> None:
         noticed, self._noticed = self._noticed, []
         if not noticed:
@@ -217,6 +234,8 @@ class Flusher:
             del self._finished[pk]
         for pk in [pk for pk, (c, _) in self._returned.items() if c.lease_until + KEPT_S < now]:
             del self._returned[pk]
+        for pk in [pk for pk, each in self._stuck.items() if each.since + KEPT_S < now]:
+            del self._stuck[pk]
         self._noticed = self._noticed[-BATCH:]
         if late:
             counters.LEASES_LOST.add("over before its result was saved", n=len(late))
@@ -246,6 +265,13 @@ def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
         logger.warning("%d results dropped: lease lost", len(batch) - len(saved))
     live.publish({"id": pk} for pk in saved)
     return saved, []
+
+
+def restart(stuck: Sequence[store.Broken]) -> None:
+    """Let these be begun anew, and publish it."""
+    ids = store.restart(stuck)
+    counters.BEGUN_ANEW.add("worker", n=len(ids))
+    live.publish({"id": pk} for pk in ids)
 
 
 def hear(noticed: Sequence[Noticed]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from registrations.agent import Agent
 from registrations.keeping import Entry
+from registrations.recovery import Pulse, longest_claim_s, longest_silence_s
 from registrations.report import Heard, Want
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer, Ticket
@@ -29,8 +30,6 @@ from registrations.vitals import counters
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_FAULT_S = 30.0
-"""When an agent that raised is tried again."""
 MOST_NOTED = 2 * MOST_EVENTS
 """Of one run: whoever answers without end fills no memory."""
 MOST_TURNS = 100
@@ -42,7 +41,7 @@ class Results(Protocol):
 
     def add(self, finished: Finished) -> None: ...
 
-    def give_back(self, claimed: Claimed, due_at: float) -> None: ...
+    def restart(self, claimed: Claimed, since: float) -> None: ...
 
     def pause(self, server_id: int, place: HostPort, until: float) -> None: ...
 
@@ -66,6 +65,7 @@ class Run(Flight):
         "is_turning",
         "lease",
         "noted",
+        "pulse",
         "runner",
         "said",
         "shift",
@@ -84,6 +84,7 @@ class Run(Flight):
         """What the latest input was, by which a transaction may end: see `telling`."""
         self.noted: list[Noted] = []
         """What left and what came: references, for the trace."""
+        self.pulse = Pulse()
         self.is_turning = False
         self.is_over = False
 
@@ -160,6 +161,7 @@ class Runner:
         if run.is_over:
             return
         run.is_turning = True
+        run.pulse.turns += 1
         try:
             action(*given)
             self._drain(run)
@@ -178,6 +180,23 @@ class Runner:
             if not run.lease.is_ours():
                 self._drop(run, "its lease is over")
         return [run for run in ending if not run.is_over]
+
+    def end_stuck(self, every_s: float, lease_s: float) -> None:
+        """Look at all agents; call it each `every_s`. End those that come to no end by themselves.
+
+        One that neither sends, hears nor is woken any more would hold its lease for ever.
+        """
+        for run in list(self._runs.values()):
+            run.pulse.look()
+            group = run.claimed.group
+            targets = sum(len(entry.targets) for entry in group.entries)
+            silence_s = longest_silence_s(group.policy, lease_s)
+            claim_s = longest_claim_s(group.policy, targets, lease_s)
+            if run.pulse.is_stuck(every_s, silence_s, claim_s):
+                pk, still_s = run.claimed.registration_id, run.pulse.still * every_s
+                logger.error("the agent of registration %s is stuck, still for %.0f s", pk, still_s)
+                self._end(run, "its agent was stuck")
+                self._results.restart(run.claimed, time.time() - still_s)
 
     def extended(self, runs: Iterable[Run], kept: set[int], lease: Lease) -> None:
         """The lease of these runs was extended where the row was still ours."""
@@ -287,6 +306,7 @@ class Runner:
             return None
         before = run.agent.branches()
         if run.is_turning:
+            run.pulse.turns += 1
             run.agent.grant(want.key, run.now())
         else:
             self.turn(run, run.agent.grant, want.key, run.now())
@@ -338,7 +358,7 @@ class Runner:
 
     def _blame(self, claimed: Claimed) -> None:
         logger.exception("the agent of registration %s failed", claimed.registration_id)
-        self._results.give_back(claimed, time.time() + RETRY_AFTER_FAULT_S)
+        self._results.restart(claimed, time.time())
 
 
 def common_transport(entries: Iterable[Entry]) -> str:

@@ -18,9 +18,10 @@ from registrations.shown import pages
 from registrations.templatetags.handset_table import COLUMNS, USUAL, Column, known
 
 SILENCE = {"true": "Server silent", "false": "Server answers"}
+STUCK = {"true": "Agent stuck", "false": "Agent works"}
 SUPERVISION = {value: str(word) for value, word in Line.Supervision.choices}
 
-MOVES_BY_ITSELF = frozenset({"state", "silent", "server", "q"})
+MOVES_BY_ITSELF = frozenset({"state", "silent", "stuck", "server", "q"})
 """Filters that a handset enters and leaves without anybody's edit."""
 RUNS_BY_ITSELF = frozenset({"state", "server", "since", "next", "expires", "heard"})
 """Orders that change so."""
@@ -147,7 +148,14 @@ def described() -> dict[str, list[tuple[str, int]]]:
 
 def chips(seen: Look, offered: Mapping[str, Mapping[str, str]]) -> list[pages.Chip]:
     """The active filters, each with the address of the same list without it."""
-    own = {"silent": SILENCE, "tag": {}, "model": {}, "supervision": SUPERVISION, "q": {}}
+    own = {
+        "silent": SILENCE,
+        "stuck": STUCK,
+        "tag": {},
+        "model": {},
+        "supervision": SUPERVISION,
+        "q": {},
+    }
     return pages.chips(free(seen), {**offered, **own})
 
 

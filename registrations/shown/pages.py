@@ -50,6 +50,7 @@ class Chip:
 LABELS = {
     "q": "Search",
     "silent": "Server",
+    "stuck": "Agent",
     "mac": "MAC",
     "since": "Since",
     "until": "Until",
@@ -167,7 +168,7 @@ AWAY = (State.SECONDARY, State.FALLBACK, State.REGISTERING, State.HELD)
 def groups_worst_first(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Groups of a summary in the order in which somebody should look at them.
 
-    First where handsets have no server or nobody knows (queries.UNSERVED), then
+    First where handsets have no server or nobody knows (queries.UNSERVED) or agents are stuck, then
     where a server is silent or refuses, then where handsets are not home, then those that are
     well; among equals the one with more such handsets first, then by name. The order is made when
     a page is, and stays while it is live: nothing moves under the cursor.
@@ -175,7 +176,7 @@ def groups_worst_first(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]
 
     def trouble(group: dict[str, Any]) -> tuple[int, int, str]:
         states = group["states"]
-        lost = sum(states[state] for state in queries.UNSERVED)
+        lost = sum(states[state] for state in queries.UNSERVED) + group["stuck"]
         failing = [s for s in group["servers"] if s["condition"] == "silent" or s["sick_since"]]
         on_silent = sum(n for state, n in states.items() if state.endswith("_silent"))
         away = sum(states[state] for state in AWAY)

@@ -227,6 +227,7 @@ _RULES = {
     "changed": "Its line or its group was changed.",
     "removed": "Its line was taken out of the fleet.",
     "gap": "Nobody watched it for a while: what it was on had run out by then.",
+    "stuck": "Its agent failed or came to no end, so Rollcall ended it and began anew.",
 }
 
 

@@ -14,6 +14,7 @@ from registrations.store.health import (
 )
 from registrations.store.noticed import Noticed
 from registrations.store.pace import Slots, pause, reserve, reserve_slots, spread, spread_from
+from registrations.store.places import is_literal
 from registrations.store.probes import (
     ClaimedHealth,
     Probed,
@@ -29,6 +30,7 @@ from registrations.store.proofs import (
     release_proofs,
     save_proofs,
 )
+from registrations.store.recovery import Broken, restart
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH
 from registrations.store.turns import plan_waves
@@ -37,6 +39,7 @@ __all__ = [
     "BATCH",
     "DOUBT_EVERY_S",
     "PROBE_EVERY_S",
+    "Broken",
     "Change",
     "Claimed",
     "ClaimedHealth",
@@ -56,6 +59,7 @@ __all__ = [
     "ensure_proofs",
     "extend",
     "hear",
+    "is_literal",
     "pause",
     "plan_waves",
     "policy_of",
@@ -65,6 +69,7 @@ __all__ = [
     "release_proofs",
     "reserve",
     "reserve_slots",
+    "restart",
     "save",
     "save_probes",
     "save_proofs",

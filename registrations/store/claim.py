@@ -108,13 +108,13 @@ def claim_due(
     with transaction.atomic():
         taken = changed(
             _CLAIM[is_postgresql()].format(where=where),
-            _claim_parameters(parameters, limit, token, until),
+            _claim_parameters(parameters, limit, token, started_at, until),
         )
     return _with_facts(taken, token, until) if taken else []
 
 
 _FIELDS = "id, line_id, group_id, site_id, server_id, wish, wish_version, wish_by, snapshot"
-_SET = f"lease_token = %s, due_at = %s, cseq_reserve = cseq_reserve + {CSEQ_BLOCK}"
+_SET = f"lease_token = %s, claimed_at = %s, due_at = %s, cseq_reserve = cseq_reserve + {CSEQ_BLOCK}"
 _CLAIM = {
     True: "WITH due AS MATERIALIZED (SELECT id AS due_id, due_at AS was_due "
     "FROM registrations_registration WHERE {where} ORDER BY due_at LIMIT %s "
@@ -151,8 +151,10 @@ _PRIMARY_OF_ROW = (
 )
 
 
-def _claim_parameters(where: list[Any], limit: int, token: str, until: float) -> list[Any]:
-    leased = [token_text(token), stamp(until)]
+def _claim_parameters(
+    where: list[Any], limit: int, token: str, now: float, until: float
+) -> list[Any]:
+    leased = [token_text(token), stamp(now), stamp(until)]
     return [*where, limit, *leased] if is_postgresql() else [*leased, *where, limit]
 
 
@@ -269,7 +271,8 @@ def release(leases: Mapping[str, Sequence[int]], due_at: float) -> int:
         with transaction.atomic():
             lock_in_order(ids)
             returned = changed(
-                "UPDATE registrations_registration SET due_at = %s, lease_token = NULL "
+                "UPDATE registrations_registration SET due_at = %s, "
+                "lease_token = NULL, claimed_at = NULL "
                 f"WHERE {within('id')} AND lease_token = %s RETURNING id",
                 [stamp(due_at), listed(ids), token_text(token)],
             )

@@ -118,7 +118,8 @@ def _save_sql() -> str:
             last_code = COALESCE(x.code, CASE WHEN x.answer = '' THEN r.last_code END),
             last_answer = CASE WHEN x.answer = '' THEN r.last_answer ELSE x.answer END,
             heard_at = COALESCE(x.heard_at, r.heard_at), renewals = r.renewals + x.renewals,
-            snapshot = {snapshot}, lease_token = NULL, cseq_reserve = 0,
+            snapshot = {snapshot}, cseq_reserve = 0,
+            lease_token = NULL, claimed_at = NULL, stuck_since = NULL, restarts = 0,
             due_at = CASE WHEN {kept} THEN x.due_at ELSE {now} END,
             wish = CASE WHEN {kept} THEN x.wish ELSE r.wish END,
             wish_by = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_by END

@@ -12,7 +12,7 @@ from registrations.shown import handset_list, pages
 from registrations.templatetags import handset_table
 from registrations.views import then
 
-BEHIND_MORE = ("silent", "supervision", "tag", "model")
+BEHIND_MORE = ("silent", "stuck", "supervision", "tag", "model")
 """Filters that share one menu."""
 
 
@@ -36,6 +36,7 @@ def handsets(request: HttpRequest) -> HttpResponse:
         "options": offered,
         "supervisions": handset_list.SUPERVISION,
         "silence": handset_list.SILENCE,
+        "stuck": handset_list.STUCK,
         "chosen": chosen,
         "more_chosen": sum(len(chosen[field]) for field in BEHIND_MORE),
         "described": saved_views.only(seen.params, ("tag", "model")),

@@ -79,6 +79,11 @@ CLAIMS_AGAIN = Counter(
     "worker stopped.",
     "site",
 )
+BEGUN_ANEW = Counter(
+    "agents_begun_anew",
+    "Agents that failed or came to no end, by who saw it: their worker, or the watch.",
+    "seen_by",
+)
 LEASES_LOST = Counter(
     "leases_lost", "Registrations a worker let go because their lease was over or lost.", "why"
 )

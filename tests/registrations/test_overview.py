@@ -21,11 +21,14 @@ pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
 
 
-def group(name: str, silent: int = 0, sick: bool = False, **states: int) -> dict[str, Any]:
+def group(
+    name: str, silent: int = 0, sick: bool = False, stuck: int = 0, **states: int
+) -> dict[str, Any]:
     servers = [{"condition": "silent" if n < silent else "up", "sick_since": None} for n in (0, 1)]
     if sick:
         servers[0]["sick_since"] = "2026-11-23T02:13:00.000Z"
-    return {"name": name, "states": queries.no_counts() | states, "servers": servers}
+    counts = queries.no_counts() | states
+    return {"name": name, "states": counts, "servers": servers, "stuck": stuck}
 
 
 def test_groups_come_the_worst_first_and_the_well_by_name() -> None:
@@ -39,10 +42,12 @@ def test_groups_come_the_worst_first_and_the_well_by_name() -> None:
         group("on a silent server", silent=1, primary_silent=5),
         group("refused", sick=True, primary=5),
         group("one rejected", rejected=1, primary=4),
+        group("two stuck", stuck=2, primary=4),
         group("many unknown", unknown=4),
     ]
     assert [g["name"] for g in pages.groups_worst_first(groups)] == [
         "many unknown",
+        "two stuck",
         "one rejected",
         "sent on by a silent server",
         "on a silent server",

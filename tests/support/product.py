@@ -93,14 +93,20 @@ class Product:
         self._others.append(beat)
         return beat
 
-    def start_worker(self) -> Child:
-        """Another worker beside those that run; it takes the name of one that is gone."""
+    def start_worker(
+        self, app: str = "fleet.config.celery", env: Mapping[str, str] | None = None
+    ) -> Child:
+        """Another worker beside those that run; it takes the name of one that is gone.
+
+        `app` may be one with a fault built in.
+        """
         taken = {worker.name for worker in self.running_workers()}
         name = next(n for i in count(1) if (n := f"worker-{i}") not in taken)
         worker = self._child(
-            *(name, sys.executable, "-m", "celery", "-A", "fleet.config.celery", "worker"),
+            *(name, sys.executable, "-m", "celery", "-A", app, "worker"),
             *("-P", "threads", "-c", "16", "-n", f"{name}-{self.port}@%h", "-Q", "rollcall"),
             *("--without-mingle", "--without-gossip"),
+            env=env,
         )
         self.workers.append(worker)
         return worker
@@ -197,8 +203,9 @@ class Product:
         children = [*self._others, *self.workers, *([self.web] if self.web else [])]
         return "\n".join(child.tail(lines) for child in children)
 
-    def _child(self, name: str, *command: str) -> Child:
-        return Child(name, command, self.home / f"{name}.log", env=self.env, cwd=ROOT)
+    def _child(self, name: str, *command: str, env: Mapping[str, str] | None = None) -> Child:
+        given = {**self.env, **(env or {})}
+        return Child(name, command, self.home / f"{name}.log", env=given, cwd=ROOT)
 
     def _readiness(self) -> tuple[int, bytes] | str:
         try:

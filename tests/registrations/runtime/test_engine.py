@@ -11,9 +11,11 @@ from django.db import connection
 
 from registrations import store
 from registrations.models import Registration, ServerHealth, Transition
+from registrations.runtime import engine, runner
 from registrations.runtime.clock import Lease
 from registrations.runtime.engine import Engine, Name
 from registrations.runtime.loop import LoopThread
+from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.sip import message
 from tests.support.claims import at, make_due, make_group, make_lines
 from tests.support.peer import Peer, accept, peer
@@ -139,10 +141,54 @@ def test_an_agent_that_fails_is_put_off_and_the_others_go_on(
         wait_until(
             lambda: not Registration.objects.exclude(lease_token=None).exists(), 5, "given back"
         )
-    row = Registration.objects.get(pk=broken)
-    assert row.due_at.timestamp() == pytest.approx(time.time() + 30, abs=6)
-    assert row.snapshot == nonsense
-    assert f"the agent of registration {broken} failed" in caplog.text
+        row = Registration.objects.get(pk=broken)
+        assert (row.restarts, row.snapshot) == (1, nonsense)
+        assert row.stuck_since is not None
+        assert f"the agent of registration {broken} failed" in caplog.text
+        for _ in range(2):
+            # The second rest is half a minute: here nobody waits for it.
+            Registration.objects.filter(pk=broken).update(due_at=at(time.time() - 1))
+            row.refresh_from_db()
+            worker.kick(row.site_id)
+            wait_until(lambda: _restarts(broken) != row.restarts, 10, "it is begun anew")
+        Registration.objects.filter(pk=broken).update(due_at=at(time.time() - 1))
+        worker.kick(row.site_id)
+        # What its row had kept was the reason, so in the end it begins without.
+        wait_until(lambda: states() == {"primary": 3}, 10, "all three", seen=states)
+    assert _restarts(broken) == 0
+
+
+def _restarts(pk: int) -> int:
+    return Registration.objects.get(pk=pk).restarts
+
+
+def test_an_agent_whose_timer_is_lost_is_ended_and_begun_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The looks are every tenth of a second here, and two seconds of stillness are too long."""
+    monkeypatch.setattr(engine, "EXTEND_EVERY_S", 0.1)
+    monkeypatch.setattr(runner, "longest_silence_s", lambda policy, permit_s: 2.0)
+    wake, lost = Switchboard.wake, []
+
+    def lose(self: Switchboard, flight: Flight, when: float | None) -> None:
+        if when is None or len(lost) >= 5:
+            wake(self, flight, when)
+        elif flight not in lost:
+            lost.append(flight)
+
+    monkeypatch.setattr(Switchboard, "wake", lose)
+    with peer(answer=None) as registrar, runtime() as worker:
+        rows = fleet(5, registrar)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: Registration.objects.filter(restarts=1).count() == 5, 20, "five stuck")
+        stuck = Registration.objects.filter(stuck_since__isnull=False)
+        assert stuck.filter(lease_token=None, due_at__lte=at(time.time())).count() == 5
+        monkeypatch.undo()
+        registrar.answer = accept
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"primary": 5}, 10, "all on primary", seen=states)
+        assert not stuck.exists()
+    assert "is stuck, still for 2 s" in caplog.text
 
 
 def test_requests_on_the_workers_own_socket_are_answered() -> None:
