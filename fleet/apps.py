@@ -31,9 +31,10 @@ class FleetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from fleet import audit
+        from fleet import audit, checks
 
         audit.register()
+        checks.register()
         post_migrate.connect(make_role_groups, sender=self, dispatch_uid="fleet.roles")
         connection_created.connect(run_as_planned, dispatch_uid="fleet.jit")
 

@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django_filters.fields import IsoDateTimeField, ModelMultipleChoiceField
+from drf_spectacular.utils import extend_schema_field
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -110,6 +111,7 @@ class WordsFilter(django_filters.MultipleChoiceFilter):
         super().__init__(**{"distinct": False, "error_messages": wrong, **more})
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string"}})
 class TextsFilter(WordsFilter):
     """Any of these texts, as they stand; one that nothing has finds nothing."""
 

@@ -8,11 +8,12 @@ from socket import gethostname
 from typing import Any
 
 from celery import shared_task
-from celery.signals import after_task_publish, worker_ready, worker_shutdown
+from celery.signals import after_task_publish, worker_init, worker_ready, worker_shutdown
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from fleet import checks, versions
 from fleet.models import Site
 from registrations import census, jobs, live, retention, vitals, watch
 from registrations.exports import makers
@@ -106,6 +107,14 @@ def _sites_with_due_work() -> list[tuple[int, str]]:
 def say_that_beat_lives(**_: Any) -> None:
     """In beat's process: the broker has taken a tick."""
     vitals.tell("beat", f"beat@{gethostname()}")
+
+
+@worker_init.connect
+def see_to_stores(**_: Any) -> None:
+    """Wait for this version's tables; end with a sentence where the keys are not those in use."""
+    versions.wait_for_tables()
+    if wrong := checks.of_worker():
+        raise SystemExit(f"Rollcall: {wrong[0]}")
 
 
 @worker_ready.connect

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from django.apps import apps
 from django.db.models import F
 from django.utils import timezone
 
@@ -24,8 +25,9 @@ ORDER = "It was not carried out when the installation was restored from a backup
 
 def forget_leases() -> None:
     """Nobody is at work on anything here: what was under a lease comes back when that is over."""
-    for model in (Registration, ServerHealth):
-        model._default_manager.exclude(lease_token=None).update(lease_token=None)
+    for model in apps.get_app_config("registrations").get_models():
+        if any(field.name == "lease_token" for field in model._meta.concrete_fields):
+            model._default_manager.exclude(lease_token=None).update(lease_token=None)
 
 
 def forget_places(made_at: float) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 
+from fleet.versions import known
 from registrations.backup import keys, tables
 from registrations.backup.archive import Manifest, Refused, Writer, new_file
-from registrations.backup.migrated import known
 from registrations.backup.snapshot import Snapshot, key_of, rows, snapshot
 from registrations.backup.tables import table_of
 

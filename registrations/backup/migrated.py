@@ -7,14 +7,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from fleet.versions import Migration, known
 from registrations.backup.archive import Manifest, Refused
-
-Migration = tuple[str, str]
-
-
-def known() -> set[Migration]:
-    """Return every migration this version has."""
-    return set(MigrationLoader(None, ignore_no_migrations=True).disk_migrations)
 
 
 def is_bare() -> bool:

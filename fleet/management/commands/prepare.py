@@ -6,7 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+
+from fleet import checks
 
 ADMIN = "admin"
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -19,6 +21,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        errors, warnings = checks.at_start()
+        if errors:
+            raise CommandError("\n".join(errors))
+        for warning in warnings:
+            self.stdout.write(f"Warning: {warning}")
         users = get_user_model()._default_manager
         if users.filter(is_superuser=True).exists() or users.filter(username=ADMIN).exists():
             return

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connection, connections
 
 from fleet import embedded_redis
 from fleet.supervisor import AlreadyRunning, Output, Spec, Supervisor
@@ -57,16 +57,14 @@ async def run(output: Output) -> None:
             await embedded_redis.wait_ready(settings.REDIS_URL)
         output.say(f"starting on {address()}; logs in {settings.DATA_DIR / 'logs'}")
         said, has_demo = await asyncio.to_thread(prepare)
-        if said:
-            output.say(said)
+        for line in said.splitlines():
+            output.say(line)
         for spec in children(has_demo):
             await supervisor.start(spec)
         if await web_answers():
             output.say(f"Rollcall is on {address()} (Ctrl-C stops it)")
         else:
             output.say(f"the web process does not answer yet; {settings.DATA_DIR}/logs says why")
-        if settings.EMBEDDED and settings.WORKERS > 1:
-            output.say("one worker runs: more than one needs PostgreSQL (DATABASE_URL)")
         await asyncio.Event().wait()
 
 
@@ -162,7 +160,7 @@ def children(has_demo: bool) -> list[Spec]:
     web += ["--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3"]
     worker = ["worker", "-P", "threads", "-c", str(THREADS), "-Q", queues]
     worker += ["--without-mingle", "--without-gossip"]
-    workers = 1 if settings.EMBEDDED else settings.WORKERS
+    workers = 1 if connection.vendor == "sqlite" else settings.WORKERS
     return [
         *([Spec("demo", [python, manage, "demo"], env, grace=3.0)] if has_demo else []),
         Spec("web", web, env),
