@@ -382,7 +382,9 @@ def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path: Path, on
     as_of(path, old.data_dir / "rollcall.sqlite3")
     here = Installation(tmp_path / "new")
     here.manage("restore", str(path))
-    assert plain(here.dump()) == plain(before)
+    after, told = here.dump(), plain(before)
+    # What newer migrations make of it beside is theirs to test.
+    assert {model: after[model] for model in told} == told
     # Where there are tables already, they would have to be brought back first.
     with on("sqlite"), pytest.raises(backup.Refused, match="made by an older Rollcall"):
         backup.restore(path, keys_of(path))
