@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Q
 
+from fleet import request_id
 from fleet.models import Line
 from registrations import jobs, queries, store, wishes
 from registrations.models import Registration, State
@@ -83,6 +84,7 @@ def resume(rows: queries.Shown, user: Any) -> int:
             Registration.objects.filter(pk__in=[pk for pk, _, _ in found]).update(
                 wish=wishes.RESUME,
                 wish_by=user.get_username(),
+                wish_request=request_id.current(),
                 wish_version=F("wish_version") + 1,
             )
     for caps in by_cap.values():

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Value
 
+from fleet import request_id
 from fleet.models import Line
 from registrations import live, store
 from registrations.models import Registration, State
@@ -137,6 +138,7 @@ _CLEAN: dict[str, Any] = {
     "restarts": 0,
     "wish": "",
     "wish_by": "",
+    "wish_request": "",
     "wish_version": F("wish_version") + Value(1),
 }
 
@@ -162,7 +164,9 @@ def _moved(row: Registration, now: float, state: str, cause: str, reason: str) -
 def _wake(lines: dict[int, Line], now: float) -> None:
     """Make every registered line due, at the pace its servers take."""
     rows = Registration.objects.filter(line_id__in=lines).exclude(state=State.DISABLED)
-    rows.filter(wish="").update(wish=RESUME, wish_version=F("wish_version") + 1)
+    rows.filter(wish="").update(
+        wish=RESUME, wish_request=request_id.current(), wish_version=F("wish_version") + 1
+    )
     capped: dict[tuple[int, int], list[int]] = defaultdict(list)
     for pk, group_id, cap in rows.order_by("pk").values_list(
         "pk", "group_id", "group__max_registrations_per_second"

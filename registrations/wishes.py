@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.db.models import F
 
+from fleet import request_id
 from fleet.models import Line
 from registrations import jobs, store
 from registrations.models import Job, Registration, State
@@ -87,6 +88,9 @@ def _locked(registration_id: int) -> Registration:
 
 def _wish(row: Registration, wish: str, user: User) -> None:
     Registration.objects.filter(pk=row.pk).update(
-        wish=wish, wish_by=user.get_username(), wish_version=F("wish_version") + 1
+        wish=wish,
+        wish_by=user.get_username(),
+        wish_request=request_id.current(),
+        wish_version=F("wish_version") + 1,
     )
     store.spread([row.pk], row.group.max_registrations_per_second)

@@ -5,6 +5,7 @@ import ipaddress
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -52,6 +53,13 @@ def flag(name: str, default: bool = False) -> bool:
     if given not in {"0", "1", "false", "true", "no", "yes", "off", "on"}:
         refuse(f"{name} must be 1 or 0, not {given!r}.")
     return given in {"1", "true", "yes", "on"}
+
+
+def choice(name: str, default: str, choices: Iterable[str]) -> str:
+    given = text(name, default).lower()
+    if given not in choices:
+        refuse(f"{name} must be {' or '.join(choices)}, not {given!r}.")
+    return given
 
 
 def host_port(name: str) -> str:

@@ -1,4 +1,4 @@
-"""One line per event on stderr, in key=value form (logfmt), for stdlib and structlog alike."""
+"""One line per event on stderr, as key=value (logfmt) or JSON, for stdlib and structlog alike."""
 
 import logging
 import re
@@ -24,6 +24,7 @@ def without_refusals(record: logging.LogRecord) -> bool:
 
 
 _SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -48,7 +49,16 @@ _LOGGERS = {
 }
 
 
-def config(level: str) -> dict[str, Any]:
+RENDERERS: dict[str, Any] = {
+    "logfmt": structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False
+    ),
+    "json": structlog.processors.JSONRenderer(ensure_ascii=False),
+}
+"""LOG_FORMAT: for people, and for machines that collect logs."""
+
+
+def config(level: str, form: str = "logfmt") -> dict[str, Any]:
     """The dictConfig; also points structlog at the standard library's handlers."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -65,9 +75,7 @@ def config(level: str) -> dict[str, Any]:
                 "foreign_pre_chain": _SHARED,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.LogfmtRenderer(
-                        key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False
-                    ),
+                    RENDERERS[form],
                 ],
             }
         },

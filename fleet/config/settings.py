@@ -63,6 +63,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "fleet.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "fleet.middleware.Headers",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -240,4 +241,7 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-LOGGING = logs.config(env.text("LOG_LEVEL", "INFO"))
+LOGGING = logs.config(
+    env.text("LOG_LEVEL", "INFO"), env.choice("LOG_FORMAT", "logfmt", logs.RENDERERS)
+)
+AUDITLOG_CID_GETTER = "fleet.request_id.current"

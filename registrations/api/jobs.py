@@ -69,6 +69,7 @@ class FailbackJob(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=["running", "paused", "done", "cancelled", "aborted"])
     scope = serializers.DictField()
     asked_by = serializers.CharField()
+    request_id = serializers.CharField(help_text="Under which the logs tell what it did")
     automatic = serializers.BooleanField(help_text="Rollcall's own, for a fast_failover group.")
     abort_above_percent = serializers.IntegerField()
     wave_size = serializers.IntegerField(allow_null=True)

@@ -57,6 +57,7 @@ def forget_places(made_at: float) -> None:
         "due_at": at,
         "wish": "",
         "wish_by": "",
+        "wish_request": "",
         "wish_version": F("wish_version") + 1,
     }
     on.filter(state=State.REGISTERING).update(**anew, snapshot={})

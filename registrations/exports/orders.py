@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.db.models import Q
 from django.http import QueryDict
 from django.utils import timezone
 
+from fleet import request_id
 from registrations.exports.export import Export, Format, prepare
 from registrations.exports.source import ExportRefused
 from registrations.models import ExportJob, ExportPart
+
+log = structlog.get_logger(__name__)
 
 KEPT = timedelta(hours=24)
 """How long a file can be downloaded after it was made."""
@@ -39,7 +43,11 @@ def order(kind: str, params: QueryDict, user: Any) -> ExportJob:
     """Order an export; what is wrong with it is said at once. Raises ExportRefused."""
     export = prepare(kind, params)
     return ExportJob.objects.create(
-        kind=kind, query=params.urlencode(), asked_by=user.get_username(), rows=export.rows
+        kind=kind,
+        query=params.urlencode(),
+        asked_by=user.get_username(),
+        request_id=request_id.current(),
+        rows=export.rows,
     )
 
 
@@ -57,13 +65,21 @@ def make(pk: int) -> bool:
         return False
     job = ExportJob.objects.get(pk=pk)
     job.parts.all().delete()
+    with request_id.bound(job.request_id):
+        return _try(job, token)
+
+
+def _try(job: ExportJob, token: uuid.UUID) -> bool:
     try:
         _write(job, prepare(job.kind, QueryDict(job.query)), token)
     except LeaseLost:
+        log.warning("export lost", export=job.pk)
         return False
     except ExportRefused as refused:
-        _held(pk, token).update(failure=str(refused)[:300])
+        log.warning("export refused", export=job.pk, why=str(refused))
+        _held(job.pk, token).update(failure=str(refused)[:300])
         return False
+    log.info("export made", export=job.pk, kind=job.kind)
     return True
 
 

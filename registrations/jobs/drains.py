@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from fleet import request_id
 from fleet.models import Server
 from registrations import queries
 from registrations.draining import Act, Facts, decide
@@ -59,6 +60,7 @@ def drain(server: Server, window: Window, user: User, terms: Terms | None = None
             begins_at=window.begins_at,
             ends_at=window.ends_at,
             asked_by=name_of(user),
+            request_id=request_id.current() or request_id.fresh(),
             abort_above_percent=terms.abort_above_percent,
             wave_size=terms.wave_size,
         )
@@ -136,6 +138,7 @@ def _job(row: Drain, kind: str, scope: dict[str, Any]) -> Job:
         kind=kind,
         scope=scope,
         asked_by=row.asked_by,
+        request_id=row.request_id,
         abort_above_percent=row.abort_above_percent,
         wave_size=row.wave_size,
     )

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
+from fleet import request_id
 from fleet.models import ServerGroup
 from registrations.jobs import rows
 from registrations.jobs.held import OrderHeld, held
@@ -30,6 +32,8 @@ User = AbstractBaseUser | AnonymousUser | str
 """Who asks: an account, or the name of one who has none."""
 
 Result = JobResult.Result
+
+log = structlog.get_logger(__name__)
 
 HELD_AFTER_ROLLBACK = timedelta(hours=1)
 """How long those rolled back do not fail back by themselves: time to look at the primary."""
@@ -107,7 +111,16 @@ def give(job: Job, now: datetime) -> Job:
         # Two orders that share a group wait for each other, so that each sees the other's rows.
         groups = ServerGroup.objects.filter(pk__in=wanted.values("group_id")).order_by("pk")
         list(groups.select_for_update(no_key=True).values_list("pk"))
+        job.request_id = job.request_id or request_id.current() or request_id.fresh()
         job.save()
+        log.info(
+            "job ordered",
+            request=job.request_id,
+            job=job.pk,
+            kind=job.kind,
+            scope=_told(job.scope),
+            by=job.asked_by,
+        )
         server_id = job.scope.get("server")
         rows.write_results(job, judged(wanted, job.kind, server_id=server_id), now)
         rows.plan_waves(job)
@@ -185,6 +198,12 @@ def roll_back(job: Job, user: User) -> Job:
             ),
             now,
         )
+
+
+def _told(scope: Mapping[str, Any]) -> str:
+    """Return a scope for the log: of a list how long it is."""
+    parts = (f"{k}={len(v) if isinstance(v, list) else v}" for k, v in scope.items())
+    return " ".join(parts)
 
 
 def name_of(user: User) -> str:

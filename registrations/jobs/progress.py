@@ -66,6 +66,7 @@ def overview(job: Any) -> dict[str, Any]:
         "state": state_of(job),
         "scope": job.scope,
         "asked_by": job.asked_by,
+        "request_id": job.request_id,
         "automatic": job.is_automatic,
         "abort_above_percent": job.abort_above_percent,
         "wave_size": job.wave_size,

@@ -117,7 +117,12 @@ def begin(job: Job, wave: int, now: datetime) -> None:
         result=Result.LEFT_OUT, reason="It was deleted meanwhile.", finished_at=now
     )
     _judge_again(job, waiting, there, now)
-    there.update(wish=job.kind, wish_by=job.asked_by, wish_version=F("wish_version") + 1)
+    there.update(
+        wish=job.kind,
+        wish_by=job.asked_by,
+        wish_request=job.request_id,
+        wish_version=F("wish_version") + 1,
+    )
     by_cap: dict[tuple[int, int], list[int]] = defaultdict(list)
     fields = ("group_id", "group__max_registrations_per_second", "pk")
     for group, cap, pk in there.order_by("pk").values_list(*fields):
@@ -152,7 +157,7 @@ def take_back(job: Job, why: str, now: datetime) -> None:
     left = _waiting(job).values("registration_id")
     wished = Registration.objects.filter(pk__in=left, wish=job.kind)
     _lock(wished)
-    wished.update(wish="", wish_by="", wish_version=F("wish_version") + 1)
+    wished.update(wish="", wish_by="", wish_request="", wish_version=F("wish_version") + 1)
 
 
 def settle(job: Job, now: datetime) -> None:

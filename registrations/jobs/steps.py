@@ -6,11 +6,14 @@ row is locked meanwhile, so that of two at once the second sees what the first h
 
 from datetime import datetime
 
+import structlog
 from django.db import transaction
 
 from registrations.jobs import automatic, rows
 from registrations.models import Job
 from registrations.waves import Act, Facts, decide
+
+log = structlog.get_logger(__name__)
 
 
 @transaction.atomic
@@ -28,14 +31,17 @@ def _step(job: Job, now: datetime) -> bool:
     decision = decide(_facts(job, now))
     if decision.act is Act.BEGIN:
         rows.begin(job, decision.wave, now)
+        log.info("wave begun", request=job.request_id, job=job.pk, wave=decision.wave)
         # A wave whose handsets all went by themselves is over as soon as it has begun.
         return not any(lane.pending for lane in rows.lanes(job))
     if decision.act is Act.ABORT:
+        log.warning("job stopped", request=job.request_id, job=job.pk, why=decision.reason)
         job.aborted_at, job.abort_reason = now, decision.reason
         job.save(update_fields=["aborted_at", "abort_reason"])
         rows.take_back(job, "Not asked: the job stopped before its turn.", now)
         return True
     if decision.act is Act.FINISH:
+        log.info("job over", request=job.request_id, job=job.pk)
         job.finished_at = now
         job.save(update_fields=["finished_at"])
     return False

@@ -10,6 +10,7 @@ class ExportJob(models.Model):
     kind = models.CharField(max_length=20)
     query = models.TextField(blank=True, help_text="Its filter and format, as an address has them")
     asked_by = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=64, blank=True, help_text="Whose log lines go on")
     created_at = models.DateTimeField(db_default=Now())
     rows = models.PositiveIntegerField(null=True)
     done = models.PositiveIntegerField(default=0)

@@ -23,6 +23,7 @@ class Job(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.FAILBACK)
     scope = models.JSONField()
     asked_by = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=64, blank=True, help_text="Whose log lines go on")
     is_automatic = models.BooleanField(
         default=False,
         help_text="Rollcall's own, for a fast_failover group: it waits for no-failback hours.",
@@ -110,6 +111,7 @@ class Drain(models.Model):
     begins_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     asked_by = models.CharField(max_length=150)
+    request_id = models.CharField(max_length=64, blank=True, help_text="Whose log lines go on")
     created_at = models.DateTimeField(db_default=Now())
     ended_by = models.CharField(max_length=150, blank=True)
     abort_above_percent = models.PositiveSmallIntegerField(

@@ -59,6 +59,7 @@ class Registration(models.Model):
     wish = models.CharField(max_length=20, blank=True)
     wish_version = models.PositiveIntegerField(default=0)
     wish_by = models.CharField(max_length=150, blank=True)
+    wish_request = models.CharField(max_length=64, blank=True, help_text="Whose log lines go on")
 
     class Meta:
         ordering = ["id"]

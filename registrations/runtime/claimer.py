@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError
@@ -14,6 +14,7 @@ from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
+from registrations.runtime.following import claimed_for
 from registrations.runtime.runner import Runner
 from registrations.store import BATCH, Claimed
 from registrations.vitals import counters
@@ -112,10 +113,7 @@ class Claimer:
             if server is not None and runs >= self._max_per_server
         ]
         asked_at = steady()
-        claimed = await self._database.run(
-            store.claim_due, sites, limit, LEASE_S, busy_servers=full
-        )
-        _count(claimed)
+        claimed = await self._database.run(claim, sites, limit, full)
         there_is_more = len(claimed) == limit
         self._backlog = {*self._backlog, *sites} if there_is_more else self._backlog - set(sites)
         if there_is_more:
@@ -161,6 +159,14 @@ class Claimer:
         self._hints -= 1
         if not done.cancelled() and (error := done.exception()) is not None:
             logger.warning("a hint was lost: %s", error)
+
+
+def claim(sites: Sequence[int], limit: int, busy_servers: Collection[int]) -> list[Claimed]:
+    """Claim, count, and say what was claimed because somebody asked."""
+    claimed = store.claim_due(sites, limit, LEASE_S, busy_servers=busy_servers)
+    _count(claimed)
+    claimed_for(claimed)
+    return claimed
 
 
 def _count(claimed: Sequence[Claimed]) -> None:

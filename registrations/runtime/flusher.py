@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from registrations import live, store
 from registrations.runtime.clock import steady
 from registrations.runtime.database import Database
+from registrations.runtime.following import ended_for
 from registrations.store import BATCH, Claimed, Finished, Noticed
 from registrations.values import HostPort
 from registrations.vitals import counters
@@ -264,6 +265,7 @@ def write(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
         counters.LEASES_LOST.add("lost before its result was saved", n=len(batch) - len(saved))
         logger.warning("%d results dropped: lease lost", len(batch) - len(saved))
     live.publish({"id": pk} for pk in saved)
+    ended_for(batch, saved)
     return saved, []
 
 

@@ -83,6 +83,8 @@ class Claimed:
     group: GroupFacts
     news: News
     """What the fleet knows of the servers, seen from this site."""
+    wish_request: str = ""
+    """Which request the wish goes back to: its id."""
 
 
 def claim_due(
@@ -113,7 +115,9 @@ def claim_due(
     return _with_facts(taken, token, until) if taken else []
 
 
-_FIELDS = "id, line_id, group_id, site_id, server_id, wish, wish_version, wish_by, snapshot"
+_FIELDS = (
+    "id, line_id, group_id, site_id, server_id, wish, wish_version, wish_by, wish_request, snapshot"
+)
 _SET = f"lease_token = %s, claimed_at = %s, due_at = %s, cseq_reserve = cseq_reserve + {CSEQ_BLOCK}"
 _CLAIM = {
     True: "WITH due AS MATERIALIZED (SELECT id AS due_id, due_at AS was_due "
@@ -166,7 +170,7 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
     news = news_at({row[5] for row in taken}, now)
     holds = holds_at(now, [row[2] for row in taken])
     claimed = []
-    for _, offset, pk, line, group_id, site, server, wish, version, by, snapshot in taken:
+    for _, offset, pk, line, group_id, site, server, wish, version, by, request, kept in taken:
         group = groups[group_id]
         primary = next((e.server_id for e in group.entries if e.register), None)
         claimed.append(
@@ -180,7 +184,8 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
                 wish=wish,
                 wish_version=version,
                 wish_by=by,
-                snapshot=json.loads(snapshot) if isinstance(snapshot, str) else snapshot,
+                wish_request=request,
+                snapshot=json.loads(kept) if isinstance(kept, str) else kept,
                 account=accounts[line],
                 group=group,
                 news=_told(holds.told(news[site], pk, group_id, site), group, now),

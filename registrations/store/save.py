@@ -122,7 +122,8 @@ def _save_sql() -> str:
             lease_token = NULL, claimed_at = NULL, stuck_since = NULL, restarts = 0,
             due_at = CASE WHEN {kept} THEN x.due_at ELSE {now} END,
             wish = CASE WHEN {kept} THEN x.wish ELSE r.wish END,
-            wish_by = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_by END
+            wish_by = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_by END,
+            wish_request = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_request END
         FROM {rows(_COLUMNS)} WHERE r.id = x.id AND r.lease_token = x.token
         RETURNING {mine}id, {mine}wish_version"""
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.fleet import Policy
 from tests.support.hospital import Hospital, hospital, now
+from tests.support.product import ADMIN
 from tests.support.stores import Postgres
 from tests.support.waiting import wait_until
 
@@ -92,6 +93,7 @@ def test_every_tenth_is_refused_and_nobody_is_lost(wing: Hospital) -> None:
         for extension in refused:
             wing.primary.set_fault(REFUSED, extension)
         done = bring_home_although_the_worker_dies(wing)
+        follow_from_the_order_to_the_registers(wing, done)
         reported = {r["extension"] for r in done["results"] if r["result"] == "refused"}
         assert reported == refused
         assert by_result(done)["refused"] + by_result(done)["moved"] >= HANDSETS - 1
@@ -119,6 +121,35 @@ def bring_home_although_the_worker_dies(wing: Hospital) -> dict[str, Any]:
     done = over(wing, ordered["id"], 120)
     assert done["state"] == "done"
     return done
+
+
+def follow_from_the_order_to_the_registers(wing: Hospital, done: dict[str, Any]) -> None:
+    """One id leads through the logs of all processes, and the audit log has it too."""
+    mark, home = f"request={done['request_id']}", wing.product.home
+    said = {
+        name: [
+            line
+            for path in home.glob(f"{name}*.log")
+            for line in path.read_text().splitlines()
+            if mark in line
+        ]
+        for name in ("web", "worker")
+    }
+
+    def found(name: str, *words: str) -> list[str]:
+        return [line for line in said[name] if all(f"{word} " in f"{line} " for word in words)]
+
+    assert len(found("web", 'event="POST /api/v1/failbacks/"', f"user={ADMIN}")) == 1
+    assert len(found("web", 'event="job ordered"', f"job={done['id']}")) == 1
+    assert found("worker", 'event="wave begun"', f"job={done['id']}")
+    assert found("worker", "event=claimed", "wish=failback")
+    for result, answer in (("moved", "200"), ("refused", str(REFUSED))):
+        mine = next(r["registration"] for r in done["results"] if r["result"] == result)
+        registers = found("worker", "event=REGISTER", f"registration={mine}")
+        assert any(f'answer="{answer}' in line for line in registers), registers
+        assert found("worker", 'event="carried out"', f"registration={mine}", f"outcome={result}")
+    audited = wing.sql("SELECT 1 FROM auditlog_logentry WHERE cid = %s", done["request_id"])
+    assert audited
 
 
 def roll_back(wing: Hospital, done: dict[str, Any], refused: set[str]) -> None:

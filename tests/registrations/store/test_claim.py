@@ -102,7 +102,11 @@ def test_a_claim_brings_account_policy_entries_wish_and_silent_servers() -> None
     primary, secondary = group.servers.order_by("priority")
     [row] = make_due(make_lines(1, group))
     Registration.objects.filter(pk=row.pk).update(
-        snapshot={"x": 1}, wish="failback", wish_version=3, wish_by="ann"
+        snapshot={"x": 1},
+        wish="failback",
+        wish_version=3,
+        wish_by="ann",
+        wish_request="0123456789",
     )
     ServerHealth.objects.create(
         server=secondary, site_id=row.site_id, condition="silent", since=at(0), due_at=at(0)
@@ -112,6 +116,7 @@ def test_a_claim_brings_account_policy_entries_wish_and_silent_servers() -> None
     assert claimed.account.password == "pw-4000"
     assert claimed.account.instance.startswith("urn:uuid:")
     assert (claimed.wish, claimed.wish_version, claimed.wish_by) == ("failback", 3, "ann")
+    assert claimed.wish_request == "0123456789"
     assert claimed.snapshot == {"x": 1}
     assert claimed.news.silent.keys() == {secondary.pk}
     assert claimed.server_id == primary.pk

@@ -89,16 +89,17 @@ def test_a_change_is_one_row_of_history_with_the_names_of_the_moment() -> None:
 
 def test_a_wish_made_meanwhile_is_kept_and_makes_the_row_due_at_once() -> None:
     claimed = claim_one()
-    Registration.objects.update(wish="failback", wish_by="ann", wish_version=1)
+    wish = {"wish": "failback", "wish_by": "ann", "wish_request": "0123456789"}
+    Registration.objects.update(**wish, wish_version=1)
     [saved] = store.save([finished(claimed)])
     assert saved.has_new_wish
     row = Registration.objects.get()
-    assert (row.wish, row.wish_by) == ("failback", "ann")
+    assert (row.wish, row.wish_by, row.wish_request) == tuple(wish.values())
     assert row.due_at <= timezone.now() + timedelta(seconds=0.1)
 
 
 def test_an_answered_wish_is_over_and_its_failback_knows() -> None:
-    claimed = claim_one(wish="failback", wish_by="ann", wish_version=4)
+    claimed = claim_one(wish="failback", wish_by="ann", wish_request="01234567", wish_version=4)
     job = Job.objects.create(scope={"all": True}, asked_by="ann")
     JobResult.objects.create(
         job=job, registration_id=claimed.registration_id, mac="00907a000000", extension="4000"
@@ -109,7 +110,7 @@ def test_an_answered_wish_is_over_and_its_failback_knows() -> None:
     assert (result.result, result.reason, result.seconds) == ("moved", answer.reason, 0.5)
     assert result.finished_at is not None
     row = Registration.objects.get()
-    assert (row.wish, row.wish_by) == ("", "")
+    assert (row.wish, row.wish_by, row.wish_request) == ("", "", "")
 
 
 def test_a_wish_not_yet_answered_stays() -> None:
