@@ -5,6 +5,7 @@ A plain ASGI application, not a Channels consumer, for it takes no channel of it
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlparse
@@ -23,7 +24,8 @@ from registrations.live.sockets import Closing
 from registrations.queries.extent import Extent
 
 RECHECK_SECONDS = 45.0
-"""How often an open socket is asked again whether its session or token still holds."""
+"""How often an open socket is asked again whether its session or token still holds; a wallboard
+that is revoked is told at once."""
 
 MOST_TEXT = 32_768
 """Characters of one message; 1000 ids of 19 digits fit."""
@@ -126,7 +128,11 @@ async def _until_over(
 ) -> Closing:
     tasks = [
         asyncio.ensure_future(ending)
-        for ending in (_listen(socket, receive, extent), _recheck(scope, extent), socket.done)
+        for ending in (
+            _listen(socket, receive, extent),
+            _recheck(socket, scope, extent),
+            socket.done,
+        )
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -151,9 +157,12 @@ async def _listen(socket: live.Socket, receive: Receive, extent: Extent | None) 
             return Closing(4400, str(error))
 
 
-async def _recheck(scope: Scope, extent: Extent | None) -> Closing:
+async def _recheck(socket: live.Socket, scope: Scope, extent: Extent | None) -> Closing:
     while True:
-        await asyncio.sleep(RECHECK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECHECK_SECONDS):
+                await socket.recheck.wait()
+        socket.recheck.clear()
         try:
             same = await database_sync_to_async(limit)(scope) == extent
         except Refused:

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +12,10 @@ import structlog
 from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from fleet.models import ServerGroup, Site
-from registrations import queries
+from registrations import live, queries
 from registrations.models import WallboardToken
 from registrations.queries.extent import EVERYTHING, Extent
 
@@ -26,6 +28,7 @@ MOST_MISSES = 20
 """Wrong keys one address may try in MISS_SECONDS; then nothing is looked up for it."""
 
 MISS_SECONDS = 60
+MISSES = "wallboard-misses:"
 LATELY = timedelta(hours=1)
 MOVES = 7
 
@@ -46,9 +49,10 @@ def make(name: str, groups: Iterable[ServerGroup], sites: Iterable[Site], *, by:
 
 
 def revoke(token_id: int, *, by: str) -> None:
-    """End a token: its screens are told at their next request, open sockets within a minute."""
+    """End a token: its screens are told at their next request, their open sockets at once."""
     for token in WallboardToken.objects.filter(pk=token_id):
         token.delete()
+        transaction.on_commit(live.access_changed)
         log.info("wallboard token revoked", token=token.name, by=by)
 
 
@@ -58,19 +62,35 @@ def extent_of(key: str, address: str) -> Extent | None:
     `address` is who asks. Raises TooManyKeys. A key has 256 random bits: it is not guessed, and a
     plain digest keeps it.
     """
-    misses = f"wallboard-misses:{address}"
-    if cache.get(misses, 0) >= MOST_MISSES:
+    if _misses(address) >= MOST_MISSES:
         raise TooManyKeys
     token = WallboardToken.objects.filter(digest=_digest(key)).first()
     if token is None:
-        cache.add(misses, 0, MISS_SECONDS)
-        cache.incr(misses)
+        _count_miss(address)
         return None
     now = timezone.now()
     if token.used_at is None or now - token.used_at > timedelta(seconds=USE_SECONDS):
         WallboardToken.objects.filter(pk=token.pk).update(used_at=now)
     ids = (token.groups.values_list("pk", flat=True), token.sites.values_list("pk", flat=True))
     return Extent(*map(frozenset, ids))
+
+
+def _misses(address: str) -> int:
+    """How many wrong keys this address tried lately, in any process; 0 where Redis is away.
+
+    It only spares the database: what keeps strangers out is the key.
+    """
+    try:
+        return int(cache.get(f"{MISSES}{address}", 0))
+    except RedisError:
+        return 0
+
+
+def _count_miss(address: str) -> None:
+    with suppress(RedisError, ValueError):
+        # ValueError: it has just run out.
+        cache.add(f"{MISSES}{address}", 0, MISS_SECONDS)
+        cache.incr(f"{MISSES}{address}")
 
 
 def _digest(key: str) -> str:

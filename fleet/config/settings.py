@@ -177,7 +177,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# --- Channels and Celery ----------------------------------------------------------------------
+# --- Channels, cache, Celery ------------------------------------------------------------------
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
     if REDIS_URL == env.IN_MEMORY
@@ -185,6 +185,16 @@ CHANNEL_LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # A read timeout would kill every idle subscription (channels_redis issue 422).
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+    }
+}
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    if REDIS_URL == env.IN_MEMORY
+    else {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
 

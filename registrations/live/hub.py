@@ -49,7 +49,7 @@ class Hub:
         self.id = secrets.token_hex(6)
         self.sockets: set[Socket] = set()
         self._started_at = datetime.now(UTC)
-        self._news = News(self._heard)
+        self._news = News(self._heard, self._recheck)
         self._reader = Reader()
         self._watchers: Counter[int] = Counter()
         self._rows: dict[int, dict[str, Any] | None] = {}
@@ -133,6 +133,10 @@ class Hub:
         self._sums_dirty = True
         self._resync = self._resync or everything
         self._wake.set()
+
+    def _recheck(self) -> None:
+        for socket in self.sockets:
+            socket.recheck.set()
 
     # --- looking at the database --------------------------------------------------------------
     async def _refresh_for_ever(self) -> None:

@@ -42,6 +42,9 @@ logger = logging.getLogger(__name__)
 Heard = Callable[[frozenset[int], bool], None]
 """Called with the ids that changed, and True when more may have changed unheard."""
 
+Recheck = Callable[[], None]
+"""Called when somebody may see less than before."""
+
 
 @dataclass(slots=True)
 class Worker:
@@ -58,8 +61,9 @@ class Worker:
 class News:
     """Listens for one hub."""
 
-    def __init__(self, heard: Heard) -> None:
+    def __init__(self, heard: Heard, recheck: Recheck) -> None:
         self._tell = heard
+        self._recheck = recheck
         self._beacon = secrets.token_hex(6)
         self._sent = 0
         self._seen: dict[str, int] = {}
@@ -135,6 +139,9 @@ class News:
             return
         if kind == "tick":
             self._ticked, self._ticked_at = time.monotonic(), datetime.now(UTC)
+            return
+        if kind == "access":
+            self._recheck()
             return
         last = self._seen.pop(boot, None)
         self._seen[boot] = n

@@ -1,5 +1,7 @@
 """What a worker says: which registrations changed, each second that it is alive, and beat's ticks.
 
+A web process says that somebody may see less than before.
+
 One thread per process with one event loop owns the channel layer, so `publish` and `beat` may be
 called from any thread or loop, return at once, and never fail: what Redis does not take is lost,
 and the number each message carries shows the gap to every hub.
@@ -35,6 +37,7 @@ class Publisher:
         self._ids: set[int] = set()
         self._beat: dict[str, Any] | None = None
         self._ticked = False
+        self._access = False
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -53,6 +56,11 @@ class Publisher:
     def ticked(self) -> None:
         with self._lock:
             self._ticked = True
+        self._rouse()
+
+    def access_changed(self) -> None:
+        with self._lock:
+            self._access = True
         self._rouse()
 
     def _rouse(self) -> None:
@@ -81,6 +89,7 @@ class Publisher:
             ids, self._ids = self._ids, set()
             beat, self._beat = self._beat, None
             ticked, self._ticked = self._ticked, False
+            access, self._access = self._access, False
         messages: list[dict[str, Any]] = []
         if ids:
             self._n += 1
@@ -90,6 +99,8 @@ class Publisher:
             messages.append({"kind": "beat", **beat})
         if ticked:
             messages.append({"kind": "tick"})
+        if access:
+            messages.append({"kind": "access"})
         return [m | {"boot": self.boot, "n": self._n} for m in messages]
 
     async def _send(self, layer: Any, message: dict[str, Any]) -> None:
@@ -137,3 +148,18 @@ def ticked() -> None:
     """Say that a worker carried out beat's tick: somebody still looks for what falls due."""
     if not _deaf():
         _publisher.ticked()
+<<<<<<< HEAD
+=======
+
+
+def access_changed() -> None:
+    """Tell all hubs to ask anew who may still see what: now, not when it is their time."""
+    if not _deaf():
+        _publisher.access_changed()
+
+
+def fresh_workers(client: redis.Redis) -> list[str]:
+    """Return the names of the workers heard within KEY_SECONDS. Raises redis.RedisError."""
+    keys = client.scan_iter(match=f"{KEY}*", count=1000)
+    return sorted(bytes(key).decode()[len(KEY) :] for key in keys)
+>>>>>>> 10c5f63 (Tell a revoked wallboard's screens at once, and count wrong keys for all web processes together)

@@ -111,7 +111,8 @@ class Source(Protocol):
 class Socket:
     """One connection. The hub marks what is new; the writer task sends it, one message at a time.
 
-    `done` resolves to a Closing when the hub wants the connection ended.
+    `done` resolves to a Closing when the hub wants the connection ended; `recheck` is set when
+    it must be asked again whether this client may still look.
     """
 
     def __init__(self, hub: Source, send: Send) -> None:
@@ -126,6 +127,7 @@ class Socket:
         self.seen = Watch()
         self.has_asked = False
         self.wants_snapshot = False
+        self.recheck = asyncio.Event()
         self.done: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
         self._writer = asyncio.create_task(self._write(), name="live-socket")
         self._writer.add_done_callback(self._writer_ended)
