@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet import dns_records, inventory, policy_fields, queries, services
+from fleet import allowed, dns_records, inventory, policy_fields, queries, services
 from fleet.bodies import JSONParser
 from fleet.dns_fields import DnsCacheField
 from fleet.formats import certificates, values
@@ -103,7 +103,7 @@ class ServerSerializer(Checked[Server]):
         help_text=f"{', '.join(values.TRANSPORTS)}; also in the words of the handset's guide.",
     )
     readers = {
-        "address": values.address,
+        "address": allowed.server_address,
         "transport": values.transport,
         "tls_name": values.tls_name,
         "name": partial(values.text, longest=80),

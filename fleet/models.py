@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat, Lower, Now
 
+from fleet import allowed
 from fleet.fields import EncryptedTextField
 from fleet.formats import certificates, dns_cache, policy, values
 
@@ -179,7 +180,7 @@ class Server(models.Model):
         return f"{self.address}:{self.port}" if self.port else self.address
 
     def clean(self) -> None:
-        readers = {"address": values.address, "transport": values.transport}
+        readers = {"address": allowed.server_address, "transport": values.transport}
         _clean(self, {**readers, "tls_name": values.tls_name})
 
 

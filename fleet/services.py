@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 import structlog
 from django.db import transaction
 
-from fleet import importing, reading
+from fleet import allowed, importing, reading
 from fleet.formats import consistency
 from fleet.formats.faults import Fault, in_order
 from fleet.formats.policy import PARAMETERS
@@ -122,4 +122,5 @@ def _known(rows: FleetRows) -> consistency.Known:
         macs=here,
         lines=lines,
         time_zones=available_timezones(),
+        refusal=allowed.refusal,
     )

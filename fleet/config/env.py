@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import environ
 from cryptography.fernet import Fernet
 
+from fleet.formats import networks
+
 MAX_SOCKET_PATH = 100
 """Bytes; Linux refuses unix socket paths over 107 (unix(7)), names below need the rest."""
 
@@ -91,6 +93,18 @@ def dns_servers(name: str) -> list[tuple[str, int]] | None:
             refuse(f"{name} must be addresses as HOST:PORT, separated by commas, not {word!r}.")
         servers.append((host, int(port)))
     return servers
+
+
+def allowed_servers(name: str, bind: str, *, is_for_one_machine: bool) -> networks.AllowRule:
+    """The networks whose addresses servers may have. Left empty, all that a registrar can have.
+
+    This machine itself only where Rollcall is for one machine, or where only it reaches Rollcall.
+    """
+    local = is_for_one_machine or bind == "localhost" or bind.startswith("127.") or bind == "::1"
+    try:
+        return networks.read(words(name), loopback=local)
+    except ValueError as wrong:
+        refuse(f"{name} must be networks such as 10.0.0.0/8, separated by commas, not '{wrong}'.")
 
 
 def writable_dir(path: Path, what: str) -> Path:

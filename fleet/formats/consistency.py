@@ -1,6 +1,6 @@
 """Checks what all files of an import say together, and against what is there already."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from fleet.formats.faults import Fault
@@ -16,13 +16,15 @@ class KnownGroup:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is there before the import."""
+    """What is there before the import, and which addresses servers may have."""
 
     sites: Set[str] = frozenset()
     groups: Mapping[str, KnownGroup] = field(default_factory=dict)
     macs: Set[str] = frozenset()
     lines: Set[tuple[str, int]] = frozenset()
     time_zones: Set[str] = frozenset()
+    refusal: Callable[[str], str] = lambda address: ""
+    """Why that address may not be asked; '' where it may."""
 
 
 def check(rows: FleetRows, known: Known) -> list[Fault]:
@@ -66,6 +68,9 @@ def _group(row: GroupRow, known: Known) -> list[Fault]:
             if given is None and name not in row.wrong:
                 faults.append(row.place.fault(name, "A new group needs this."))
     policy = {**(before.policy if before else {}), **row.policy}
+    for number, server in enumerate(row.servers or (), 1):
+        if message := known.refusal(server.address):
+            faults.append(row.place.fault(f"servers[{number}].address", message))
     for name, message in contradictions(mode, policy).items():
         faults.append(row.place.fault(f"policy.{name}", message))
     return faults

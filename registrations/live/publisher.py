@@ -148,18 +148,9 @@ def ticked() -> None:
     """Say that a worker carried out beat's tick: somebody still looks for what falls due."""
     if not _deaf():
         _publisher.ticked()
-<<<<<<< HEAD
-=======
 
 
 def access_changed() -> None:
     """Tell all hubs to ask anew who may still see what: now, not when it is their time."""
     if not _deaf():
         _publisher.access_changed()
-
-
-def fresh_workers(client: redis.Redis) -> list[str]:
-    """Return the names of the workers heard within KEY_SECONDS. Raises redis.RedisError."""
-    keys = client.scan_iter(match=f"{KEY}*", count=1000)
-    return sorted(bytes(key).decode()[len(KEY) :] for key in keys)
->>>>>>> 10c5f63 (Tell a revoked wallboard's screens at once, and count wrong keys for all web processes together)

@@ -1,10 +1,14 @@
 """How requests leave this process and what comes back: UDP sockets, TCP and TLS connections."""
 
 import asyncio
+import errno
 
+from fleet import allowed
 from registrations.runtime.streams import StreamTransport
 from registrations.runtime.udp import Failed, Received, UdpTransport
 from registrations.values import Target
+
+MOST_JUDGED = 10_000
 
 
 class Transport:
@@ -20,6 +24,8 @@ class Transport:
     ) -> None:
         self._udp = UdpTransport(loop, on_message, on_failure)
         self._streams = StreamTransport(loop, on_message, on_failure)
+        self._refused: dict[str, str] = {}
+        """Why an address may not be asked ('': it may), of those that were wanted lately."""
 
     def local(self, target: Target) -> tuple[str, int]:
         """Return our address towards that target. Raises OSError where there is no way to it."""
@@ -27,7 +33,10 @@ class Transport:
 
     def send(self, target: Target, data: bytes) -> str | None:
         """Send one message; return why it could not leave, None if it did (or may have)."""
-        return self._over(target).send(target, data)
+        try:
+            return self._over(target).send(target, data)
+        except OSError as error:
+            return error.strerror
 
     def close(self) -> None:
         """Close every socket; nobody is told of requests that were under way."""
@@ -35,4 +44,12 @@ class Transport:
         self._streams.close()
 
     def _over(self, target: Target) -> UdpTransport | StreamTransport:
+        """Raises OSError for an address that may not be asked, whoever named it: DNS may have."""
+        why = self._refused.get(target.address)
+        if why is None:
+            if len(self._refused) >= MOST_JUDGED:
+                self._refused.clear()
+            why = self._refused[target.address] = allowed.refusal(target.address)
+        if why:
+            raise OSError(errno.EACCES, why.removesuffix("."))
         return self._udp if target.transport == "udp" else self._streams
