@@ -24,7 +24,7 @@ def fetch(name: str, version: str, into: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         sys.exit("make vendor needs npm on the PATH (the product itself does not).")
-    packed = subprocess.run(  # noqa: S603
+    packed = subprocess.run(
         [npm, "pack", "--silent", f"{name}@{version}"],
         cwd=into,
         check=True,
