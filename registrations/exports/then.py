@@ -38,9 +38,12 @@ def registrations_at(params: QueryDict) -> source.Source:
         raise source.ExportRefused({"at": [str(text) for text in wrong.messages]}) from wrong
     # As on the page: addresses tell milliseconds, and all of the one named is included.
     at = min(at + timedelta(microseconds=999 - at.microsecond % 1000), now)
-    found = queries.fleet_at(at, now, queries.then_condition(params)).order_by("then_registration")
+    found = queries.fleet_at(at, now, queries.then_condition(params, at))
     with queries.by_index():
-        rows = [tuple(row[name] for name in COLUMNS.values()) for row in found.iterator()]
+        rows = [
+            tuple(row[name] for name in COLUMNS.values())
+            for row in found.order_by("then_registration").iterator()
+        ]
     return source.Source(
         kind="registrations",
         columns=tuple(COLUMNS),

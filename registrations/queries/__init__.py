@@ -58,6 +58,7 @@ from registrations.queries.summary import (
     summary,
 )
 from registrations.queries.then_filter import THEN_FILTERS, then_condition
+from registrations.queries.troubles import Place, silent_places, troubles_at
 from registrations.queries.words import (
     clock,
     day_before,
@@ -92,6 +93,7 @@ __all__ = [
     "Mark",
     "ORDERS",
     "Pager",
+    "Place",
     "ReadinessFilter",
     "RegistrationFilter",
     "Renewals",
@@ -133,10 +135,12 @@ __all__ = [
     "server_condition",
     "server_trouble",
     "shown",
+    "silent_places",
     "state_word",
     "summary",
     "then_condition",
     "transition_row",
+    "troubles_at",
     "transitions",
     "weekly",
     "with_memory",

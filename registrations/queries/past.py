@@ -60,11 +60,11 @@ def fleet_at(at: datetime, now: datetime, condition: Q | None = None) -> Rows:
 
 
 def counts_at(at: datetime, now: datetime) -> list[dict[str, Any]]:
-    """Return how many lines there were at `at` by `then_state`, `then_group`, `then_server` as `n`.
+    """Return how many lines there were at `at` as `n`, by state, group, server and site (`then_…`).
 
     One query of the fleet and one of what was removed since.
     """
-    by = ("then_state", "then_group", "then_server")
+    by = ("then_state", "then_group", "then_server", "then_site")
     found = []
     with by_index():
         for rows in (_present(at, now), _removed(at)):

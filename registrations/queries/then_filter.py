@@ -1,24 +1,30 @@
 """The filter of the handset list for the fleet as it was."""
 
+from datetime import datetime
+
 from django.db.models import Q
 from django.http import QueryDict
 
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import State
+from registrations.queries.troubles import on_silent, silent_places, troubles_at
 from registrations.queries.words import plain_mac
 
-THEN_FILTERS = ("at", "state", "group", "site", "server", "q")
+THEN_FILTERS = ("at", "state", "silent", "group", "site", "server", "q")
 """What of the list's address counts for the fleet as it was."""
 
 
-def then_condition(params: QueryDict) -> Q:
-    """Return the filter of the handset list as a condition on `fleet_at`.
+def then_condition(params: QueryDict, at: datetime) -> Q:
+    """Return the filter of the handset list as a condition on `fleet_at(at)`.
 
     Groups and sites are found by the names they have now, servers by their labels.
     """
     found = Q()
     if states := [state for state in params.getlist("state") if state in State.values]:
         found &= Q(then_state__in=states)
+    if (silent := params.get("silent")) in ("true", "false"):
+        held = on_silent(silent_places(troubles_at(at)))
+        found &= held if silent == "true" else ~held
     for field, model in (("group", ServerGroup), ("site", Site)):
         if wanted := _ids(params, field):
             names = list(model.objects.filter(pk__in=wanted).values_list("name", flat=True))

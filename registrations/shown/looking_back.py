@@ -9,9 +9,8 @@ from django.conf import settings
 from django.http import QueryDict
 
 from registrations import queries
-from registrations.models import State
-from registrations.shown import pages
-from registrations.templatetags.rollcall import zone_of
+from registrations.models import ServerChange, State
+from registrations.templatetags.rollcall import state_label, zone_of
 
 STEPS = (
     ("1 h earlier", -3600),
@@ -97,7 +96,26 @@ def instant_of(params: QueryDict, zone: str, now: datetime) -> Instant | None:
     return Instant(at, zone, params) if at.year >= 2000 else None
 
 
-def summed(counted: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+class Troubles:
+    """What was wrong with the servers at an instant, as the pages of then tell it."""
+
+    def __init__(self, changes: Iterable[ServerChange]) -> None:
+        self._silent = queries.silent_places(changes)
+        self._told: dict[tuple[str, str], list[ServerChange]] = {}
+        for change in changes:
+            self._told.setdefault((change.group_name, change.server_name), []).append(change)
+
+    def of(self, group: str, server: str) -> list[ServerChange]:
+        """Return what was wrong with this server, site by site."""
+        return self._told.get((group, server), [])
+
+    def is_silent(self, row: Mapping[str, Any]) -> bool:
+        """Say whether the server that held this line was silent."""
+        there = (row["then_group"], row["then_server"], row["then_site"])
+        return row["then_state"] in queries.BOUND and there in self._silent
+
+
+def summed(counted: Iterable[Mapping[str, Any]], troubles: Troubles) -> dict[str, Any]:
     """Return counts of `queries.counts_at` as a page shows them: in all, by group, by server."""
     states, groups = queries.no_counts(), {}
     for each in counted:
@@ -108,11 +126,17 @@ def summed(counted: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         lanes = group["servers"]
         lane = lanes.setdefault(each["then_server"], queries.no_counts())
         for counts in (states, group["states"], lane):
-            counts[each["then_state"]] = counts.get(each["then_state"], 0) + each["n"]
+            state = each["then_state"]
+            counts[f"{state}_silent" if troubles.is_silent(each) else state] += each["n"]
     for group in groups.values():
         group["total"] = sum(group["states"].values())
         group["lanes"] = [
-            {"name": name, "states": lane, "held": sum(lane.values())}
+            {
+                "name": name,
+                "states": lane,
+                "held": sum(lane.values()),
+                "troubles": troubles.of(group["name"], name),
+            }
             for name, lane in sorted(group.pop("servers").items())
             if name
         ]
@@ -129,9 +153,8 @@ def sentence(states: Mapping[str, int]) -> str:
     if not supervised:
         return "No handset was supervised then."
     parts = [f"{states[State.PRIMARY]:,} of {supervised:,} were on primary"]
-    words = pages.state_names()
-    for state in State:
-        if states[state] and state not in (State.PRIMARY, State.DISABLED):
-            word = words[state]
-            parts.append(f"{states[state]:,} {word[:1].lower()}{word[1:]}")
+    for state, count in states.items():
+        if count and state not in (State.PRIMARY, State.DISABLED):
+            word = state_label(state)
+            parts.append(f"{count:,} {word[:1].lower()}{word[1:]}")
     return f"{'; '.join(parts)}."

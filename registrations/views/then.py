@@ -1,5 +1,6 @@
 """Pages as they were at an instant (`?at=`): the same addresses, from the history, never live."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -40,17 +41,18 @@ def handsets(request: HttpRequest) -> HttpResponse:
     then = context["then"]
     options = {
         "state": pages.state_names(),
+        "silent": {"true": "Server silent", "false": "Server answers"},
         "group": {str(pk): name for pk, name in ServerGroup.objects.values_list("pk", "name")},
         "site": {str(pk): name for pk, name in Site.objects.values_list("pk", "name")},
         "server": {str(server.pk): str(server) for server in Server.objects.all()},
     }
-    rows = queries.fleet_at(then.at, timezone.now(), queries.then_condition(request.GET))
+    rows = queries.fleet_at(then.at, timezone.now(), queries.then_condition(request.GET, then.at))
     strange = no_such(set(request.GET) - SHOWN_BY, queries.THEN_FILTERS)
     found = rows.none() if strange else rows
     ordered = found.order_by("then_name", "then_extension", "then_registration")
     with queries.by_index():
         page = Paginator(ordered, pages.size_of(request.GET)).get_page(request.GET.get("page"))
-        page.object_list = list(page.object_list)
+        page.object_list = _told(page.object_list, context)
     context |= {
         "page": page,
         "export": request.GET.urlencode(),
@@ -72,7 +74,8 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         return _no_such_time(request)
     of_it = queries.of_handset(found.pk)
     there = queries.fleet_at(context["then"].at, timezone.now(), of_it)
-    context |= {"handset": found, "lines": list(there.order_by("then_extension"))}
+    lines = _told(there.order_by("then_extension"), context)
+    context |= {"handset": found, "lines": lines}
     return render(request, "then/handset.html", context)
 
 
@@ -88,6 +91,7 @@ def _context(
     return {
         "nav": nav,
         "then": then,
+        "troubles": looking_back.Troubles(queries.troubles_at(then.at)),
         "zone": zone,
         "zones": zones,
         "transitions": recent(at__lte=then.at, **changes),
@@ -99,8 +103,21 @@ def _counts(context: dict[str, Any], group: str = "") -> dict[str, Any]:
     counted = queries.counts_at(context["then"].at, timezone.now())
     if group:
         counted = [each for each in counted if each["then_group"] == group]
-    summed = looking_back.summed(counted)
+    summed = looking_back.summed(counted, context["troubles"])
     return {"summed": summed, "sentence": looking_back.sentence(summed["states"])}
+
+
+def _told(rows: Iterable[dict[str, Any]], context: dict[str, Any]) -> list[dict[str, Any]]:
+    """These rows with what was wrong with their servers."""
+    troubles = context["troubles"]
+    return [
+        row
+        | {
+            "silent": troubles.is_silent(row),
+            "troubles": troubles.of(row["then_group"], row["then_server"]),
+        }
+        for row in rows
+    ]
 
 
 def _no_such_time(request: HttpRequest) -> HttpResponse:

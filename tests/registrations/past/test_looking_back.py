@@ -11,8 +11,14 @@ from django.test import Client
 
 from fleet.models import Line
 from fleet.roles import Role
-from registrations.models import Registration, State
-from tests.support.rows import make_group, make_registration, make_site, make_transition, make_user
+from registrations.models import Registration, ServerChange, State
+from tests.support.rows import (
+    make_group,
+    make_registration,
+    make_site,
+    make_transition,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -145,3 +151,33 @@ def test_the_way_to_a_removed_handset_leads_to_its_history(row: Registration) ->
     row.line.handset.delete()
     answer = get(f"/handsets/mac/{mac}/")
     assert (answer.status_code, answer["Location"]) == (302, f"/history/?mac={mac}")
+
+
+def test_a_server_that_was_silent_then_is_told_as_silent_and_its_handsets_apart(
+    row: Registration,
+) -> None:
+    five_minutes = timedelta(minutes=5)
+    place = {"site": row.site, "server_name": "PBX B", "group_name": "ward", "site_name": "denver"}
+    for at, what, before in (
+        (START + five_minutes, "silent", "up"),
+        (START + 2 * five_minutes, "up", "silent"),
+    ):
+        ServerChange.objects.create(at=at, what=what, before=before, **place)
+    earlier, during, after = (f"at=2026-11-23T02:{minute}:00" for minute in ("14", "19", "24"))
+    overview, listed, handset, group = pages(row)
+    silent = {
+        overview: "1 on secondary, server silent",
+        group: "1 on secondary, server silent",
+        listed: "On secondary, server silent PBX B",
+        handset: "PBX B: Silent from denver, since 23 Nov 02:18:00 MST",
+    }
+    for page, said in silent.items():
+        assert said in words(f"{page}?{during}"), page
+        assert said not in words(f"{page}?{earlier}"), page
+        assert said not in words(f"{page}?{after}"), page
+    lane = "Silent from denver since 23 Nov 02:18:00 MST"
+    assert lane in words(f"{overview}?{during}#lane")
+    assert "Nora" in words(f"/handsets/?silent=true&{during}")
+    assert "Nora" not in words(f"/handsets/?silent=false&{during}")
+    assert "Nora" not in words(f"/handsets/?silent=true&{after}")
+    assert "Nora" in words(f"/handsets/?silent=false&{after}")
