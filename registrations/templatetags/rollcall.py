@@ -322,8 +322,11 @@ def trend(pieces: list[tuple[str, int, float, float]]) -> SafeString:
         'aria-hidden="true">{}</svg>',
         format_html_join(
             "",
-            '<rect data-state="{}" x="{}" y="{:.1f}" width="1" height="{:.1f}"></rect>',
-            pieces,
+            '<rect data-state="{}" x="{}" y="{}" width="1" height="{}"></rect>',
+            (
+                (state, place, round(top, 1), round(height, 1))
+                for state, place, top, height in pieces
+            ),
         ),
     )
 

@@ -15,6 +15,7 @@ from registrations import census, queries, services
 from registrations.jobs import Terms
 from registrations.models import ReadinessHour, Registration, ServerHealth, StandbyProof, State
 from registrations.shown import previews, readiness
+from registrations.templatetags.rollcall import trend
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db
@@ -198,6 +199,7 @@ def test_what_would_be_taken_is_counted_once_an_hour_and_drawn_with_its_gaps() -
     assert [(h.taken, h.not_taken) for h in second.hours] == [(4, 0), (3, 1)]
     assert sorted({at for _, at, _, _ in second.trend}) == [164, 167], "two hours nobody counted"
     assert second.trend_told == "In the last week it would have taken 3 at least, 3 now."
+    assert '<rect data-state="' in trend(second.trend)
     census.thin(start + timedelta(days=91))
     assert not ReadinessHour.objects.exists()
 
