@@ -13,7 +13,8 @@ from django.db import transaction
 
 from fleet import allowed, importing, reading
 from fleet.formats import consistency
-from fleet.formats.faults import Fault, in_order
+from fleet.formats.decoding import MAX_FAULTS
+from fleet.formats.faults import Fault, Place, in_order
 from fleet.formats.policy import PARAMETERS
 from fleet.formats.rows import FleetRows, Read
 from fleet.inventory import announce_ids
@@ -86,7 +87,7 @@ def apply_import(read: Read, *, by: str, dry_run: bool = False) -> Imported:
     with transaction.atomic():
         wrong = in_order([*read.faults, *consistency.check(rows, _known(rows))])
         if wrong:
-            raise ImportRefused(wrong)
+            raise ImportRefused(_listed(wrong))
         tally = importing.Tally(report.created, report.changed, report.unchanged)
         sites = importing.sites(rows.sites, tally)
         groups, moved = importing.groups(rows.groups, tally)
@@ -101,6 +102,16 @@ def apply_import(read: Read, *, by: str, dry_run: bool = False) -> Imported:
             "fleet imported", by=by, created=dict(report.created), changed=dict(report.changed)
         )
     return report
+
+
+def _listed(wrong: list[Fault]) -> list[Fault]:
+    """As many of them as anybody reads, and how many there are besides."""
+    more = len(wrong) - MAX_FAULTS
+    if more <= 0:
+        return wrong
+    last = wrong[MAX_FAULTS - 1]
+    told = Place(last.file).fault("", f"There are {more} more faults; mend the first ones first.")
+    return [*wrong[:MAX_FAULTS], told]
 
 
 def _known(rows: FleetRows) -> consistency.Known:

@@ -1,7 +1,6 @@
 """A zip to the files in it: its size, names and growth are bounded, whatever its directory says."""
 
 import io
-import lzma
 import posixpath
 import struct
 import zipfile
@@ -13,7 +12,7 @@ from fleet.formats.decoding import MAX_BYTES, MAX_TOGETHER, Unreadable
 MOST_FILES = 200_000
 
 _DAMAGES = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError),
     *(EOFError, ValueError, OSError, OverflowError, LookupError),
 )
 """What the library raises over archives that are torn, one way or another."""
@@ -38,8 +37,6 @@ def read(data: bytes, wanted: Callable[[str], bool]) -> Iterator[tuple[str, byte
         raise
     except _DAMAGES as error:
         raise Unreadable("This is not a zip archive, or it is damaged.") from error
-    except NotImplementedError as error:
-        raise Unreadable("The archive is packed in a way nobody here unpacks.") from error
 
 
 def _check(entry: zipfile.ZipInfo) -> None:
@@ -49,6 +46,9 @@ def _check(entry: zipfile.ZipInfo) -> None:
         raise Unreadable(f"The archive has a file outside of itself, {name[:80]!r}: not read.")
     if entry.flag_bits & 1:
         raise Unreadable("The archive is locked by a password.")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # The others may ask for gigabytes of memory before the first byte.
+        raise Unreadable("The archive is packed in a way nobody here unpacks.")
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:

@@ -1,9 +1,18 @@
-"""Bytes of a file to its text: size, encoding and emptiness, each refused with a sentence."""
+"""Bytes of a file to its text: size, encoding and emptiness, each refused with a sentence.
+
+And what every file of an import is bounded by: somebody wrote it, or made it to do harm.
+"""
 
 MAX_BYTES = 32 * 1024 * 1024
 """Of one file."""
 MAX_TOGETHER = 4 * MAX_BYTES
 """Of all files of one import."""
+MAX_NODES = 3_000_000
+"""Fields, values and lists of a YAML file; 50,000 handsets with all of theirs have 1,400,000."""
+MAX_ROWS = 200_000
+"""Of a table."""
+MAX_FAULTS = 10_000
+"""Told of one import; who has more looks at the first ones first."""
 
 
 class Unreadable(ValueError):

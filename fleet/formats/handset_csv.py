@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from fleet.formats import values
-from fleet.formats.decoding import Unreadable, decode
+from fleet.formats.decoding import MAX_ROWS, Unreadable, decode
 from fleet.formats.faults import Fault, Place
 from fleet.formats.fleet_file import HANDSET
 from fleet.formats.rows import FleetRows, HandsetRow
@@ -72,6 +72,9 @@ def _rows(
         if not any(cell.strip() for cell in cells):
             continue
         count += 1
+        if count > MAX_ROWS:
+            faults.append(here.fault("", f"A table has at most {MAX_ROWS} rows."))
+            break
         row = _row(here, header, cells, faults)
         if row is not None:
             rows.append(row)

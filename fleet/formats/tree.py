@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from fleet.formats.decoding import Unreadable
+from fleet.formats.decoding import MAX_NODES, Unreadable
 
 MAX_DEPTH = 12
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -57,7 +57,9 @@ def read(text: str) -> Node:
 
 
 def _content(text: str) -> Iterator[yaml.Event]:
-    for event in yaml.parse(text, Loader=_Loader):
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if number > MAX_NODES:
+            raise Unreadable(f"The file has more than {MAX_NODES} fields and values.")
         if isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
             yield event
 

@@ -279,3 +279,13 @@ def test_a_table_longer_than_one_batch_is_imported_whole(announced: list[list[in
     )
     assert Line.objects.count() == count + 1
     assert sum(map(len, announced)) == count
+
+
+def test_of_very_many_faults_the_first_are_told_and_how_many_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "MAX_FAULTS", 3)
+    told = refused("mac\n" + "wrong\n" * 50)
+    assert len(told) == 4
+    with pytest.raises(services.ImportRefused, match=r"There are \d+ more faults"):
+        put("mac\n" + "wrong\n" * 50)

@@ -157,6 +157,6 @@ class _Reader:
         before = self._values.get(key)
         if before is not None and before.text and before.text != text:
             self._notes.append(value.fault(f"Row {before.place.row} says otherwise; this counts."))
-        if len(self._values) >= MOST_VALUES:
+        if len(self._values) + len(self._notes) >= MOST_VALUES:
             raise Unreadable(f"The file has more than {MOST_VALUES} parameters.", row)
         self._values[key] = value

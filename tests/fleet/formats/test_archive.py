@@ -76,6 +76,14 @@ def test_what_is_no_archive_or_damaged_or_locked_is_refused() -> None:
     assert "password" in refused(bytes(locked))
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_packings_that_may_ask_for_any_memory_are_refused(packing: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", packing) as archive_file:
+        archive_file.writestr("a.cfg", "x" * 1000)
+    assert "nobody here unpacks" in refused(made.getvalue())
+
+
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_no_bytes_do_anything_but_read_or_be_refused(noise: bytes, at: int) -> None:
     data = packed(("a.cfg", b"some text " * 20), ("b.cfg", b"x"))

@@ -1,10 +1,12 @@
 """The fleet file: what it says, and every fault with its row."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.formats import fleet_file
+from fleet.formats import fleet_file, tree
 from fleet.formats.faults import Fault
 
 WHOLE = """\
@@ -129,6 +131,16 @@ def test_a_file_in_another_encoding_is_told_where_it_breaks() -> None:
     assert (fault.row, "UTF-8" in fault.message) == (2, True)
     _, [fault] = fleet_file.read("f.yaml", "sites: []".encode("utf-16"))
     assert "UTF-16" in fault.message
+
+
+def test_a_bomb_of_aliases_does_not_go_off_and_one_of_values_is_not_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    laughs = "a: &a [x]\n" + "".join(f"{c}: &{c} [*{p}, *{p}]\n" for p, c in pairwise("abcdefgh"))
+    assert "Aliases" in read(laughs)[1][0].message
+    monkeypatch.setattr(tree, "MAX_NODES", 1000)
+    [fault] = read("sites: [" + "x," * 100_000 + "]")[1]
+    assert fault.message == "The file has more than 1000 fields and values."
 
 
 @given(st.binary(max_size=300))

@@ -78,6 +78,17 @@ def test_what_is_no_such_table_is_one_fault(text: str, field: str) -> None:
     assert fault.field == field
 
 
+def test_a_table_without_an_end_and_a_cell_without_one_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handset_csv, "MAX_ROWS", 10)
+    _, wrong = read("mac\n" + "x\n" * 1000)
+    assert [fault.message for fault in wrong][-1] == "A table has at most 10 rows."
+    assert len(wrong) == 11
+    [fault] = read(f"mac,name\n00907a000001,{'a' * 1_000_000}\n")[1]
+    assert "This is not CSV" in fault.message
+
+
 def test_a_password_is_in_no_fault() -> None:
     _, wrong = read("mac,auth_password\n00907a000001,secret\x01word\n")
     assert len(wrong) == 1

@@ -130,6 +130,14 @@ def test_a_file_of_countless_parameters_is_refused(monkeypatch: pytest.MonkeyPat
     assert "more than 10 parameters" in str(refused(f"<a>{inner}</a>"))
 
 
+def test_a_file_that_contradicts_itself_without_end_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(document, "MOST_VALUES", 10)
+    said = refused("<a>" + "".join(f'<b x.y="{n}"/>' for n in range(100)) + "</a>")
+    assert "more than 10 parameters" in str(said)
+
+
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_bytes_do_anything_but_read_or_be_refused(data: bytes) -> None:
     for content in (data, b"<a " + data + b"/>", trees.master("a.cfg")[:-20] + data):
