@@ -3,9 +3,9 @@ ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE}
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PATH=/opt/rollcall/bin:$PATH DATA_DIR=/data BIND=0.0.0.0
+    PATH=/opt/rollcall/bin:$PATH DATA_DIR=/tmp/rollcall BIND=0.0.0.0
 
-RUN useradd --system --uid 10001 --home-dir /data --create-home rollcall \
+RUN groupadd --gid 10001 rollcall && useradd --uid 10001 --gid 10001 --no-create-home rollcall \
     && python3 -m venv /opt/rollcall
 
 WORKDIR /srv/rollcall
@@ -17,10 +17,10 @@ COPY fleet fleet
 COPY registrations registrations
 COPY static static
 COPY templates templates
+# Compiled now: nothing is written later, so that the root may be read-only.
+RUN python3 -m compileall -q fleet registrations
 
-# Nothing is written outside /data and /tmp: the container may run with a read-only root.
-USER rollcall
-VOLUME /data
+USER 10001:10001
 EXPOSE 8000
 CMD ["uvicorn", "fleet.config.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
      "--loop", "uvloop", "--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "3", \

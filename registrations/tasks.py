@@ -8,12 +8,18 @@ from socket import gethostname
 from typing import Any
 
 from celery import shared_task
-from celery.signals import after_task_publish, worker_init, worker_ready, worker_shutdown
+from celery.signals import (
+    after_task_publish,
+    before_task_publish,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+)
 from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from fleet import checks, versions
+from fleet import checks, pulse, versions
 from fleet.models import Site
 from registrations import census, jobs, live, retention, vitals, watch
 from registrations.exports import makers
@@ -101,6 +107,12 @@ def _sites_with_due_work() -> list[tuple[int, str]]:
         work |= Exists(StandbyProof.objects.filter(**due))
     sites = Site.objects.filter(work)
     return [(site.pk, queue_of(site)) for site in sites]
+
+
+@before_task_publish.connect(sender="registrations.tasks.tick")
+def stir_beat(**_: Any) -> None:
+    """In beat's process: a tick is on its way, whether the broker takes it or not."""
+    pulse.stir()
 
 
 @after_task_publish.connect(sender="registrations.tasks.tick")

@@ -25,6 +25,7 @@ HISTORY_DAYS = env.number("HISTORY_DAYS", 400, 1, 3660)
 DEMO = env.flag("DEMO")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
 BEHIND_TLS = env.flag("BEHIND_TLS")
+ALIVE_FILE = env.text("ALIVE_FILE")
 REDIS_URL = env.redis_url(RUN_DIR)
 
 _database, EMBEDDED = env.database(DATA_DIR)

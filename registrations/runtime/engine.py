@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError
 
+from fleet import pulse
 from registrations import live, store, vitals
 from registrations.runtime.addressing import Addressing
 from registrations.runtime.answerer import Answerer
@@ -128,6 +129,7 @@ class Engine:
             await asyncio.sleep(BEAT_S)
 
     def _say_alive(self) -> None:
+        pulse.stir()
         in_flight = len(self._runner)
         live.beat(self._name.worker, self._name.site, in_flight)
         vitals.tell(
