@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figure import Figure
 
-PARTS = ("sip", "traces", "pages", "storm", "past")
+PARTS = ("sip", "traces", "proofs", "pages", "storm", "past")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,12 +32,19 @@ from registrations.values import HostPort, Outcome, Target
 logger = logging.getLogger(__name__)
 
 LEASE_S = 30.0
-AT_ONCE = 200
+AT_ONCE = 400
 """Questions claimed by one process, most of them waiting for their turn at their place."""
+CLAIM_EVERY_S = 5.0
+SAVE_EVERY_S = 1.0
+"""What comes one by one is claimed and saved together: a statement costs more than a question."""
+TRUSTED_AT_A_PLACE = 10
+"""Open at once of those whose last answer was a proof."""
 OPEN_AT_A_PLACE = 2
-"""Fewer than `proving.BRAKE_AT`, so that it is not overshot by those under way."""
+"""Of the others: fewer than `proving.BRAKE_AT`, so that those under way do not overshoot it."""
 SHARE = 0.25
 """Of a server's cap, for the questions of one process."""
+BURST_S = 0.4
+"""So much of the share may be used at once: permits are reserved together then."""
 REGISTERS = 2
 """Per question: the second one carries the credentials."""
 WITHOUT_CAP = 200.0
@@ -50,10 +57,18 @@ class _Lane:
 
     allowance: int
     waiting: deque["_Turn"] = field(default_factory=deque)
-    open: int = 0
-    next_at: float = 0.0
-    """In `steady` seconds."""
+    open: Counter[bool] = field(default_factory=Counter)
+    """By whether they are trusted."""
+    free_at: float = 0.0
+    """When those begun so far have had their share of the cap, in `steady` seconds."""
     timer: asyncio.TimerHandle | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next one may begin."""
+        if self.waiting[0].claimed.is_trusted:
+            return self.open[True] < TRUSTED_AT_A_PLACE and self.allowance > 0
+        return self.open[False] < min(OPEN_AT_A_PLACE, self.allowance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +140,21 @@ class Asker:
         self._put_back: dict[float, list[ClaimedProof]] = defaultdict(list)
         self._wanted: set[int] = set()
         self._task: asyncio.Task[None] | None = None
+        self._saving: asyncio.TimerHandle | None = None
+        self._claimed_at: dict[int, float] = {}
         self._is_closed = False
 
     def kick(self, site_id: int) -> None:
-        """Look for due questions of that site soon."""
-        self._wanted.add(site_id)
-        self._start()
+        """Look for due questions of that site, unless that was done a moment ago."""
+        if steady() - self._claimed_at.get(site_id, -CLAIM_EVERY_S) >= CLAIM_EVERY_S:
+            self._wanted.add(site_id)
+            self._start()
 
     async def close(self) -> None:
         """Save what is known, give the rest back."""
         self._is_closed = True
+        if self._saving is not None:
+            self._saving.cancel()
         for task in self._finding:
             task.cancel()
         if self._task is not None:
@@ -231,12 +251,12 @@ class Asker:
         self._proved.append(proved)
         if proved.is_refusal:
             self._lane(claimed).allowance -= 1
-        self._start()
+        self._save_soon()
 
     def _over(self, question: Question) -> None:
         self._forget(question)
         lane = self._lane(question.turn.claimed)
-        lane.open -= 1
+        lane.open[question.turn.claimed.is_trusted] -= 1
         self._pump(lane)
 
     def _forget(self, question: Question) -> None:
@@ -257,8 +277,8 @@ class Asker:
         if lane.allowance <= 0:
             self._give_back([turn.claimed for turn in lane.waiting], time.time())
             lane.waiting.clear()
-        while lane.waiting and lane.open < min(OPEN_AT_A_PLACE, lane.allowance):
-            if lane.next_at > steady():
+        while lane.waiting and lane.has_room:
+            if lane.free_at - BURST_S > steady():
                 self._come_back(lane)
                 return
             self._begin(lane, lane.waiting.popleft())
@@ -269,21 +289,21 @@ class Asker:
             self._pump(lane)
 
         if lane.timer is None:
-            lane.timer = self._loop.call_later(lane.next_at - steady(), come)
+            lane.timer = self._loop.call_later(lane.free_at - steady(), come)
 
     def _begin(self, lane: _Lane, turn: _Turn) -> None:
         if turn.lease.ends_within(LEASE_S / 2):
             self._give_back([turn.claimed], time.time())
             return
         rate = turn.claimed.rate or WITHOUT_CAP
-        lane.next_at = max(steady(), lane.next_at) + REGISTERS / (rate * SHARE)
+        lane.free_at = max(steady(), lane.free_at) + REGISTERS / (rate * SHARE)
         try:
             question = Question(self, turn)
         except OSError as error:
             why = proving.Finding(proving.Proof.SILENT, error.strerror or "There is no way there.")
             self._conclude(turn.claimed, why, time.time(), None)
             return
-        lane.open += 1
+        lane.open[turn.claimed.is_trusted] += 1
         self._questions.add(question)
         self.go_on(question)
 
@@ -296,7 +316,15 @@ class Asker:
     def _give_back(self, claimed: Sequence[ClaimedProof], due_at: float) -> None:
         if claimed:
             self._put_back[due_at] += claimed
+            self._save_soon()
+
+    def _save_soon(self) -> None:
+        def save() -> None:
+            self._saving = None
             self._start()
+
+        if self._saving is None and not self._is_closed:
+            self._saving = self._loop.call_later(SAVE_EVERY_S, save)
 
     def _start(self) -> None:
         if self._task is None and not self._is_closed:
@@ -330,6 +358,7 @@ class Asker:
         if not sites or self._room() <= AT_ONCE // 2:
             return
         asked_at = steady()
+        self._claimed_at |= dict.fromkeys(sites, asked_at)
         claimed = await self._database.run(store.claim_proofs, sites, self._room(), LEASE_S)
         for each in claimed:
             lease = Lease.taken(each.lease_until, LEASE_S, asked_at)

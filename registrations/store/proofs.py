@@ -54,6 +54,8 @@ class ClaimedProof:
     allowance: int
     """How many refusals the place may still give before it is left alone for a while."""
     refusals: int
+    is_trusted: bool
+    """It was proved last time."""
     account: Account
     group: GroupFacts
     paused: Mapping[HostPort, float]
@@ -152,7 +154,7 @@ def _take(
             "UPDATE registrations_standbyproof SET lease_token = %s, due_at = %s WHERE id IN "
             "(SELECT id FROM registrations_standbyproof WHERE site_id = %s AND due_at <= %s "
             f"AND NOT ({within('server_id')}) ORDER BY due_at LIMIT %s {skip}) "
-            "RETURNING id, registration_id, server_id, site_id, refusals",
+            "RETURNING id, registration_id, server_id, site_id, refusals, proof",
             [token_text(token), stamp(until), site_id, stamp(now), listed(not_asked), limit],
         )
 
@@ -166,7 +168,7 @@ def _with_facts(
     groups = groups_of({group for _, group in lines.values()})
     paused = pauses(now)
     claimed = []
-    for pk, registration_id, server_id, site_id, refused in sorted(taken):
+    for pk, registration_id, server_id, site_id, refused, proof in sorted(taken):
         line, group = lines[registration_id]
         place = allowed.places[server_id]
         claimed.append(
@@ -180,6 +182,7 @@ def _with_facts(
                 place,
                 allowed.left[place],
                 refused,
+                proof == Proof.PROVED,
                 accounts[line],
                 groups[group],
                 paused,
