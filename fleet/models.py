@@ -110,6 +110,7 @@ class ServerGroup(models.Model):
         max_length=10, choices=OnMassRejection.choices, default=OnMassRejection.STAY
     )
     refuse_md5 = models.BooleanField(default=False)
+    observe_every = models.PositiveIntegerField(default=60)
 
     # PEM. What servers reached over TLS must prove; empty: what the system's store proves.
     tls_ca = models.TextField(

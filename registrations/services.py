@@ -20,8 +20,17 @@ RESUME = "resume"
 
 OFF = {
     Line.Supervision.OFF: "Its supervision is off.",
-    Line.Supervision.OBSERVE: "It is to be observed, which Rollcall does not do yet.",
+    Line.Supervision.OBSERVE: "It is only observed, and waits for the first look.",
 }
+UNSEEN: dict[str, Any] = {
+    "state": State.DISABLED,
+    "server": None,
+    "expires_at": None,
+    "next_attempt_at": None,
+    "due_at": None,
+    "reason": OFF[Line.Supervision.OBSERVE],
+}
+"""An observed line before its first look."""
 
 
 def on_fleet_changed(line_ids: Sequence[int], **_: Any) -> None:
@@ -106,8 +115,8 @@ def _follow(pairs: Sequence[tuple[Registration, Line]]) -> None:
 def _switch(rows: Sequence[Registration], lines: dict[int, Line], now: float) -> None:
     """Switch off what is no longer registered, and on what is again; both go into the history."""
     moment = datetime.fromtimestamp(now, UTC)
-    off = [r for r in rows if not _is_on(lines[r.line_id]) and r.state != State.DISABLED]
-    on = [r for r in rows if _is_on(lines[r.line_id]) and r.state == State.DISABLED]
+    off = [r for r in rows if not _stays(r, lines[r.line_id]) and not _is_on(lines[r.line_id])]
+    on = [r for r in rows if _is_on(lines[r.line_id]) and _has_no_agent(r)]
     changes = [
         store.Change(row.pk, _moved(row, now, State.DISABLED, "disabled", _why(lines, row)))
         for row in off
@@ -125,6 +134,17 @@ def _switch(rows: Sequence[Registration], lines: dict[int, Line], now: float) ->
         reason="Waits for its turn to register.",
         snapshot={},
     )
+
+
+def _has_no_agent(row: Registration) -> bool:
+    """Off, or only observed so far."""
+    return row.state == State.DISABLED or (row.due_at is None and row.lease_token is None)
+
+
+def _stays(row: Registration, line: Line) -> bool:
+    """Whether there is nothing to switch off: it is off, or is observed and was."""
+    is_observed = line.supervision == Line.Supervision.OBSERVE
+    return row.state == State.DISABLED or (is_observed and _has_no_agent(row))
 
 
 _CLEAN: dict[str, Any] = {
@@ -163,7 +183,9 @@ def _moved(row: Registration, now: float, state: str, cause: str, reason: str) -
 
 def _wake(lines: dict[int, Line], now: float) -> None:
     """Make every registered line due, at the pace its servers take."""
-    rows = Registration.objects.filter(line_id__in=lines).exclude(state=State.DISABLED)
+    rows = Registration.objects.filter(
+        line_id__in=lines, line__supervision=Line.Supervision.REGISTER
+    ).exclude(state=State.DISABLED)
     rows.filter(wish="").update(
         wish=RESUME, wish_request=request_id.current(), wish_version=F("wish_version") + 1
     )

@@ -103,8 +103,8 @@ def _sites_with_due_work() -> list[tuple[int, str]]:
     now = timezone.now()
     due = {"site": OuterRef("pk"), "due_at__lte": now}
     work = Exists(Registration.objects.filter(**due)) | Exists(ServerHealth.objects.filter(**due))
-    if settings.PROVE_EVERY:
-        work |= Exists(StandbyProof.objects.filter(**due))
+    proofs = StandbyProof.objects.filter(**due)
+    work |= Exists(proofs if settings.PROVE_EVERY else proofs.filter(is_observed=True))
     sites = Site.objects.filter(work)
     return [(site.pk, queue_of(site)) for site in sites]
 

@@ -113,6 +113,8 @@ class Policy:
     """Use retry_max_count and retry_timeout on TCP and TLS too, instead of 32 s."""
     on_mass_rejection: OnMassRejection = OnMassRejection.STAY
     refuse_md5: bool = False
+    observe_every: int = 60
+    """Seconds between two looks at a handset that is only observed."""
 
 
 @dataclass(frozen=True, slots=True)

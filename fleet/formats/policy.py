@@ -236,6 +236,11 @@ PARAMETERS: Mapping[str, Parameter] = {
             *("refuse_md5", False, ""),
             "Answer no MD5 challenge, only SHA-256 and SHA-512-256.",
         ),
+        _number(
+            *("observe_every", 60, "", "seconds"),
+            "How often each server is asked where a handset is bound that is only observed.",
+            (10, 86_400),
+        ),
     )
 }
 

@@ -35,7 +35,11 @@ def forget_places(made_at: float) -> None:
     forget_leases()
     at = datetime.fromtimestamp(made_at, UTC)
     _take_orders_back()
-    on = Registration.objects.exclude(state=State.DISABLED)
+    supervised = Registration.objects.exclude(state=State.DISABLED)
+    observed = supervised.filter(line__supervision=Line.Supervision.OBSERVE)
+    _record_gaps(observed, made_at)
+    observed.update(**services.UNSEEN, since=at)
+    on = supervised.exclude(line__supervision=Line.Supervision.OBSERVE)
     known = on.exclude(state=State.REGISTERING)
     _record_gaps(known, made_at)
     standing = {

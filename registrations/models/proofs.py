@@ -39,6 +39,15 @@ class StandbyProof(models.Model):
     reason = models.CharField(max_length=300, blank=True)
     refusals = models.PositiveIntegerField(default=0, help_text="In a row")
     refused_at = models.DateTimeField(null=True)
+    is_observed = models.BooleanField(
+        default=False, help_text="Its line is only observed: asked as often as its group says"
+    )
+    contacts = models.JSONField(
+        default=list, help_text="Who was bound when it last listed anybody: [[URI, until], ...]"
+    )
+    bound_at = models.DateTimeField(
+        null=True, help_text="When a binding was last seen to have been made or renewed there"
+    )
     due_at = models.DateTimeField()
     lease_token = models.UUIDField(null=True)
 

@@ -13,6 +13,7 @@ from registrations.queries.words import moment, plain_mac
 
 CAUSES = {
     "first": "First registration",
+    "seen": "First look",
     "failover": "Failover",
     "failback": "Failback",
     "forced_failback": "Forced failback",

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from django.db.models import Case, CharField, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Least
+from django.db.models.functions import Coalesce, Least
 
 from fleet.models import Server, ServerGroup
 from registrations.models import Registration, ServerHealth, SiteNetwork, State
@@ -14,6 +14,9 @@ from registrations.queries.words import clock, moment
 
 GRACE = timedelta(seconds=10)
 """How long past its due time a row is still believed (design: past due or lease end by 10 s)."""
+
+LOOK_GRACE = timedelta(seconds=60)
+"""The same for the next look at a line that is only observed; no agent is due for it."""
 
 BOUND = (State.PRIMARY, State.SECONDARY, State.FALLBACK)
 """The states in which a server holds a binding."""
@@ -25,8 +28,9 @@ UNSERVED = (State.UNREGISTERED, State.REJECTED, State.UNKNOWN)
 def is_unknown(now: datetime) -> Q:
     """Return the condition under which nobody can say where a row is at `now`.
 
-    Its work is overdue by GRACE (`due_at` is the lease's end while an agent works on it), its
-    binding ran out unnoticed, or its site's own network is suspected.
+    Its work is overdue by GRACE (`due_at` is the lease's end while an agent works on it), or the
+    next look at it by LOOK_GRACE; its binding ran out unnoticed, or its site's own network is
+    suspected.
     """
     suspected, overdue, expired = _doubts(now)
     return suspected | overdue | expired
@@ -36,7 +40,8 @@ def _doubts(now: datetime) -> tuple[Q, Q, Q]:
     is_on = ~Q(state=State.DISABLED)
     networks = SiteNetwork.objects.filter(suspected_since__isnull=False)
     suspected = Q(site__in=networks.values("site")) & is_on
-    return suspected, Q(due_at__lt=now - GRACE) & is_on, Q(expires_at__lt=now, state__in=BOUND)
+    overdue = Q(due_at__lt=now - GRACE) | Q(due_at=None, next_attempt_at__lt=now - LOOK_GRACE)
+    return suspected, overdue & is_on, Q(expires_at__lt=now, state__in=BOUND)
 
 
 def shown_since(now: datetime) -> Case:
@@ -44,9 +49,9 @@ def shown_since(now: datetime) -> Case:
     suspected, overdue, expired = _doubts(now)
     return Case(
         When(suspected, then=F("site__network__suspected_since")),
-        When(overdue & expired, then=Least("expires_at", "due_at")),
+        When(overdue & expired, then=Least("expires_at", Coalesce("due_at", "next_attempt_at"))),
         When(expired, then=F("expires_at")),
-        When(overdue, then=F("due_at")),
+        When(overdue, then=Coalesce("due_at", "next_attempt_at")),
         default=F("since"),
     )
 

@@ -6,24 +6,23 @@ a part of the server's cap, and go to no place that has refused many of late (`p
 
 import asyncio
 import logging
-import secrets
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from django.db import DatabaseError
 
-from registrations import proving, store
+from registrations import live, observing, proving, store
 from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
+from registrations.runtime.nonces import Nonces
 from registrations.runtime.pacer import Pacer, Ticket
-from registrations.runtime.switchboard import Flight, Switchboard
-from registrations.sip import message
-from registrations.sip.errors import SipParseError
-from registrations.sip.probe import FetchProbe
+from registrations.runtime.question import Question
+from registrations.runtime.switchboard import Switchboard
+from registrations.runtime.turns import Lane, Turn
 from registrations.sip.targets import Located
 from registrations.store import BATCH, ClaimedProof, Proved
 from registrations.store.proofs import Place
@@ -37,83 +36,12 @@ AT_ONCE = 400
 CLAIM_EVERY_S = 5.0
 SAVE_EVERY_S = 1.0
 """What comes one by one is claimed and saved together: a statement costs more than a question."""
-TRUSTED_AT_A_PLACE = 10
-"""Open at once of those whose last answer was a proof."""
-OPEN_AT_A_PLACE = 2
-"""Of the others: fewer than `proving.BRAKE_AT`, so that those under way do not overshoot it."""
 SHARE = 0.25
 """Of a server's cap, for the questions of one process."""
-BURST_S = 0.4
-"""So much of the share may be used at once: permits are reserved together then."""
 REGISTERS = 2
 """Per question: the second one carries the credentials."""
 WITHOUT_CAP = 200.0
 """REGISTERs per second of which SHARE is taken where the server has no cap."""
-
-
-@dataclass(eq=False, slots=True)
-class _Lane:
-    """The questions for one place: a few open, the others wait."""
-
-    allowance: int
-    waiting: deque["_Turn"] = field(default_factory=deque)
-    open: Counter[bool] = field(default_factory=Counter)
-    """By whether they are trusted."""
-    free_at: float = 0.0
-    """When those begun so far have had their share of the cap, in `steady` seconds."""
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the next one may begin."""
-        if self.waiting[0].claimed.is_trusted:
-            return self.open[True] < TRUSTED_AT_A_PLACE and self.allowance > 0
-        return self.open[False] < min(OPEN_AT_A_PLACE, self.allowance)
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    claimed: ClaimedProof
-    lease: Lease
-    targets: tuple[Target, ...]
-    """The server's places, to be asked in this order until one answers."""
-
-
-class Question(Flight):
-    """One REGISTER without a Contact under way, to one place of one server."""
-
-    __slots__ = ("asker", "fetch", "has_asked", "shift", "turn")
-
-    def __init__(self, asker: "Asker", turn: _Turn) -> None:
-        super().__init__()
-        self.asker = asker
-        self.turn = turn
-        self.shift = time.time() - steady()
-        self.has_asked = False
-        target = turn.targets[0]
-        host, port = asker.transport.local(target)
-        sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.fetch = FetchProbe(turn.claimed.account, target, sent_by, _token, self.now())
-
-    def now(self) -> float:
-        return steady() + self.shift
-
-    def receive(self, data: bytes, source: tuple[str, int]) -> None:
-        try:
-            answer = message.parse(data)
-        except SipParseError:
-            return
-        if isinstance(answer, message.Response):
-            self.fetch.receive(answer, self.now())
-            self.asker.go_on(self)
-
-    def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
-        if target.place == self.fetch.target.place or branch is not None:
-            self.asker.failed(self, why)
-
-    def ring(self) -> None:
-        self.fetch.handle_timer(self.now())
-        self.asker.go_on(self)
 
 
 class Asker:
@@ -133,7 +61,8 @@ class Asker:
         self._switchboard = switchboard
         self._pacer = pacer
         self.transport = switchboard.transport
-        self._lanes: dict[Place, _Lane] = {}
+        self.nonces = Nonces()
+        self._lanes: dict[Place, Lane] = {}
         self._questions: set[Question] = set()
         self._finding: dict[asyncio.Task[dict[int, Located]], ClaimedProof] = {}
         self._proved: list[Proved] = []
@@ -241,13 +170,21 @@ class Asker:
         if is_silent and len(turn.targets) > 1:
             self._lane(turn.claimed).waiting.appendleft(replace(turn, targets=turn.targets[1:]))
         else:
-            self._conclude(turn.claimed, finding, outcome.ended_at, outcome.code)
+            if finding.proof is proving.Proof.PROVED:
+                self.nonces.keep(turn.claimed, question.fetch.snapshot())
+            contacts = observing.listed(outcome.others, outcome.ended_at)
+            self._conclude(turn.claimed, finding, outcome.ended_at, outcome.code, contacts)
         self._over(question)
 
     def _conclude(
-        self, claimed: ClaimedProof, finding: proving.Finding, at: float, code: int | None
+        self,
+        claimed: ClaimedProof,
+        finding: proving.Finding,
+        at: float,
+        code: int | None,
+        contacts: observing.Contacts = (),
     ) -> None:
-        proved = Proved(claimed, finding, at, code)
+        proved = Proved(claimed, finding, at, code, contacts)
         self._proved.append(proved)
         if proved.is_refusal:
             self._lane(claimed).allowance -= 1
@@ -267,10 +204,10 @@ class Asker:
 
     # -- whose turn it is --------------------------------------------------------------------
 
-    def _lane(self, claimed: ClaimedProof) -> _Lane:
-        return self._lanes.setdefault(claimed.place, _Lane(claimed.allowance))
+    def _lane(self, claimed: ClaimedProof) -> Lane:
+        return self._lanes.setdefault(claimed.place, Lane(claimed.allowance))
 
-    def _pump(self, lane: _Lane) -> None:
+    def _pump(self, lane: Lane) -> None:
         """Begin as many as may be open; give back those that come too late or may not be asked."""
         if self._is_closed:
             return
@@ -278,12 +215,12 @@ class Asker:
             self._give_back([turn.claimed for turn in lane.waiting], time.time())
             lane.waiting.clear()
         while lane.waiting and lane.has_room:
-            if lane.free_at - BURST_S > steady():
+            if lane.is_early:
                 self._come_back(lane)
                 return
             self._begin(lane, lane.waiting.popleft())
 
-    def _come_back(self, lane: _Lane) -> None:
+    def _come_back(self, lane: Lane) -> None:
         def come() -> None:
             lane.timer = None
             self._pump(lane)
@@ -291,12 +228,14 @@ class Asker:
         if lane.timer is None:
             lane.timer = self._loop.call_later(lane.free_at - steady(), come)
 
-    def _begin(self, lane: _Lane, turn: _Turn) -> None:
+    def _begin(self, lane: Lane, turn: Turn) -> None:
         if turn.lease.ends_within(LEASE_S / 2):
             self._give_back([turn.claimed], time.time())
             return
         rate = turn.claimed.rate or WITHOUT_CAP
-        lane.free_at = max(steady(), lane.free_at) + REGISTERS / (rate * SHARE)
+        registers = 1 if self.nonces.get(turn.claimed) else REGISTERS
+        share = observing.MOST_OF_CAP / 100 if turn.claimed.is_observed else SHARE
+        lane.book(registers, rate * share)
         try:
             question = Question(self, turn)
         except OSError as error:
@@ -348,7 +287,7 @@ class Asker:
     async def _save(self) -> None:
         proved, self._proved = self._proved[:BATCH], self._proved[BATCH:]
         if proved:
-            await self._database.run(store.save_proofs, proved)
+            await self._database.run(save, proved)
         put_back, self._put_back = self._put_back, defaultdict(list)
         for due_at, claimed in put_back.items():
             await self._database.run(store.release_proofs, claimed, due_at)
@@ -380,7 +319,7 @@ class Asker:
         }
         open_ones = tuple(target for target in targets if target.host_port not in paused)
         if open_ones:
-            lane.waiting.append(_Turn(claimed, lease, open_ones))
+            lane.waiting.append(Turn(claimed, lease, open_ones))
         else:
             self._give_back([claimed], min(paused.values()))
 
@@ -406,5 +345,6 @@ class Asker:
         task.add_done_callback(found)
 
 
-def _token() -> str:
-    return secrets.token_hex(12)
+def save(proved: Sequence[Proved]) -> None:
+    """Write answers, and publish the observed lines that are elsewhere now."""
+    live.publish({"id": pk} for pk in store.save_proofs(proved))

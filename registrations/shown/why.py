@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from fleet.formats.policy import PARAMETERS
-from fleet.models import Server, ServerGroup
+from fleet.models import Line, Server, ServerGroup
 from registrations import jobs, queries, store
 from registrations.explaining import BindingExplained, Explanation, WaitsFor, explain
 from registrations.models import SiteNetwork, State
@@ -51,7 +51,9 @@ def _told(registration: Any, servers: Mapping[int, Server]) -> dict[str, Any]:
     home = next((server for server in servers.values() if server.priority == 1), None)
     hold = jobs.hold_of(registration, home, timezone.now()) if is_away else ""
     stays = bool(hold) or behaviour.is_called_home(group)
-    found = explain(registration.snapshot, store.policy_of(group), stays=stays)
+    is_observed = registration.line.supervision == Line.Supervision.OBSERVE
+    kept = {} if is_observed else registration.snapshot
+    found = explain(kept, store.policy_of(group), stays=stays)
     is_off = registration.state == State.DISABLED
     shown = None if is_off else found
     cause = shown.cause if shown else ("disabled" if is_off else "")
@@ -222,6 +224,7 @@ _RULES = {
     "held": "Before its first registration it asks who is bound. Somebody else is, and an agent "
     "that bound there too could take over that phone's calls.",
     "overridden": "It was told to bind although somebody else was bound.",
+    "seen": "It is only observed: this is what its servers listed when they were asked first.",
     "enabled": "Its supervision was switched on.",
     "disabled": "Its supervision is off.",
     "changed": "Its line or its group was changed.",

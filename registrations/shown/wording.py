@@ -189,8 +189,10 @@ def explain(row: dict[str, Any], supervision: str) -> Explanation:
 def _next_words(state: str, supervision: str, planned: bool) -> str:
     if state == State.DISABLED:
         return {
-            Line.Supervision.OBSERVE: "Nothing: this line is only to be observed.",
+            Line.Supervision.OBSERVE: "Each of its servers is asked where it is bound.",
         }.get(Line.Supervision(supervision), "Nothing: supervision is off for this line.")
+    if supervision == Line.Supervision.OBSERVE:
+        return "Its servers are asked again" if state != State.UNKNOWN else "A look was due"
     if not planned:
         return "Rollcall is working on it now."
     if state == State.UNKNOWN:

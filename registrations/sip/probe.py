@@ -1,7 +1,8 @@
 """Asking one server whether it answers at all (OPTIONS), and whether it serves users (a fetch)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from registrations.sip.grammar import escape_host
 from registrations.sip.message import Response
@@ -111,11 +112,16 @@ class FetchProbe:
         sent_by: str,
         token: Callable[[], str],
         now: float,
+        snapshot: Mapping[str, Any] | None = None,
     ) -> None:
         self.outcome: Outcome | None = None
         self._target = target
-        self._client = RegisterClient(account, token=token)
+        self._client = RegisterClient(account, token=token, snapshot=snapshot)
         self._client.begin(Attempt(target, sent_by, None, 0, PROBE_SCHEDULE), now)
+
+    def snapshot(self) -> dict[str, Any]:
+        """What lets a later one go on in its Call-ID, with its nonces. Never log it."""
+        return self._client.snapshot()
 
     @property
     def wants_permit(self) -> bool:

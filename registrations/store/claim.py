@@ -134,7 +134,7 @@ _CLAIM = {
 def _due(
     site_ids: Sequence[int] | None, busy_servers: Collection[int], now: float
 ) -> tuple[str, list[Any]]:
-    where, parameters = f"due_at <= %s AND {_IN_PEACE}", [stamp(now)]
+    where, parameters = f"due_at <= %s AND {_IN_PEACE} AND {_REGISTERS}", [stamp(now)]
     if site_ids is not None:
         where += f" AND {within('site_id')}"
         parameters.append(listed(site_ids))
@@ -149,6 +149,10 @@ _IN_PEACE = (
     "site_id NOT IN (SELECT n.site_id FROM registrations_sitenetwork n "
     "WHERE n.suspected_since IS NOT NULL)"
 )
+_REGISTERS = (
+    "EXISTS (SELECT 1 FROM fleet_line l WHERE l.id = line_id AND l.supervision = 'register')"
+)
+"""Whatever made a row due, no agent ever binds a line that is not its own to bind."""
 _PRIMARY_OF_ROW = (
     "SELECT s.id FROM fleet_server s WHERE s.group_id = registrations_registration.group_id "
     "AND s.register ORDER BY s.priority LIMIT 1"

@@ -41,7 +41,8 @@ def ensure_health() -> None:
     used = (
         "SELECT DISTINCT v.id AS server_id, r.site_id FROM fleet_server v "
         "JOIN registrations_registration r ON r.group_id = v.group_id "
-        "WHERE r.state <> 'disabled'"
+        "JOIN fleet_line l ON l.id = r.line_id "
+        "WHERE r.state <> 'disabled' OR l.supervision = 'observe'"
     )
     no = "FALSE" if is_postgresql() else "0"
     at = "%s::timestamptz" if is_postgresql() else "%s"

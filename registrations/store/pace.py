@@ -160,7 +160,8 @@ def spread_from(server_id: int, site_id: int, rate: float, now: float | None = N
         "SELECT b.id, ROW_NUMBER() OVER (ORDER BY b.expires_at, b.id) - 1 AS place "
         "FROM registrations_registration b JOIN fleet_servergroup g ON g.id = b.group_id "
         "WHERE b.server_id = %s AND b.site_id = %s AND g.fast_failover "
-        "AND b.state <> 'disabled'"
+        "AND b.state <> 'disabled' AND EXISTS (SELECT 1 FROM fleet_line l "
+        "WHERE l.id = b.line_id AND l.supervision = 'register')"
     )
     with transaction.atomic():
         there = Registration.objects.filter(server_id=server_id, site_id=site_id)

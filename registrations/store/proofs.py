@@ -15,8 +15,10 @@ from django.db import transaction
 from fleet.models import Server
 from registrations import proving
 from registrations.models import Registration, ServerHealth, SiteNetwork, StandbyProof
+from registrations.observing import Contacts
 from registrations.proving import Proof
 from registrations.queries import refusals
+from registrations.store import observed
 from registrations.store.claim import GroupFacts, accounts_of, groups_of
 from registrations.store.pace import pauses
 from registrations.store.sql import (
@@ -24,6 +26,7 @@ from registrations.store.sql import (
     changed,
     is_postgresql,
     listed,
+    lock_in_order,
     packed,
     rows,
     stamp,
@@ -56,6 +59,8 @@ class ClaimedProof:
     refusals: int
     is_trusted: bool
     """It was proved last time."""
+    is_observed: bool
+    """What it says of who is bound tells where the handset is."""
     account: Account
     group: GroupFacts
     paused: Mapping[HostPort, float]
@@ -80,6 +85,8 @@ class Proved:
     finding: proving.Finding
     at: float
     code: int | None
+    contacts: Contacts = ()
+    """Whom it lists, of an observed line."""
 
     @property
     def is_refusal(self) -> bool:
@@ -94,6 +101,8 @@ class Proved:
     def due_at(self) -> float:
         """When the next question is due."""
         every_s = float(settings.PROVE_EVERY)
+        if self.claimed.is_observed:
+            every_s = float(self.claimed.group.policy.observe_every)
         return self.at + proving.wait(self.finding.proof, self.refusals, every_s, random.random)
 
 
@@ -105,7 +114,7 @@ def claim_proofs(
     Not taken: those for servers that are silent from there anyway or have refused too many of
     late, and all of a site whose own network is suspected.
     """
-    if not settings.PROVE_EVERY or limit <= 0:
+    if limit <= 0:
         return []
     started_at = time.time() if now is None else now
     suspected = SiteNetwork.objects.filter(site__in=site_ids, suspected_since__isnull=False)
@@ -148,13 +157,14 @@ def _take(
     site_id: int, not_asked: Sequence[int], limit: int, lease: tuple[str, float], now: float
 ) -> list[tuple[Any, ...]]:
     token, until = lease
+    wanted = "" if settings.PROVE_EVERY else "AND is_observed "
     skip = "FOR UPDATE SKIP LOCKED" if is_postgresql() else ""
     with transaction.atomic():
         return changed(
             "UPDATE registrations_standbyproof SET lease_token = %s, due_at = %s WHERE id IN "
             "(SELECT id FROM registrations_standbyproof WHERE site_id = %s AND due_at <= %s "
-            f"AND NOT ({within('server_id')}) ORDER BY due_at LIMIT %s {skip}) "
-            "RETURNING id, registration_id, server_id, site_id, refusals, proof",
+            f"{wanted}AND NOT ({within('server_id')}) ORDER BY due_at LIMIT %s {skip}) "
+            "RETURNING id, registration_id, server_id, site_id, refusals, proof, is_observed",
             [token_text(token), stamp(until), site_id, stamp(now), listed(not_asked), limit],
         )
 
@@ -168,7 +178,7 @@ def _with_facts(
     groups = groups_of({group for _, group in lines.values()})
     paused = pauses(now)
     claimed = []
-    for pk, registration_id, server_id, site_id, refused, proof in sorted(taken):
+    for pk, registration_id, server_id, site_id, refused, proof, is_observed in sorted(taken):
         line, group = lines[registration_id]
         place = allowed.places[server_id]
         claimed.append(
@@ -183,6 +193,7 @@ def _with_facts(
                 allowed.left[place],
                 refused,
                 proof == Proof.PROVED,
+                bool(is_observed),
                 accounts[line],
                 groups[group],
                 paused,
@@ -205,20 +216,38 @@ _COLUMNS = {
 }
 
 
-def save_proofs(proved: Sequence[Proved]) -> None:
-    """Write the answers whose lease is still ours; the others are dropped."""
+def save_proofs(proved: Sequence[Proved]) -> list[int]:
+    """Write the answers whose lease is still ours; the others are dropped.
+
+    Returns the observed registrations that are shown differently now.
+    """
+    moved: list[int] = []
     for start in range(0, len(proved), BATCH):
+        batch = proved[start : start + BATCH]
+        seen = [each for each in batch if each.claimed.is_observed]
+        mine = "p." if is_postgresql() else ""
         with transaction.atomic():
-            changed(
+            lock_in_order({each.claimed.registration_id for each in seen})
+            before = observed.contacts_before(each.claimed.proof_id for each in seen)
+            ours = changed(
                 "UPDATE registrations_standbyproof AS p SET "
                 "since = CASE WHEN p.proof = x.proof THEN p.since ELSE x.at END, "
                 "proof = x.proof, asked_at = x.at, proved_at = COALESCE(x.proved_at, p.proved_at), "
                 "code = x.code, reason = x.reason, refusals = x.refusals, "
                 "refused_at = COALESCE(x.refused_at, p.refused_at), due_at = x.due_at, "
                 f"lease_token = NULL FROM {rows(_COLUMNS)} "
-                "WHERE p.id = x.id AND p.lease_token = x.token",
-                [packed([_row(each) for each in proved[start : start + BATCH]])],
+                f"WHERE p.id = x.id AND p.lease_token = x.token RETURNING {mine}id",
+                [packed([_row(each) for each in batch])],
             )
+            kept = {pk for (pk,) in ours}
+            looks = [
+                observed.Look(c.proof_id, c.registration_id, each.at, proof, each.contacts)
+                for each in seen
+                for c, proof in [(each.claimed, each.finding.proof)]
+                if c.proof_id in kept
+            ]
+            moved += observed.follow(looks, before)
+    return moved
 
 
 def _row(proved: Proved) -> dict[str, Any]:
@@ -254,12 +283,13 @@ def ensure_proofs(line_ids: Sequence[int], now: float) -> None:
     """
     mine = within("r.line_id")
     wanted = (
-        "SELECT r.id AS registration_id, v.id AS server_id, r.site_id "
+        "SELECT r.id AS registration_id, v.id AS server_id, r.site_id, "
+        "l.supervision = 'observe' AS is_observed "
         "FROM registrations_registration r JOIN fleet_line l ON l.id = r.line_id "
         "JOIN fleet_server v ON v.group_id = r.group_id "
         f"WHERE v.register AND l.supervision <> 'off' AND {mine}"
     )
-    first_round_s = min(settings.PROVE_EVERY, FIRST_ROUND_S * len(line_ids))
+    first_round_s = min(settings.PROVE_EVERY or 60, FIRST_ROUND_S * len(line_ids))
     with transaction.atomic():
         changed(
             "DELETE FROM registrations_standbyproof WHERE registration_id IN "
@@ -269,10 +299,12 @@ def ensure_proofs(line_ids: Sequence[int], now: float) -> None:
             [listed(line_ids)] * 2,
         )
         changed(
-            "INSERT INTO registrations_standbyproof (registration_id, server_id, site_id, proof, "
-            f"reason, refusals, due_at) SELECT w.*, 'unasked', '', 0, {_soon()} "
+            "INSERT INTO registrations_standbyproof (registration_id, server_id, site_id, "
+            "is_observed, proof, reason, refusals, contacts, due_at) "
+            f"SELECT w.*, 'unasked', '', 0, '[]', {_soon()} "
             f"FROM ({wanted}) AS w WHERE TRUE ON CONFLICT (registration_id, server_id) "
-            "DO UPDATE SET site_id = EXCLUDED.site_id, refusals = 0, due_at = CASE WHEN "
+            "DO UPDATE SET site_id = EXCLUDED.site_id, is_observed = EXCLUDED.is_observed, "
+            "refusals = 0, due_at = CASE WHEN "
             "registrations_standbyproof.due_at > EXCLUDED.due_at THEN EXCLUDED.due_at "
             "ELSE registrations_standbyproof.due_at END",
             [stamp(now), first_round_s, listed(line_ids)],

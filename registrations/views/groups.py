@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from fleet.models import Line, Server, ServerGroup
 from fleet.roles import Role, require_role
 from registrations import queries
-from registrations.shown import behaviour, chart, outages, pages, timelines, wording
+from registrations.shown import behaviour, chart, outages, pages, timelines, watching, wording
 from registrations.views import then
 from registrations.views.changes import recent
 
@@ -44,7 +44,10 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "group": found,
         "card": next(card for card in summary["groups"] if card["id"] == pk),
         "as_of": summary["as_of"],
-        "steps": behaviour.steps(found, servers, lines),
+        "steps": [
+            *behaviour.steps(found, servers, lines),
+            *watching.steps(found, servers),
+        ],
         "warnings": [
             *filter(None, [wording.one_place(servers, queries.addresses(found))]),
             *wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from fleet import zones
-from fleet.models import Handset, Server
+from fleet.models import Handset, Line, Server
 from fleet.roles import Role, require_role
 from registrations import queries, ring, wishes
 from registrations.models import Registration, State
@@ -52,7 +52,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "unsupervised": found.lines.filter(registration__isnull=True),
         "servers": [(server, health[server.pk]) for server in servers],
         "looks": readiness.LOOKS,
-        "away": any(line["row"]["state"] not in HOME for line in lines),
+        "away": any(_is_away(line["row"]) for line in lines),
         **_moves(found, request.GET),
     }
     if lines:
@@ -65,6 +65,12 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
             "depth": ring.DEPTH,
         }
     return render(request, "handset.html", context)
+
+
+def _is_away(row: Mapping[str, Any]) -> bool:
+    """Whether an order could bring it home."""
+    is_ours = row["supervision"] == Line.Supervision.REGISTER
+    return is_ours and row["state"] not in HOME
 
 
 def _lines(found: Handset, now: datetime) -> QuerySet[Registration]:
@@ -85,7 +91,8 @@ def _line(
         "why": said,
         "standings": why.standings(said, servers, health),
         "asked": wishes.WORDS.get(line.wish, "") if line.wish_by else "",
-        "may_resume": line.state in wishes.RESUMABLE,
+        "may_resume": line.state in wishes.RESUMABLE
+        and line.line.supervision == Line.Supervision.REGISTER,
     }
 
 

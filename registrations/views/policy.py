@@ -14,7 +14,7 @@ from fleet import inventory
 from fleet.formats.policy import PARAMETERS, Kind, Parameter, contradictions, read_policy
 from fleet.models import Line, ServerGroup
 from fleet.roles import Role, require_role
-from registrations.shown import behaviour, outages, pages, wording
+from registrations.shown import behaviour, outages, pages, watching, wording
 
 REFUSED = 422
 """The status of a form that comes back with faults."""
@@ -65,7 +65,10 @@ def policy(request: HttpRequest, pk: int) -> HttpResponse:
             for p in PARAMETERS.values()
         ],
         "wrong": wrong,
-        "steps": behaviour.steps(group, servers, lines),
+        "steps": [
+            *behaviour.steps(group, servers, lines),
+            *watching.steps(group, servers),
+        ],
         "warnings": wording.warnings(
             group, servers, lines, has_dns_cache=group.dns_records.exists()
         ),

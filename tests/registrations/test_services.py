@@ -36,7 +36,7 @@ def test_new_lines_not_to_register_are_off_and_never_due(supervision: str) -> No
     sync(make_lines(2, make_group(), supervision=supervision))
     assert set(Registration.objects.values_list("state", "due_at")) == {("disabled", None)}
     assert not Transition.objects.exists()
-    assert not ServerHealth.objects.exists()
+    assert ServerHealth.objects.exists() == (supervision == "observe"), "its servers are probed"
 
 
 def test_a_second_sync_makes_nothing_twice() -> None:

@@ -68,6 +68,7 @@ PARTS = {
         Part("kamailio", "kamailio", _on_path("kamailio")),
         Part("kamailio's TLS module", "kamailio-tls-modules", _kamailio_tls),
         Part("kamailio-postgres", "kamailio-postgres-modules", _kamailio_postgres),
+        Part("baresip", "baresip-core", _on_path("baresip")),
         Part("sipp", "sip-tester", _on_path("sipp")),
         Part("dnsmasq", "dnsmasq-base", _on_path("dnsmasq")),
         Part("postgres", "postgresql", _postgres),

@@ -1,0 +1,55 @@
+"""Whose question is next at a place, and how many may be open there at once."""
+
+import asyncio
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from registrations.runtime.clock import Lease, steady
+from registrations.store import ClaimedProof
+from registrations.values import Target
+
+TRUSTED_AT_A_PLACE = 10
+"""Open at once of those whose last answer was a proof."""
+OPEN_AT_A_PLACE = 2
+"""Of the others: fewer than `proving.BRAKE_AT`, so that those under way do not overshoot it."""
+BURST_S = 0.4
+"""So much of the share may be used at once: permits are reserved together then."""
+
+
+@dataclass(eq=False, slots=True)
+class Lane:
+    """The questions for one place: a few open, the others wait."""
+
+    allowance: int
+    waiting: deque["Turn"] = field(default_factory=deque)
+    open: Counter[bool] = field(default_factory=Counter)
+    """By whether they are trusted."""
+    free_at: float = 0.0
+    """When those begun so far have had their share of the cap, in `steady` seconds."""
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next one may begin."""
+        if self.waiting[0].claimed.is_trusted:
+            return self.open[True] < TRUSTED_AT_A_PLACE and self.allowance > 0
+        return self.open[False] < min(OPEN_AT_A_PLACE, self.allowance)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether those begun so far have used more than their share."""
+        return self.free_at - BURST_S > steady()
+
+    def book(self, registers: int, rate: float) -> None:
+        """Note that a question begins with so many REGISTERs, of `rate` a second."""
+        self.free_at = max(steady(), self.free_at) + registers / rate
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that waits for its moment."""
+
+    claimed: ClaimedProof
+    lease: Lease
+    targets: tuple[Target, ...]
+    """The server's places, to be asked in this order until one answers."""
