@@ -149,21 +149,17 @@ class News:
             del self._seen[next(iter(self._seen))]
         if kind == "beacon":
             if last is not None and n != last + 1:
-                self._gap()
+                counters.LIVE_GAPS.add()
+                self._tell(frozenset(), True)
             return
-        if kind == "beat":
-            quiet = self._heard_worker(message)
-            if quiet or n != (last if last is not None else 0):
-                self._gap()
-            return
-        gap = n != (last or 0) + 1
-        if gap:
+        quiet = kind == "beat" and self._heard_worker(message)
+        is_gap = quiet or n != (last or 0) + (kind != "beat")
+        if is_gap and last is not None:
+            # Of who is heard for the first time, what it said before is no gap but read anyway.
             counters.LIVE_GAPS.add()
-        self._tell(frozenset(message["ids"]), gap or message["every"])
-
-    def _gap(self) -> None:
-        counters.LIVE_GAPS.add()
-        self._tell(frozenset(), True)
+        if is_gap or kind != "beat":
+            every = is_gap or message.get("every", False)
+            self._tell(frozenset(message.get("ids", ())), every)
 
     def _heard_worker(self, message: dict[str, Any]) -> bool:
         """Note a beat; return whether the worker had been quiet before it."""

@@ -10,7 +10,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from fleet.build import build
+from fleet.build import BUILD
 from registrations.queries.load import Queue
 from registrations.vitals import Vitals
 from registrations.vitals.counters import ALL, SUM, Counter, Histogram
@@ -43,7 +43,7 @@ def reachable(database: bool, redis: bool) -> Iterator[Metric]:
     """Whether the stores answered this question."""
     yield _gauge("database_up", "Whether the database answers.", [({}, database)])
     yield _gauge("redis_up", "Whether Redis answers.", [({}, redis)])
-    yield _gauge("build_info", "Which code this web process runs.", [({"build": build()}, 1)])
+    yield _gauge("build_info", "Which code this web process runs.", [({"build": BUILD}, 1)])
 
 
 def fleet(summary: Mapping[str, Any], age: float) -> Iterator[Metric]:

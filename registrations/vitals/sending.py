@@ -15,7 +15,7 @@ from typing import Any
 import redis
 from django.conf import settings
 
-from fleet.build import build
+from fleet.build import BUILD
 from registrations.vitals import counters
 from registrations.vitals.counters import Key
 from registrations.vitals.keys import BETWEEN, COUNTS, PROCESSES, SENT
@@ -124,7 +124,7 @@ def tell(kind: str, name: str, *, kept_s: int = 24 * 3600, **facts: Any) -> None
     `kind` is worker, beat, answerer or web; `name` the same after a restart. What is not heard any
     more is shown as such for `kept_s`. Returns at once, from any thread; never fails.
     """
-    facts |= {"build": build(), "started_at": _started}
+    facts |= {"build": BUILD, "started_at": _started}
     with _lock:
         _told[f"{kind}{BETWEEN}{name}"] = (kept_s, json.dumps(facts))
     start()

@@ -23,6 +23,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "server": ("server",),
     "policy": ("group",),
     "override": ("held",),
+    "ops": (),
     "readiness": (),
     "proofs": (),
     "history": (),
