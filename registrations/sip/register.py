@@ -67,6 +67,9 @@ class _Flight:
     """TCP was refused where UDP may do: from now on this attempt stays on UDP."""
     answered: dict[tuple[bool, str], int] = field(default_factory=dict)
     """How many challenges of this (proxy, realm) were answered in this attempt (D2)."""
+    was_resent: bool = False
+    """The request answered last left more than once: a registrar that keeps no transactions takes
+    the copy for a replay of its nonce, and challenges it."""
     transaction: ClientTransaction | None = None
     """None: waiting for a permit."""
 
@@ -175,6 +178,7 @@ class RegisterClient:
             return
         if flight.transaction.receive(response, now) is None:
             return
+        flight.was_resent = flight.transaction.was_resent
         flight.transaction = None
         self._out = []
         code = response.code
@@ -380,6 +384,9 @@ def _has_udp_left(flight: _Flight) -> bool:
 
 
 def _may_answer(flight: _Flight, proxy: bool, challenge: digest.Challenge) -> bool:
-    """Credentials on a nonce of this same attempt were refused: final, but once if stale (D2)."""
+    """Credentials on a nonce of this same attempt were refused: final, but once if stale (D2).
+
+    Once too where the request had to be sent again: then it is its copy that was refused.
+    """
     answered = flight.answered.get((proxy, challenge.realm), 0)
-    return answered == 0 or (challenge.stale and answered == 1)
+    return answered == 0 or (answered == 1 and (challenge.stale or flight.was_resent))

@@ -97,6 +97,7 @@ class ClientTransaction:
         "key",
         "provisional",
         "state",
+        "was_resent",
     )
 
     def __init__(
@@ -113,6 +114,7 @@ class ClientTransaction:
         self.key = key
         self.state = TransactionState.TRYING
         self.provisional: Response | None = None
+        self.was_resent = False
         self._request = request
         self._schedule = schedule
         self._started_at = now
@@ -148,6 +150,7 @@ class ClientTransaction:
             self.state = TransactionState.TIMED_OUT
         elif self._send_at is not None and now >= self._send_at:
             self._out.append(self._request)
+            self.was_resent = True
             self._arm(now)
 
     def get_timer(self) -> float | None:

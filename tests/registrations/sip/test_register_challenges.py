@@ -136,6 +136,16 @@ def test_d2_stale_excuses_credentials_of_this_attempt_once() -> None:
     assert refused(line.hear("401 Unauthorized", www("n3", ", stale=true")))
 
 
+def test_d2_a_copy_taken_for_a_replay_is_no_wrong_password() -> None:
+    line = Line()
+    line.begin()
+    challenged(line, www("n1"))
+    line.client.handle_timer(0.6)
+    assert len(line.client.datagrams_to_send()) == 1, "its answer was lost: it is sent again"
+    assert authorization(challenged(line, www("n2")))["nonce"] == '"n2"'
+    assert refused(line.hear("401 Unauthorized", www("n3")))
+
+
 def test_d2_a_server_that_invents_realms_is_stopped() -> None:
     line = Line()
     line.begin()
