@@ -89,6 +89,7 @@ class Agent:
             )
             for key, listed in lists
         }
+        self._all = list(self._courses.values())
 
     def start(self, now: float, wish: str = "", news: News | None = None) -> None:
         """Do whatever is due, knowing what the fleet knows of the servers.
@@ -99,24 +100,24 @@ class Agent:
         self._wish = wish
         if not self._standing.since:
             self._standing.since = now
-        lapsed = [at for at in (course.lapse(now) for course in self._courses.values()) if at]
+        lapsed = [at for at in (course.lapse(now) for course in self._all) if at]
         if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
             self._lapse(min(lapsed), now)
         self._stand(now)
-        for course in self._courses.values():
+        for course in self._all:
             if wish in ("resume", "override"):
                 course.resume(override=wish == "override")
             course.hear(news or News(), now)
-        keep_back(list(self._courses.values()), news or News(), now)
+        keep_back(self._all, news or News(), now)
         if wish in ERRANDS:
             self._set_out(wish, news or News(), now)
-        for course in self._courses.values():
+        for course in self._all:
             self._settle(course, now)
 
     def permits_wanted(self) -> list[Want]:
         """Return the requests that wait for a permit since the last call; drained."""
         wants = []
-        for course in self._courses.values():
+        for course in self._all:
             client = course.client
             if client.wants_permit and not course.asked and client.target is not None:
                 course.asked = True
@@ -161,7 +162,7 @@ class Agent:
             return
         if not isinstance(answer, message.Response):
             return
-        for course in self._courses.values():
+        for course in self._all:
             target = course.client.target
             if target is not None and (target.address, target.port) == source:
                 course.client.receive(answer, now)
@@ -169,7 +170,7 @@ class Agent:
 
     def transport_failed(self, target: Target, branch: str | None, why: str, now: float) -> None:
         """The request of `branch`, or any to the place of `target`, could not be delivered."""
-        for course in self._courses.values():
+        for course in self._all:
             client = course.client
             if client.target is None or client.target.place != target.place:
                 continue
@@ -179,7 +180,7 @@ class Agent:
 
     def handle_timer(self, now: float) -> None:
         """Run every transaction timer that is due."""
-        for course in self._courses.values():
+        for course in self._all:
             course.client.handle_timer(now)
             self._settle(course, now)
 
@@ -187,30 +188,33 @@ class Agent:
         """When `handle_timer` is wanted next; None while nothing is in flight."""
         if self.is_idle:
             return None
-        timers = [course.get_timer() for course in self._courses.values()]
-        return min((timer for timer in timers if timer is not None), default=None)
+        timers = [at for course in self._all if (at := course.get_timer()) is not None]
+        return min(timers, default=None)
 
     def datagrams_to_send(self) -> list[tuple[Target, bytes]]:
         """Return what must leave now; drained."""
         return [
             (course.client.target, data)
-            for course in self._courses.values()
+            for course in self._all
             if course.client.target is not None
             for data in course.client.datagrams_to_send()
         ]
 
     def branches(self) -> tuple[str, ...]:
         """Return the Via branches of the transactions in flight."""
-        return tuple(c.client.branch for c in self._courses.values() if c.client.branch)
+        return tuple([b for c in self._all if (b := c.client.branch)])
 
     @property
     def is_idle(self) -> bool:
         """Nothing is in flight and nothing is wanted: save `result()`."""
-        return all(course.is_idle for course in self._courses.values())
+        for course in self._all:  # noqa: SIM110 - asked at every turn: a generator costs more
+            if not course.is_idle:
+                return False
+        return True
 
     def result(self) -> AgentResult:
         """Return what to save. Call it when the agent `is_idle`."""
-        let_go(list(self._courses.values()))
+        let_go(self._all)
         standing, learnt, holder = self._standing, self._learnt, self._holder()
         assumed = holder.assumed_target() if holder else None
         if standing.state == UNKNOWN:
@@ -224,8 +228,8 @@ class Agent:
             reason=standing.reason,
             cause=standing.cause,
             expires_at=holder.binding.expires_at if holder else None,
-            due_at=min(course.due_at() for course in self._courses.values()),
-            attempt=max(course.attempts for course in self._courses.values()),
+            due_at=min(course.due_at() for course in self._all),
+            attempt=max(course.attempts for course in self._all),
             code=learnt.code,
             answer=learnt.answer,
             heard_at=learnt.heard_at,
@@ -278,18 +282,18 @@ class Agent:
             self._move(at, UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
 
     def _set_out(self, wish: str, news: News, now: float) -> None:
-        errand = self._errand = Errand(wish, list(self._courses.values()), news)
+        errand = self._errand = Errand(wish, self._all, news)
         left = errand.begin(now)
         if left is not None:
             self._stand(now, left)
             errand.given_up()
 
     def _first_course(self) -> Course:
-        return next(iter(self._courses.values()))
+        return self._all[0]
 
     def _holder(self) -> Course | None:
         """Return the binding of the working server: the first that holds one (redundancy 1.3)."""
-        holding = (c for c in self._courses.values() if c.binding.phase in HOLDING)
+        holding = (c for c in self._all if c.binding.phase in HOLDING)
         return next(holding, None)
 
     def _stand(
@@ -319,7 +323,7 @@ class Agent:
                 return FALLBACK, server_id
             # Another place of a fallback group's first entry lacks nothing: it is no fallback.
             return (SECONDARY if holder.binding.current else PRIMARY), server_id
-        phases = {course.binding.phase for course in self._courses.values()}
+        phases = {course.binding.phase for course in self._all}
         if Phase.HELD in phases:
             return HELD, None
         if phases == {Phase.REFUSED}:

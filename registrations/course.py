@@ -139,8 +139,7 @@ class Course:
 
     def lapse(self, now: float) -> float | None:
         """Give up a binding that ran out while nobody looked; return when that was."""
-        binding = self.binding
-        if binding.phase not in HOLDING or binding.expires_at > now:
+        if (binding := self.binding).phase not in HOLDING or binding.expires_at > now:
             return None
         self.binding = Binding(blocked=binding.blocked, refusals=binding.refusals)
         return binding.expires_at
@@ -172,7 +171,8 @@ class Course:
         for index in self._passed_over():
             if blocked.get(index, 0.0) <= now:
                 blocked[index] = now + wait
-        self.binding = replace(self.binding, blocked=blocked)
+        if blocked != self.binding.blocked:
+            self.binding = replace(self.binding, blocked=blocked)
         if self._holder_is_silent() and self._policy.fast_failover:
             self._leave_silent_server(now)
 

@@ -5,6 +5,7 @@ Also how long a server may be silent, and how a server's answer is told under it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from registrations.binding import EventKind, Rules
 from registrations.sip.timers import Schedule, ladder
@@ -37,8 +38,13 @@ def event_of(outcome: Outcome, policy: Policy, *, is_sick: bool) -> EventKind:
 
 def patience(policy: Policy) -> Schedule:
     """Return the short schedule for a server that is not the last (redundancy 1.4)."""
-    schedule = ladder(policy.retry_max_count, policy.retry_timeout)
-    if policy.retry_waits_after_last:
+    return _patience(policy.retry_max_count, policy.retry_timeout, policy.retry_waits_after_last)
+
+
+@lru_cache(maxsize=1000)
+def _patience(retry_max_count: int, retry_timeout_ms: int, waits_after_last: bool) -> Schedule:
+    schedule = ladder(retry_max_count, retry_timeout_ms)
+    if waits_after_last:
         return schedule
     return Schedule(sends=schedule.sends[:-1], give_up_after=schedule.sends[-1])
 
@@ -65,4 +71,6 @@ def told(rules: Rules, targets: Sequence[Target], news: News, now: float) -> Rul
     """Return the rules as the news has them: who is to stay, which servers are asked last."""
     drained = {i for i, t in enumerate(targets) if news.drained.get(t.server_id, 0.0) > now}
     stays = news.stays_until > now or 0 in drained
+    if stays == rules.stays and drained == rules.avoided:
+        return rules
     return replace(rules, stays=stays, avoided=frozenset(drained))

@@ -101,7 +101,7 @@ def _try(binding: Binding, rules: Rules, phase: Phase, index: int, now: float) -
 
 def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
     """Go on to the next target of the round, or back off when none is left."""
-    for index in sorted(range(rules.targets), key=lambda each: (each in rules.avoided, each)):
+    for index in sorted(range(rules.targets), key=rules.avoided.__contains__):
         if index not in binding.tried and binding.blocked.get(index, 0.0) <= now:
             return _try(binding, rules, phase, index, now)
     if phase is Phase.MOVING and now < binding.renew_at:
@@ -167,9 +167,11 @@ def _shun(binding: Binding, rules: Rules, now: float) -> Binding:
     return _block(replace(binding, refusals=refusals), delay, now)
 
 
-def _without_past_blocks(binding: Binding, now: float) -> Binding:
+def _fresh(binding: Binding, now: float) -> Binding:
     kept = {index: until for index, until in binding.blocked.items() if until > now}
-    return replace(binding, blocked=kept)
+    if not binding.tried and len(kept) == len(binding.blocked):
+        return binding
+    return replace(binding, tried=(), blocked=kept)
 
 
 def _impossible(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
@@ -181,11 +183,11 @@ def _nothing_to_do(binding: Binding, event: Event, rules: Rules, now: float) -> 
 
 
 def _start_round(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
-    return _next(_without_past_blocks(replace(binding, tried=()), now), rules, Phase.SEEKING, now)
+    return _next(_fresh(binding, now), rules, Phase.SEEKING, now)
 
 
 def _renew_or_return(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
-    binding = _without_past_blocks(replace(binding, tried=()), now)
+    binding = _fresh(binding, now)
     current = binding.current or 0
     failback_at = _failback_due_at(binding, rules)
     renewal_is_due = now >= binding.renew_at
@@ -219,7 +221,7 @@ def _leave(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     """Move on without asking the current server; stay where no other can be asked."""
     # Not asked is not lost.
     tried = (*binding.tried, binding.current or 0)
-    moving = _standing(replace(_without_past_blocks(binding, now), tried=tried))
+    moving = _standing(replace(_fresh(binding, now), tried=tried))
     if is_last(moving, rules, binding.current or 0, now):
         return replace(binding, tried=()), None
     return _next(moving, rules, Phase.MOVING, now)

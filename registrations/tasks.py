@@ -24,6 +24,7 @@ from fleet.models import Site
 from registrations import census, jobs, live, retention, vitals, watch
 from registrations.exports import makers
 from registrations.models import Registration, ServerHealth, StandbyProof
+from registrations.runtime import memory
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 
@@ -137,6 +138,7 @@ def start_runtime(sender: Any, **_: Any) -> None:
         name = Name(worker=str(sender.hostname), site=",".join(settings.WORKER_SITES))
         _runtime = LoopThread(hint, name)
     _runtime.start()
+    memory.settle()
 
 
 @worker_shutdown.connect

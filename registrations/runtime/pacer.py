@@ -41,7 +41,10 @@ RETRY_RESERVE_S = 0.5
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A REGISTER that waits. `lease_until` (Unix seconds) bounds how long it can."""
+    """A REGISTER that waits. `lease_until` (Unix seconds) bounds how long it can.
+
+    Whatever has the same attributes may wait as well: the runner's have methods for the four.
+    """
 
     server_id: int
     place: HostPort

@@ -6,7 +6,6 @@ An OPTIONS asks whether it is there; in doubt a fetch asks whether it serves use
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from registrations.runtime.database import Database
 from registrations.runtime.flusher import tell
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.switchboard import Flight, Switchboard
+from registrations.runtime.tokens import fresh_token
 from registrations.sip import message
 from registrations.sip.errors import SipParseError
 from registrations.sip.probe import FetchProbe, OptionsProbe
@@ -64,9 +64,11 @@ class Probe(Flight):
         sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.question: OptionsProbe | FetchProbe
         if claimed.account is None:
-            self.question = OptionsProbe(claimed.target, sent_by, token, self.now())
+            self.question = OptionsProbe(claimed.target, sent_by, fresh_token, self.now())
         else:
-            self.question = FetchProbe(claimed.account, claimed.target, sent_by, token, self.now())
+            self.question = FetchProbe(
+                claimed.account, claimed.target, sent_by, fresh_token, self.now()
+            )
 
     def now(self) -> float:
         return steady() + self.shift
@@ -324,7 +326,3 @@ def _end_of(probe: Probe) -> Probed | None:
 def save(probed: list[Probed]) -> None:
     """Write the ends of probes and publish whom a change concerns."""
     tell(store.save_probes(probed))
-
-
-def token() -> str:
-    return secrets.token_hex(12)

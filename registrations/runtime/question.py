@@ -1,12 +1,12 @@
 """One question to one server about one line: a REGISTER without a Contact, on its way."""
 
-import secrets
 import time
 from typing import Protocol
 
 from registrations.runtime.clock import steady
 from registrations.runtime.nonces import Nonces
 from registrations.runtime.switchboard import Flight
+from registrations.runtime.tokens import fresh_token
 from registrations.runtime.transport import Transport
 from registrations.runtime.turns import Turn
 from registrations.sip import message
@@ -42,7 +42,7 @@ class Question(Flight):
         sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         known = asker.nonces.get(turn.claimed)
         self.fetch = FetchProbe(
-            turn.claimed.account, target, sent_by, _token, self.now(), snapshot=known
+            turn.claimed.account, target, sent_by, fresh_token, self.now(), snapshot=known
         )
 
     def now(self) -> float:
@@ -64,7 +64,3 @@ class Question(Flight):
     def ring(self) -> None:
         self.fetch.handle_timer(self.now())
         self.asker.go_on(self)
-
-
-def _token() -> str:
-    return secrets.token_hex(12)

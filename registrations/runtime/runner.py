@@ -6,11 +6,9 @@ before every permit is used, by two clocks (see `clock`).
 
 import logging
 import random
-import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, Protocol
 
 from registrations.agent import Agent
@@ -18,9 +16,10 @@ from registrations.keeping import Entry
 from registrations.recovery import Pulse, longest_claim_s, longest_silence_s
 from registrations.report import Heard, Want
 from registrations.runtime.clock import Lease, steady
-from registrations.runtime.pacer import Pacer, Ticket
+from registrations.runtime.pacer import Pacer
 from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.runtime.telling import NETWORK, TIMEOUT, class_of, count_end
+from registrations.runtime.tokens import fresh_token
 from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished
 from registrations.trace.masking import MOST_BYTES
@@ -62,6 +61,7 @@ class Run(Flight):
         "asked",
         "claimed",
         "is_over",
+        "is_stirred",
         "is_turning",
         "lease",
         "noted",
@@ -86,6 +86,8 @@ class Run(Flight):
         """What left and what came: references, for the trace."""
         self.pulse = Pulse()
         self.is_turning = False
+        self.is_stirred = False
+        """Its agent was told something in the midst of a turn and may want something more."""
         self.is_over = False
 
     def now(self) -> float:
@@ -112,6 +114,34 @@ class Run(Flight):
     def ring(self) -> None:
         self.said = TIMEOUT
         self.runner.turn(self, self.agent.handle_timer, self.now())
+
+
+class _Waiting:
+    """A run's REGISTER in the pacer's queue: its `Ticket`."""
+
+    __slots__ = ("is_retry", "lease_until", "place", "rate", "run", "server_id", "want")
+    can_wait = False
+
+    def __init__(self, run: Run, want: Want) -> None:
+        self.run = run
+        self.want = want
+        self.server_id = want.server_id
+        self.place = want.target.host_port
+        self.rate = run.claimed.group.policy.max_registrations_per_second
+        self.is_retry = want.is_retry
+        self.lease_until = run.lease.until
+
+    def use(self) -> str | None:
+        return self.run.runner.use(self.run, self.want)
+
+    def postpone(self, until: float) -> None:
+        self.run.runner.postpone(self.run, self.want, until)
+
+    def pause(self, until: float) -> None:
+        self.run.runner.pause(self.run, self.want, until)
+
+    def is_void(self) -> bool:
+        return self.run.is_over
 
 
 class Runner:
@@ -226,7 +256,7 @@ class Runner:
                 user, self._transport.local(target), spoken
             ),
             sent_by_for=self._sent_by,
-            token=_token,
+            token=fresh_token,
             jitter=random.random,
             snapshot=claimed.snapshot,
             cseq_offset=claimed.cseq_offset,
@@ -239,31 +269,35 @@ class Runner:
     def _drain(self, run: Run) -> None:
         agent = run.agent
         for _ in range(MOST_TURNS):
+            run.is_stirred = False
             for (server_id, place), until in agent.pauses().items():
                 self._pacer.pause(place, until)
                 self._results.pause(server_id, place, until)
-            wants = agent.permits_wanted()
-            for want in wants:
-                self._ask(run, want)
-            datagrams = agent.datagrams_to_send()
-            if datagrams:
-                if not run.lease.is_ours():
-                    self._drop(run, "its lease ended while it had something to send")
-                    return
-                self._send(run, datagrams)
-            elif not self._follow(run) and not wants:
+            for want in agent.permits_wanted():
+                self._pacer.ask(_Waiting(run, want))
+            self._follow(run)
+            if not run.is_over:
+                self._send(run)
+            if run.is_over:
+                return
+            if not run.is_stirred:
                 break
         else:
             raise RuntimeError("the agent does not come to rest")
-        if run.is_over:
-            return
         if agent.is_idle:
             self._finish(run)
         else:
             timer = agent.get_timer()
             self._switchboard.wake(run, None if timer is None else timer - run.shift)
 
-    def _send(self, run: Run, datagrams: list[tuple[Target, bytes]]) -> None:
+    def _send(self, run: Run) -> None:
+        """Let leave what the agent wants to send; what cannot leave is told to it at once."""
+        datagrams = run.agent.datagrams_to_send()
+        if not datagrams:
+            return
+        if not run.lease.is_ours():
+            self._drop(run, "its lease ended while it had something to send")
+            return
         for target, data in datagrams:
             now = run.now()
             run.note(now, Kind.SENT, target, data)
@@ -272,39 +306,31 @@ class Runner:
                 run.said = NETWORK
                 run.note(now, Kind.FAILED, target, why)
                 run.agent.transport_failed(target, branch_of_request(data), why, now)
+                run.is_stirred = True
 
-    def _follow(self, run: Run) -> bool:
-        """Note which transactions are in flight; return whether some of before have ended."""
-        gone = self._switchboard.follow(run, run.agent.branches())
+    def _follow(self, run: Run) -> None:
+        """Note which transactions are in flight; who waited for one that ended goes on.
+
+        That may be this very run: so until none has ended.
+        """
+        while gone := self._switchboard.follow(run, run.agent.branches()):
+            self._let_go(run, gone)
+
+    def _let_go(self, run: Run, gone: frozenset[str]) -> None:
         for branch in gone:
             asked = run.asked.pop(branch, None)
             if asked is not None:
                 self._pacer.over(asked[0], branch)
                 count_end(asked[0], run.said, steady() - asked[1])
-        return bool(gone)
 
-    def _ask(self, run: Run, want: Want) -> None:
-        ticket = Ticket(
-            server_id=want.server_id,
-            place=want.target.host_port,
-            rate=run.claimed.group.policy.max_registrations_per_second,
-            is_retry=want.is_retry,
-            lease_until=run.lease.until,
-            use=partial(self._use, run, want),
-            postpone=partial(self._postpone, run, want),
-            pause=partial(self._pause, run, want),
-            is_void=lambda: run.is_over,
-        )
-        self._pacer.ask(ticket)
-
-    def _use(self, run: Run, want: Want) -> str | None:
+    def use(self, run: Run, want: Want) -> str | None:
         """Let a request leave now; return its branch, None where it has gone away."""
         if run.is_over:
             return None
         if not run.lease.is_ours():
             self._drop(run, "its lease ended while it waited for its turn")
             return None
-        before = run.agent.branches()
+        before = run.branches
         if run.is_turning:
             run.pulse.turns += 1
             run.agent.grant(want.key, run.now())
@@ -316,12 +342,14 @@ class Runner:
             counters.REGISTERS.add(want.server_id)
         return branch
 
-    def _postpone(self, run: Run, want: Want, until: float) -> None:
+    def postpone(self, run: Run, want: Want, until: float) -> None:
+        """Its turn lies beyond the lease: the agent comes again at `until`."""
         self.turn(run, run.agent.postpone, want.key, until, run.now())
 
-    def _pause(self, run: Run, want: Want, until: float) -> None:
+    def pause(self, run: Run, want: Want, until: float) -> None:
         """The server asked to be left alone: the agent goes elsewhere, or waits."""
         if run.is_turning:
+            run.is_stirred = True
             run.agent.pause(want.key, until, run.now())
         else:
             self.turn(run, run.agent.pause, want.key, until, run.now())
@@ -369,7 +397,3 @@ def common_transport(entries: Iterable[Entry]) -> str:
     """
     spoken = {target.transport for entry in entries for target in entry.targets}
     return spoken.pop() if len(spoken) == 1 else "udp"
-
-
-def _token() -> str:
-    return secrets.token_hex(12)

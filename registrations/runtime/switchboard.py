@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 GRAIN_S = 0.02
 """Wake-ups are gathered to this grain; SIP's own timers start at 500 ms."""
+READ_FIRST_S = 2.0
+"""How long wake-ups wait, at most, while answers that have come are yet to be read: a process that
+is behind would otherwise ask again for what lies before it, and fall behind the more."""
 
 
 class Flight:
@@ -106,6 +109,10 @@ class Switchboard:
     def _ring(self) -> None:
         self._timer = None
         now = steady()
+        if self.transport.is_behind() and now - self._heap[0][0] < READ_FIRST_S:
+            # Nobody asks again for an answer that is here already.
+            self._timer = self._loop.call_later(GRAIN_S, self._ring)
+            return
         while self._heap and self._heap[0][0] <= now:
             at, _, flight = heapq.heappop(self._heap)
             if flight.queued_at != at:

@@ -38,6 +38,10 @@ class Transport:
         except OSError as error:
             return error.strerror
 
+    def is_behind(self) -> bool:
+        """Whether answers over UDP have come that nobody has read yet."""
+        return self._udp.is_behind()
+
     def close(self) -> None:
         """Close every socket; nobody is told of requests that were under way."""
         self._udp.close()

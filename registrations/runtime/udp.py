@@ -68,6 +68,10 @@ class UdpTransport:
             return error.strerror or type(error).__name__
         return None
 
+    def is_behind(self) -> bool:
+        """Whether datagrams have come that nobody has read yet."""
+        return any(each.is_behind for each in self._sockets.values())
+
     def close(self) -> None:
         for key in list(self._sockets):
             self._close(key)
@@ -102,6 +106,8 @@ class _Socket:
         self._on_datagram = on_datagram
         self._on_failure = on_failure
         self._socket = _connected(target)
+        self.is_behind = False
+        """More had come than was read at once."""
         self.local: tuple[str, int] = self._socket.getsockname()[:2]
         loop.add_reader(self._socket.fileno(), self._drain)
 
@@ -130,6 +136,7 @@ class _Socket:
             try:
                 data = self._socket.recv(LONGEST_DATAGRAM)
             except BlockingIOError:
+                self.is_behind = False
                 break
             except OSError as error:
                 if error.errno == errno.EBADF:
@@ -138,6 +145,8 @@ class _Socket:
                     self._on_failure(self._target, None, error.strerror or "Not reachable")
                 continue
             self._on_datagram(data, self._source, self._reply)
+        else:
+            self.is_behind = True
         self._drain_errors()
 
     def _reply(self, data: bytes) -> None:

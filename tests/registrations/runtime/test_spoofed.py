@@ -1,5 +1,6 @@
 """Answers that are not our registrar's change nothing, with real sockets and a real database."""
 
+import os
 import random
 import re
 import socket
@@ -7,9 +8,9 @@ import socket
 import pytest
 
 from registrations.models import Registration, Transition
-from registrations.runtime import prober, runner
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
+from registrations.runtime.tokens import fresh_token
 from registrations.sip.message import Request
 from tests.support.claims import make_due, make_group, make_lines
 from tests.support.peer import Peer, accept, peer
@@ -84,10 +85,21 @@ def test_forged_answers_and_garbage_change_nothing_and_the_right_one_still_does(
 
 
 def test_tokens_are_long_never_the_same_and_of_no_seeded_generator() -> None:
-    for make in (runner._token, prober.token):
-        random.seed(1)
-        first = {make() for _ in range(1000)}
-        random.seed(1)
-        again = {make() for _ in range(1000)}
-        assert len(first | again) == 2000
-        assert all(re.fullmatch("[0-9a-f]{24}", token) for token in first)
+    random.seed(1)
+    first = {fresh_token() for _ in range(1000)}
+    random.seed(1)
+    again = {fresh_token() for _ in range(1000)}
+    assert len(first | again) == 2000
+    assert all(re.fullmatch("[0-9a-f]{24}", token) for token in first)
+
+
+def test_a_forked_process_draws_tokens_of_its_own() -> None:
+    fresh_token()
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(theirs, "".join(fresh_token() for _ in range(10)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    drawn = os.read(ours, 240).decode()
+    assert drawn[:24] not in {fresh_token() for _ in range(300)}
