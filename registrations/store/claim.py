@@ -218,7 +218,7 @@ def accounts_of(line_ids: Iterable[int]) -> dict[int, Account]:
             password=password,
             instance=f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, f'{mac}/{number}')}",
         )
-        for pk, number, extension, domain, auth_user, password, mac in lines.iterator()
+        for pk, number, extension, domain, auth_user, password, mac in lines
     }
 
 

@@ -46,11 +46,11 @@ def packed(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def stamp(at: float | None) -> str | None:
-    """Unix seconds as this database's own text for a point in time."""
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at, UTC)
-    return str(moment if is_postgresql() else moment.replace(tzinfo=None))
+    """Unix seconds as text for a point in time: as SQLite stores it, in UTC.
+
+    PostgreSQL reads it so too, because Django's connections speak UTC.
+    """
+    return None if at is None else str(datetime.fromtimestamp(at, UTC))[:-6]
 
 
 def server_label(table: str) -> str:
