@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -24,8 +25,10 @@ logger = logging.getLogger(__name__)
 LEASE_S = 30.0
 STARTED_AT_ONCE = 50
 """Agents started before the loop gets to look at its sockets again."""
-LEAST_ROOM = 50
-"""With a backlog, room for fewer than this is not worth a claim."""
+LEAST_ROOM = 1 / 8
+"""With a backlog, room for a smaller share of all is not worth a claim."""
+RECRUIT_EVERY_S = 0.5
+"""Whoever is recruited goes on by itself; a hint costs more than a registration does."""
 
 
 class Claimer:
@@ -51,13 +54,14 @@ class Claimer:
         """Rows whose servers' names DNS is being asked for."""
         self._max_in_flight = max_in_flight
         self._max_per_server = max_in_flight * 3 // 4
+        self._least_room = max(1, int(max_in_flight * LEAST_ROOM))
         self._wanted: set[int] = set()
         self._backlog: set[int] = set()
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
         # Redis that is away may block for long: not in a thread the database needs.
         self._hinting = ThreadPoolExecutor(1, thread_name_prefix="runtime-hint")
-        self._hints = 0
+        self._recruited_at: dict[int, float] = {}
 
     def room(self) -> int:
         """How many more agents this process takes."""
@@ -72,7 +76,7 @@ class Claimer:
 
     def room_made(self) -> None:
         """Agents have been saved: go on with a backlog."""
-        if self._backlog and self.room() >= LEAST_ROOM and not self._is_closed:
+        if self._backlog and self.room() >= self._least_room and not self._is_closed:
             self._wanted |= self._backlog
             self._start()
 
@@ -120,7 +124,7 @@ class Claimer:
             for site_id in {each.site_id for each in claimed}:
                 self._recruit(site_id)
         await self._begin(claimed, asked_at)
-        if there_is_more and self.room() >= LEAST_ROOM:
+        if there_is_more and self.room() >= self._least_room:
             self._wanted |= set(sites)
 
     async def _begin(self, claimed: list[Claimed], asked_at: float) -> None:
@@ -149,14 +153,14 @@ class Claimer:
             self._flusher.restart(claimed, time.time())
 
     def _recruit(self, site_id: int) -> None:
-        if self._hints or self._is_closed:
+        now = steady()
+        if self._is_closed or now - self._recruited_at.get(site_id, -math.inf) < RECRUIT_EVERY_S:
             return
-        self._hints += 1
+        self._recruited_at[site_id] = now
         done = self._loop.run_in_executor(self._hinting, self._hint, site_id)
         done.add_done_callback(self._hinted)
 
     def _hinted(self, done: "asyncio.Future[None]") -> None:
-        self._hints -= 1
         if not done.cancelled() and (error := done.exception()) is not None:
             logger.warning("a hint was lost: %s", error)
 
