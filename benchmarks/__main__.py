@@ -14,12 +14,13 @@ from pathlib import Path
 from benchmarks.figure import Figure
 
 PARTS = ("sip", "traces", "proofs", "pages", "storm", "past")
+WRITTEN = Path("bench.json")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--json", type=Path, default=WRITTEN, help="where the figures go too")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
@@ -30,9 +31,9 @@ def main() -> None:
             sys.stdout.write(f"  {figure}\n")
             sys.stdout.flush()
             found.append((part, figure))
-    if asked.json:
-        told = [{"part": part, **asdict(figure), "holds": figure.holds} for part, figure in found]
-        asked.json.write_text(json.dumps(told, indent=1) + "\n")
+    told = [{"part": part, **asdict(figure), "holds": figure.holds} for part, figure in found]
+    asked.json.write_text(json.dumps(told, indent=1) + "\n")
+    sys.stdout.write(f"\nwritten to {asked.json}\n")
 
 
 if __name__ == "__main__":

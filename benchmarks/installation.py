@@ -1,17 +1,23 @@
 """A real installation for benchmarks of what users meet: all processes, PostgreSQL, Redis."""
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
 
 from tests.support import stores
 from tests.support.product import ADMIN, PASSWORD, ROOT, Product, running
+
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+NOT_OURS = frozenset({"kamailio", "sipp"})
 
 
 @contextmanager
@@ -20,12 +26,58 @@ def installation(handsets: int) -> Iterator[Product]:
     with (
         tempfile.TemporaryDirectory(prefix="rollcall-bench-") as home,
         stores.postgres() as cluster,
-        stores.redis() as redis_url,
-        running(Path(home) / "it", redis_url=redis_url, database_url=cluster.create()) as product,
+        stores.redis() as redis,
+        running(Path(home) / "it", redis_url=redis.url, database_url=cluster.create()) as product,
     ):
         run_there(product, f"from benchmarks.seed import seed; seed({handsets})")
         run_there(product, "from django.db import connection as c; c.cursor().execute('ANALYZE')")
         yield product
+
+
+@contextmanager
+def bare_installation() -> Iterator[Product]:
+    """A running product without a fleet, on a PostgreSQL that keeps what it commits."""
+    with (
+        tempfile.TemporaryDirectory(prefix="rollcall-bench-") as home,
+        stores.postgres(**DURABLE) as cluster,
+        stores.redis() as redis,
+        running(Path(home) / "it", redis_url=redis.url, database_url=cluster.create()) as product,
+    ):
+        yield product
+
+
+def ordered(product: Product, order: str, *given: object) -> Any:
+    """Carry out an order of `benchmarks.ward` there; what it found."""
+    words = [order, *map(json.dumps, given)]
+    (found,) = told(product.env, "benchmarks.ward", *words)
+    return found
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU a process and those of its children that ended have used."""
+    return sum(map(int, _fields(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kb(product: Product) -> float:
+    """Memory of the first worker."""
+    status = Path(f"/proc/{product.workers[0].pid}/status").read_text()
+    return float(status.partition("VmRSS:")[2].split()[0])
+
+
+def all_cpu(product: Product) -> float:
+    """Seconds of CPU the product, its PostgreSQL and its Redis have used."""
+    roots = {os.getpid()}
+    pids = {int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()}
+    parents = {pid: int(_fields(pid)[1]) for pid in pids if Path(f"/proc/{pid}/stat").exists()}
+    ours = {pid for pid, parent in parents.items() if parent in roots}
+    names = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in ours}
+    counted = {pid for pid in ours if names[pid] not in NOT_OURS}
+    backends = {pid for pid, parent in parents.items() if parent in counted}
+    return sum(cpu_of(pid) for pid in counted | backends)
+
+
+def _fields(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def run_there(product: Product, code: str) -> None:
@@ -34,6 +86,18 @@ def run_there(product: Product, code: str) -> None:
     subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", setup + code], check=True, env=product.env, cwd=ROOT
     )
+
+
+def told(env: Mapping[str, str], module: str, *given: str) -> Iterator[Any]:
+    """Run a module of ours in a process of its own; yields what it writes, line by line as JSON."""
+    command = [sys.executable, "-m", module, *given]
+    with subprocess.Popen(  # noqa: S603 - our own code
+        command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as child:
+        for line in child.stdout or ():
+            yield json.loads(line)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
 
 
 def logged_in(product: Product) -> OpenerDirector:

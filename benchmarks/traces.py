@@ -36,8 +36,8 @@ def measure() -> Iterator[Figure]:
     yield Figure("masking and packing it, in the trace's thread", packing, "us CPU")
     packed = [pack(noted, ended[i : i + 1]) for i, noted in enumerate(renewals)]
     yield Figure("a renewal, packed", sum(map(len, packed)) / len(packed), "bytes", at_most=450)
-    with stores.redis() as url:
-        yield from _kept(url, packed)
+    with stores.redis() as redis_here:
+        yield from _kept(redis_here.url, packed)
 
 
 def _kept(url: str, packed: list[bytes]) -> Iterator[Figure]:

@@ -56,7 +56,11 @@ class Kamailio:
         tls_port: int = 0,
         location_db: str = "",
         max_contacts: int = 4,
+        configuration: Path = CONFIGURATION,
+        memory_mb: int = 64,
     ) -> None:
+        self._configuration = configuration
+        self._memory_mb = memory_mb
         self.address = address
         self.port = port
         self.tls_port = tls_port
@@ -84,8 +88,21 @@ class Kamailio:
         name = f"kamailio-{self.address}-{self.port}"
         run = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._home))
         command = [
-            *(self._program, "-DD", "-E", "-f", str(CONFIGURATION), "-m", "64", "-M", "16"),
-            *("-x", "tlsf", "-X", "tlsf", "-Y", str(run), "-P", str(run / "pid")),
+            *(self._program, "-DD", "-E", "-f", str(self._configuration)),
+            *(
+                "-m",
+                str(self._memory_mb),
+                "-M",
+                "16",
+                "-x",
+                "tlsf",
+                "-X",
+                "tlsf",
+                "-Y",
+                str(run),
+                "-P",
+                str(run / "pid"),
+            ),
             *("-A", f"ADDRESS={self.address}", "-A", f"PORT={self.port}"),
             *("-A", f"MOST={self._max_contacts}"),
             *self._tls(),

@@ -1,0 +1,43 @@
+"""The SIP engine alone: agents, redundancy, REGISTER client and sockets, no database.
+
+Its CPU, and that of SIPp with the same users at the same registrar, by the operating system's
+account; in turn, the registrar empty each time. Each registers with a challenge, once.
+"""
+
+import os
+from collections.abc import Iterator
+from statistics import median
+
+from benchmarks.figure import Figure
+from benchmarks.installation import told
+from benchmarks.registrars import registrars, sipp, users
+from tests.support.kamailio import Kamailio
+
+HANDSETS, TIMES = 100_000, 5
+RATIO = 0.5
+
+
+def measure() -> Iterator[Figure]:
+    """Yield registrations per second of CPU, ours and SIPp's, and the ratio of each pair."""
+    ours, theirs = [], []
+    with registrars() as (registrar,):
+        for _ in range(TIMES):
+            registrar.restart_empty()
+            theirs.append(sipp(registrar, users(HANDSETS)).cpu)
+            registrar.restart_empty()
+            ours.append(_spent(registrar))
+    yield Figure("the engine alone", HANDSETS / median(ours), "/CPU s")
+    yield Figure("SIPp", HANDSETS / median(theirs), "/CPU s")
+    ratio = median(their / our for our, their in zip(ours, theirs, strict=True))
+    yield Figure("engine / SIPp", ratio, "x", at_least=RATIO)
+
+
+def _spent(registrar: Kamailio) -> float:
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "fleet.config.settings",
+        "SECRET_KEY": "only for the benchmark",
+        "CREDENTIALS_KEY": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+    }
+    place = registrar.address, str(registrar.port)
+    (found,) = told(env, "benchmarks.engine_inside", *place, str(HANDSETS))
+    return float(found["cpu"])
