@@ -263,8 +263,13 @@ class _Connection(asyncio.Protocol):
         self._owner.on_message(one, self._source, self._reply)
 
     def _reply(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > MOST_UNSENT:
+            self._end("it asks and reads no answers")
+        else:
+            transport.write(data)
 
     def _end(self, why: str) -> None:
         if self._is_over:

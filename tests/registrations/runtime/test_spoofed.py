@@ -55,7 +55,9 @@ def forge(registrar: Peer, request: Request) -> None:
 
 
 @pytest.mark.usefixtures("database")
-def test_forged_answers_and_garbage_change_nothing_and_the_right_one_still_does() -> None:
+def test_forged_answers_and_garbage_change_nothing_and_the_right_one_still_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with peer(answer=None) as registrar:
         place = f"{registrar.address[0]}:{registrar.address[1]}"
         [row] = make_due(make_lines(1, make_group(addresses=(place,))))
@@ -82,6 +84,7 @@ def test_forged_answers_and_garbage_change_nothing_and_the_right_one_still_does(
         finally:
             worker.stop()
     assert Transition.objects.count() == 1
+    assert [r.getMessage() for r in caplog.records if r.levelname in ("ERROR", "CRITICAL")] == []
 
 
 def test_tokens_are_long_never_the_same_and_of_no_seeded_generator() -> None:

@@ -17,6 +17,7 @@ from registrations.sip.stream import PING, PONG, Framer
 from registrations.values import Target
 from tests.support.certificates import Authority, Issued
 from tests.support.peer import accept
+from tests.support.torture import MESSAGES
 
 HOST = "127.0.0.66"
 REQUEST = (
@@ -255,6 +256,57 @@ def test_what_is_not_sip_ends_the_connection_and_says_so() -> None:
 
     _, ears = run(body)
     assert "not SIP" in ears.failures[0][1]
+
+
+def test_a_server_that_asks_without_end_and_reads_nothing_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "MOST_UNSENT", 100_000)
+    over: list[bool] = []
+
+    async def body(transport: StreamTransport, server: Server, ears: Ears) -> None:
+        server.answers = False
+        transport.send(at(server), request("a"))
+        await until(lambda: server.heard)
+        [writer] = server.writers
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        asking = request("in").replace(b"OPTIONS", b"NOTIFY") * 100
+        for _ in range(2000):
+            writer.write(asking)
+            try:
+                await asyncio.wait_for(writer.drain(), 10)
+            except ConnectionError:
+                break
+            if ears.failures:
+                break
+        over.append(bool(ears.failures))
+
+    _, ears = run(body)
+    assert over == [True]
+    assert "reads no answers" in ears.failures[0][1]
+
+
+@pytest.mark.parametrize("cut", [7, 100_000])
+def test_no_stream_of_a_server_does_more_than_end_its_connection(cut: int) -> None:
+    faults: list[dict[str, Any]] = []
+
+    async def body(_: StreamTransport, server: Server, ears: Ears) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, what: faults.append(what))
+        server.answers = server.pongs = False
+        for number, data in enumerate(MESSAGES, 1):
+            transport = StreamTransport(loop, ears.message, ears.failure)
+            transport.send(at(server), request("a"))
+            await until(lambda number=number: len(server.writers) == number)
+            writer = server.writers[-1]
+            for start in range(0, min(len(data), 500 * cut), cut):
+                writer.write(data[start : start + cut])
+            writer.close()
+            await until(lambda number=number: len(ears.failures) == number)
+            transport.close()
+
+    run(body)
+    assert faults == []
 
 
 def test_n6_a_server_that_answers_keep_alives_is_gone_when_it_stops() -> None:
