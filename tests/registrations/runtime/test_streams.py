@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -186,21 +187,22 @@ def test_after_a_failure_requests_wait_a_moment_and_are_not_failed_by_what_other
 def test_the_waits_between_failures_grow_to_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BACK_OFF_S", 0.1)
     monkeypatch.setattr(streams, "LONGEST_BACK_OFF_S", 0.4)
-    waits = []
+    failed_at: list[float] = []
 
     async def body(transport: StreamTransport, server: Server, ears: Ears) -> None:
         nobody = replace(at(server), port=free_port())
-        clock = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        transport.on_failure = lambda target, branch, why: failed_at.append(loop.time())
         for number in range(6):
-            started = clock()
             transport.send(nobody, request(f"a{number}"))
-            await until(lambda number=number: len(ears.failures) == number + 1)
-            waits.append(clock() - started)
+            await until(lambda number=number: len(failed_at) == number + 1)
 
     run(body)
-    assert waits[0] < waits[1]
-    assert waits[1] > 0.04
-    assert all(0.18 < wait < 1.0 for wait in waits[3:])
+    # From one failure to the next it waits at least half of 0.1, 0.2, 0.4, 0.4 and 0.4 s.
+    waits = [later - earlier for earlier, later in pairwise(failed_at)]
+    least = [0.05, 0.1, 0.2, 0.2, 0.2]
+    assert all(wait >= low for wait, low in zip(waits, least, strict=True)), waits
+    assert max(waits) < 5.0
 
 
 def test_a_lost_connection_fails_what_was_unanswered_on_it_and_nothing_else() -> None:
