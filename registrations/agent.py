@@ -21,6 +21,7 @@ from registrations.report import (
     Want,
     WishResult,
 )
+from registrations.resuming import retimed
 from registrations.sip import message
 from registrations.sip.errors import SipParseError
 from registrations.values import (
@@ -100,6 +101,10 @@ class Agent:
         self._wish = wish
         if not self._standing.since:
             self._standing.since = now
+        if news is not None and news.clock_set:
+            for course in self._all:
+                course.not_before = 0.0
+                course.binding = retimed(course.binding, news.clock_set, now)
         lapsed = [at for at in (course.lapse(now) for course in self._all) if at]
         if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
             self._lapse(min(lapsed), now)

@@ -5,6 +5,9 @@ from dataclasses import replace
 from registrations.binding import HOLDING, RESTING, Binding, Phase, Rules
 from registrations.redundancy import returns_at_renewal
 
+LEAST_LEFT_S = 64.0
+"""What is taken to be left of a binding until its server has been asked: two transactions."""
+
 
 def resumed(binding: Binding, rules: Rules, *, was_refused_at_home: bool) -> Binding:
     """Return the binding as it goes on after an edit, an order, or its server's recovery.
@@ -20,6 +23,27 @@ def resumed(binding: Binding, rules: Rules, *, was_refused_at_home: bool) -> Bin
     comes_home = returns_at_renewal(rules) or binding.failback_at is not None
     failback_at = 0.0 if comes_home else None
     return replace(binding, blocked=left, refusals=0, failback_at=failback_at)
+
+
+def retimed(binding: Binding, step: float, now: float) -> Binding:
+    """Return the binding as it goes on after the clock was set by `step` seconds.
+
+    Whose clock was right meanwhile nobody knows, so nobody waits for a server for longer than by
+    either, and what is bound is renewed now: its server alone can say until when it holds it.
+    """
+    blocked = {index: min(until, until + step) for index, until in binding.blocked.items()}
+    if binding.phase not in HOLDING:
+        retry_at = min(binding.retry_at, binding.retry_at + step)
+        return replace(binding, retry_at=retry_at, blocked=blocked)
+    failback_at = binding.failback_at
+    return replace(
+        binding,
+        blocked=blocked,
+        connected_at=min(binding.connected_at, now),
+        renew_at=now,
+        failback_at=None if failback_at is None else failback_at + step,
+        expires_at=now + min(binding.granted, max(LEAST_LEFT_S, binding.expires_at + step - now)),
+    )
 
 
 def elsewhere(binding: Binding, rules: Rules, now: float) -> list[int]:

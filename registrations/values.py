@@ -131,6 +131,8 @@ class News:
     """Servers that are to hold nobody (maintenance), and until when at least."""
     stays_until: float = 0.0
     """Until when this line goes home only by an order: no-failback hours, or a job's turn."""
+    clock_set: float = 0.0
+    """By how many seconds the clock was set since the line's times were kept."""
 
 
 class Verdict(StrEnum):

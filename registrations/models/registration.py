@@ -54,6 +54,11 @@ class Registration(models.Model):
         null=True, help_text="Since when its agent has come to no end; none once one did"
     )
     restarts = models.PositiveIntegerField(default=0, db_default=0)
+    clock_set_s = models.FloatField(
+        default=0.0,
+        db_default=0.0,
+        help_text="By how much the clock was set since the times in `snapshot` were kept",
+    )
     cseq_reserve = models.PositiveIntegerField(default=0)
     snapshot = models.JSONField(default=dict)
     wish = models.CharField(max_length=20, blank=True)

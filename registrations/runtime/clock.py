@@ -1,4 +1,4 @@
-"""The clocks of a worker: one that never jumps, and how long a lease may still be believed."""
+"""The clocks of a worker: one that never jumps, whether the other did, how long a lease holds."""
 
 import time
 from dataclasses import dataclass
@@ -10,6 +10,23 @@ GUARD_S = 1.0
 def steady() -> float:
     """Seconds that only go forward and go on while the machine or the process sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+LEAST_STEP_S = 2.0
+"""A clock that is slewed moves by less between two looks."""
+
+
+class WallClock:
+    """Whether the machine's clock was set: watched against the one that never jumps."""
+
+    def __init__(self) -> None:
+        self._shift = time.time() - steady()
+
+    def step(self) -> float:
+        """Return by how many seconds it was set since the last look; 0 where it was not."""
+        before, self._shift = self._shift, time.time() - steady()
+        step = self._shift - before
+        return step if abs(step) >= LEAST_STEP_S else 0.0
 
 
 @dataclass(slots=True)

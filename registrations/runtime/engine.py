@@ -15,7 +15,7 @@ from registrations.runtime.addressing import Addressing
 from registrations.runtime.answerer import Answerer
 from registrations.runtime.asker import Asker
 from registrations.runtime.claimer import LEASE_S, Claimer
-from registrations.runtime.clock import Lease, steady
+from registrations.runtime.clock import Lease, WallClock, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
 from registrations.runtime.pacer import Pacer
@@ -83,6 +83,9 @@ class Engine:
         self._asker = Asker(loop, self._database, self._addressing, self._switchboard, self._pacer)
         self._idle_room = max_in_flight // 2
         self._chores: list[asyncio.Task[None]] = []
+        self._clock = WallClock()
+        self._resetting: asyncio.Task[None] | None = None
+        """While it takes account of a clock that was set, nothing is claimed."""
 
     def start(self) -> None:
         self._chores = [
@@ -92,6 +95,9 @@ class Engine:
 
     def kick(self, site_id: int) -> None:
         """Look for due registrations and probes of that site, and for proofs if there is time."""
+        self._look_at_clock()
+        if self._resetting is not None:
+            return
         self._claimer.kick(site_id)
         self._prober.kick(site_id)
         if self._claimer.room() >= self._idle_room:
@@ -99,14 +105,14 @@ class Engine:
 
     async def stop(self) -> None:
         """Save what is done, give back what is not (due at once), close everything."""
-        for chore in self._chores:
+        for chore in [*self._chores, *([self._resetting] if self._resetting else [])]:
             chore.cancel()
         await self._claimer.close()
         await self._resolver.close()
         await self._prober.close()
         await self._asker.close()
         now = time.time()
-        for claimed in self._runner.abandon():
+        for claimed in self._runner.abandon("the worker stopped"):
             self._flusher.give_back(claimed, now)
         await self._flusher.finish(STOP_S)
         await self._tracer.close()
@@ -126,6 +132,7 @@ class Engine:
     async def _beat(self) -> None:
         while True:
             self._say_alive()
+            self._look_at_clock()
             await asyncio.sleep(BEAT_S)
 
     def _say_alive(self) -> None:
@@ -141,6 +148,31 @@ class Engine:
             results_waiting=len(self._flusher),
             traces_waiting=len(self._tracer),
         )
+
+    def _look_at_clock(self) -> None:
+        step = self._clock.step()
+        if step:
+            before, self._resetting = self._resetting, None
+            if before is not None:
+                before.cancel()
+            self._resetting = self._loop.create_task(self._clock_was_set(step))
+
+    async def _clock_was_set(self, step: float) -> None:
+        """Begin anew what was under way by the old time, and have all rows looked at again."""
+        logger.warning("this machine's clock was set by %+.1f s", step)
+        self._prober.abandon()
+        for claimed in self._runner.abandon("this machine's clock was set"):
+            self._flusher.give_back(claimed, time.time())
+        self._pacer.forget_times()
+        await self._flusher.finish(STOP_S)
+        while True:
+            try:
+                await self._database.run(store.clock_was_set, step)
+                break
+            except DatabaseError as error:
+                logger.error("the rows could not be told that the clock was set: %s", error)
+                await asyncio.sleep(BEAT_S)
+        self._resetting = None
 
     async def _extend_leases(self) -> None:
         while True:

@@ -109,6 +109,12 @@ class Pacer:
             lane = self._lanes[server_id] = _Lane(self._loop, self._reserve, self)
         return lane
 
+    def forget_times(self) -> None:
+        """The clock was set: slots and pauses known here are of another time."""
+        self._paused.clear()
+        for lane in list(self._lanes.values()):
+            lane.forget_times()
+
     def close(self) -> None:
         for lane in self._lanes.values():
             lane.close()
@@ -172,6 +178,13 @@ class _Lane:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+
+    def forget_times(self) -> None:
+        """Whoever waits gets new slots."""
+        self.close()
+        self._timer = self._task = None
+        self._slots.clear()
+        self.go()
 
     def go(self) -> None:
         """Let leave what may leave now; arrange to come back for the rest."""

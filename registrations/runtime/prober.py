@@ -121,6 +121,13 @@ class Prober:
         self._wanted.add(site_id)
         self._start()
 
+    def abandon(self) -> None:
+        """Forget all probes and what came of them; their servers are probed again."""
+        for probe in list(self._probes):
+            self._forget(probe)
+        self._probed.clear()
+        self._put_back.clear()
+
     async def close(self) -> None:
         """Save what is known, give the rest back."""
         self._is_closed = True

@@ -236,12 +236,12 @@ class Runner:
             elif not run.is_over:
                 self._drop(run, "its lease was lost")
 
-    def abandon(self) -> list[Claimed]:
-        """Forget all agents, for the end of the process; return what they had claimed."""
+    def abandon(self, why: str) -> list[Claimed]:
+        """Forget all agents and return what they had claimed; `why` goes into their traces."""
         self._tell_of_drops()
         runs = list(self._runs.values())
         for run in runs:
-            self._end(run, "the worker stopped")
+            self._end(run, why)
         return [run.claimed for run in runs]
 
     def _agent(self, claimed: Claimed) -> Agent:

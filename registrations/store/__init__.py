@@ -5,6 +5,7 @@ its lease still wants to write finds no row. Transactions touch at most BATCH ro
 """
 
 from registrations.store.claim import Claimed, GroupFacts, claim_due, extend, policy_of, release
+from registrations.store.clock import clock_was_set
 from registrations.store.health import (
     DOUBT_EVERY_S,
     PROBE_EVERY_S,
@@ -54,6 +55,7 @@ __all__ = [
     "claim_due",
     "claim_probes",
     "claim_proofs",
+    "clock_was_set",
     "concerned",
     "ensure_health",
     "ensure_proofs",

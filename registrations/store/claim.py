@@ -116,7 +116,8 @@ def claim_due(
 
 
 _FIELDS = (
-    "id, line_id, group_id, site_id, server_id, wish, wish_version, wish_by, wish_request, snapshot"
+    "id, line_id, group_id, site_id, server_id, wish, wish_version, wish_by, wish_request, "
+    "clock_set_s, snapshot"
 )
 _SET = f"lease_token = %s, claimed_at = %s, due_at = %s, cseq_reserve = cseq_reserve + {CSEQ_BLOCK}"
 _CLAIM = {
@@ -174,7 +175,8 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
     news = news_at({row[5] for row in taken}, now)
     holds = holds_at(now, [row[2] for row in taken])
     claimed = []
-    for _, offset, pk, line, group_id, site, server, wish, version, by, request, kept in taken:
+    for row in taken:
+        _, offset, pk, line, group_id, site, server, wish, version, by, request, step, kept = row
         group = groups[group_id]
         primary = next((e.server_id for e in group.entries if e.register), None)
         claimed.append(
@@ -192,7 +194,9 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
                 snapshot=json.loads(kept) if isinstance(kept, str) else kept,
                 account=accounts[line],
                 group=group,
-                news=_told(holds.told(news[site], pk, group_id, site), group, now),
+                news=replace(
+                    _told(holds.told(news[site], pk, group_id, site), group, now), clock_set=step
+                ),
             )
         )
     return claimed

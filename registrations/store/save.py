@@ -121,6 +121,7 @@ def _save_sql() -> str:
             snapshot = {snapshot}, cseq_reserve = 0,
             lease_token = NULL, claimed_at = NULL, stuck_since = NULL, restarts = 0,
             due_at = CASE WHEN {kept} THEN x.due_at ELSE {now} END,
+            clock_set_s = CASE WHEN {kept} THEN 0 ELSE r.clock_set_s END,
             wish = CASE WHEN {kept} THEN x.wish ELSE r.wish END,
             wish_by = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_by END,
             wish_request = CASE WHEN {kept} AND x.wish = '' THEN '' ELSE r.wish_request END

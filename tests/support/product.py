@@ -35,7 +35,14 @@ class UnexpectedAnswer(Exception):
 class Product:
     """One installation with its own folder, port, database and Redis."""
 
-    def __init__(self, home: Path, *, redis_url: str, database_url: str = "") -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        redis_url: str,
+        database_url: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -57,6 +64,7 @@ class Product:
             "PROVE_EVERY": "0",
             "SECRET_KEY": "only-for-the-integration-tests-" + "x" * 40,
             "CREDENTIALS_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            **(env or {}),
         }
         if database_url:
             self.env["DATABASE_URL"] = database_url
@@ -227,10 +235,12 @@ def clean_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(home: Path, *, redis_url: str, database_url: str = "") -> Iterator[Product]:
-    """A started product that is gone afterwards."""
+def running(
+    home: Path, *, redis_url: str, database_url: str = "", env: Mapping[str, str] | None = None
+) -> Iterator[Product]:
+    """A started product that is gone afterwards; `env` is given to all its processes."""
     home.mkdir(parents=True, exist_ok=True)
-    product = Product(home, redis_url=redis_url, database_url=database_url)
+    product = Product(home, redis_url=redis_url, database_url=database_url, env=env)
     try:
         product.start()
         yield product

@@ -1,0 +1,23 @@
+"""Celery's beat, whose schedule does not stand still where the machine's clock was set back."""
+
+from typing import Any
+
+from celery.beat import PersistentScheduler
+
+
+class Scheduler(PersistentScheduler):
+    """Celery keeps by the clock on the wall when a task was sent last, in a file too.
+
+    Set back by an hour, that clock would have nothing fall due for an hour.
+    """
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; return for how many seconds nothing else is."""
+        ahead = [e for e in self.schedule.values() if e.last_run_at > e.default_now()]
+        for entry in ahead:
+            entry.last_run_at = entry.default_now()
+        if ahead:
+            # Its heap was ordered by the old time.
+            self._heap = None
+        wait: float = super().tick(*args, **kwargs)
+        return wait
