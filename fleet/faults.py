@@ -1,5 +1,6 @@
 """What is said where no view answers: a page in our look, or JSON to those who asked the API."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -44,6 +45,24 @@ def locked_out(
     said = _said(request, 429, f"Too many wrong passwords: wait {seconds // 60} minutes.")
     said.headers["Retry-After"] = str(seconds)
     return said
+
+
+class NoNul:
+    """PostgreSQL takes no NUL in any text: a request that brought one is wrong; nothing broke."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, ValueError) and "NUL (0x00)" in str(exception):
+            return bad_request(request, exception)
+        return None
 
 
 def _said(request: HttpRequest, status: int, sentence: str) -> HttpResponse:

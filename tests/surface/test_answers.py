@@ -234,6 +234,18 @@ def test_no_parameter_breaks_a_page_or_is_given_back_as_markup(admin: Client) ->
         assert b"<script>alert" not in answer.content, (address, name)
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_nul_anywhere_is_a_wrong_request_and_no_fault(database: str, admin: Client) -> None:
+    for address in (
+        *("/handsets/?view=%00", "/history/?group=%00", "/history/?site=a%00b", "/handsets/?q=%00"),
+        *("/api/v1/registrations/?view=%00", "/api/v1/transitions/export/?site=%00"),
+        *("/handsets/mac/a%00b/", "/wallboard/a%00b/"),
+    ):
+        assert admin.get(address).status_code in (200, 400, 403, 404), address
+    body = {"query": "group=%00", "name": "x"}
+    assert admin.post("/handsets/views/", body).status_code in (302, 400)
+
+
 @pytest.mark.parametrize("value", ["0", "9" * 30, "-1", "%00", "1%20or%201"])
 def test_no_id_breaks_a_page(admin: Client, value: str) -> None:
     for page in ("handsets", "groups", "servers", "jobs", "exports", "start", "wallboard"):
