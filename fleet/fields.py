@@ -30,6 +30,16 @@ def decrypt(stored: str) -> str:
     return _cipher().decrypt(stored.encode()).decode() if stored else ""
 
 
+def encrypt_bytes(plain: bytes) -> bytes:
+    """As `encrypt`, of what is no text."""
+    return _cipher().encrypt(plain)
+
+
+def decrypt_bytes(stored: bytes) -> bytes:
+    """Return what `encrypt_bytes` was given. Raises InvalidToken under a wrong key."""
+    return _cipher().decrypt(stored)
+
+
 class EncryptedTextField(models.TextField):
     """Holds the plain text in memory, the encrypted one in the database."""
 

@@ -6,7 +6,7 @@ set by set: one by one, 10,000 of them would take minutes.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from django.db.models import F, Model
@@ -23,35 +23,58 @@ BATCH = 500
 
 HANDSET_FIELDS = ("name", "model", "group_id", "site_id", "tags")
 LINE_FIELDS = ("extension", "domain", "auth_user", "auth_password", "supervision")
-OBSERVE, OFF = Line.Supervision.OBSERVE.value, Line.Supervision.OFF.value
+REGISTER, OBSERVE, OFF = (
+    each.value
+    for each in (Line.Supervision.REGISTER, Line.Supervision.OBSERVE, Line.Supervision.OFF)
+)
 AWAY = 1000
 """Added to priorities while a group's servers change places: no two are ever the same."""
 
 
+LISTED = 100
+"""How many of each kind are listed by name that were made, and as many that were changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that an import made or changed."""
+
+    kind: str
+    name: str
+    fields: tuple[str, ...]
+    """What changed of it; empty for something new."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many of each kind were made, changed, or were so already."""
+    """How many of each kind were made, changed, or were so already; some of them by name."""
 
-    created: Counter[str]
-    changed: Counter[str]
-    unchanged: Counter[str]
+    created: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    unchanged: Counter[str] = field(default_factory=Counter)
+    listed: list[Change] = field(default_factory=list)
+    starting: list[str] = field(default_factory=list)
+    """The lines that register from now on and did not before."""
 
-    def count(self, kind: str, *, is_new: bool, is_changed: bool) -> None:
-        chosen = self.created if is_new else self.changed if is_changed else self.unchanged
+    def count(self, kind: str, name: str, *, is_new: bool, fields: Sequence[str]) -> None:
+        chosen = self.created if is_new else self.changed if fields else self.unchanged
         chosen[kind] += 1
+        if chosen is not self.unchanged and chosen[kind] <= LISTED:
+            self.listed.append(Change(kind, name, () if is_new else tuple(fields)))
 
 
 def batches(items: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def put(thing: Model, given: Mapping[str, Any]) -> bool:
-    """Set the fields that are given (not None); return whether one of them differed."""
-    new = {name: value for name, value in given.items() if value is not None}
-    differs = any(getattr(thing, name) != value for name, value in new.items())
-    for name, value in new.items():
-        setattr(thing, name, value)
-    return differs
+def put(thing: Model, given: Mapping[str, Any]) -> list[str]:
+    """Set the fields that are given (not None); return the names of those that differed."""
+    differing = []
+    for name, value in given.items():
+        if value is not None and getattr(thing, name) != value:
+            setattr(thing, name, value)
+            differing.append(name)
+    return differing
 
 
 def sites(rows: Iterable[SiteRow], tally: Tally) -> dict[str, int]:
@@ -61,10 +84,10 @@ def sites(rows: Iterable[SiteRow], tally: Tally) -> dict[str, int]:
         is_new = row.name not in here
         site = here.setdefault(row.name, Site(name=row.name))
         given = {"time_zone": row.time_zone, "has_own_workers": row.has_own_workers}
-        is_changed = put(site, given)
-        if is_new or is_changed:
+        fields = put(site, given)
+        if is_new or fields:
             site.save()
-        tally.count("sites", is_new=is_new, is_changed=is_changed)
+        tally.count("sites", row.name, is_new=is_new, fields=fields)
     return {name: site.pk for name, site in here.items()}
 
 
@@ -75,17 +98,17 @@ def groups(rows: Iterable[GroupRow], tally: Tally) -> tuple[dict[str, int], list
     for row in rows:
         is_new = row.name not in here
         group = here.setdefault(row.name, ServerGroup(name=row.name))
-        is_changed = put(group, _group_fields(row))
-        if is_new or is_changed:
+        fields = put(group, _group_fields(row))
+        if is_new or fields:
             group.save()
         if row.servers is not None:
             before = [] if is_new else list(group.servers.all())
-            is_changed |= _servers(group, before, row.servers)
+            fields += ["servers"] * _servers(group, before, row.servers)
         if row.dns_cache is not None:
-            is_changed |= dns_records.put(group, row.dns_cache)
-        if is_changed and not is_new:
+            fields += ["dns_cache"] * dns_records.put(group, row.dns_cache)
+        if fields and not is_new:
             moved.append(group.pk)
-        tally.count("groups", is_new=is_new, is_changed=is_changed)
+        tally.count("groups", row.name, is_new=is_new, fields=fields)
     return {name: group.pk for name, group in here.items()}, moved
 
 
@@ -116,7 +139,7 @@ def _servers(group: ServerGroup, before: list[Server], rows: Sequence[ServerRow]
             "lost_features": lost,
             "tls_name": row.tls_name,
         }
-        is_changed |= put(server, given) or server.pk is None
+        is_changed |= bool(put(server, given)) or server.pk is None
         kept.append(server)
     if is_changed:
         Server.objects.filter(pk__in=[server.pk for server in by_address.values()]).delete()
@@ -168,7 +191,7 @@ def _put_handsets(
         is_new = mac not in here
         handset = here.setdefault(mac, Handset(mac=mac))
         place = (handset.group_id, handset.site_id)
-        is_changed = False
+        fields: list[str] = []
         for row in of_one:
             given = {
                 "name": row.name,
@@ -177,12 +200,12 @@ def _put_handsets(
                 "site_id": None if row.site is None else sites[row.site],
                 "tags": None if row.tags is None else list(row.tags),
             }
-            is_changed |= put(handset, given)
+            fields += put(handset, given)
         if not is_new and place != (handset.group_id, handset.site_id):
             moved.add(handset.pk)
-        if is_new or is_changed:
+        if is_new or fields:
             changed.append(handset)
-        tally.count("handsets", is_new=is_new, is_changed=is_changed)
+        tally.count("handsets", mac, is_new=is_new, fields=fields)
     here |= {handset.mac: handset for handset in _upsert(changed, ("mac",), HANDSET_FIELDS)}
     return here, moved
 
@@ -195,7 +218,7 @@ def _put_line(
     changed: list[Line],
     tally: Tally,
 ) -> None:
-    line = before or Line(handset=handset, number=row.line)
+    line = before or Line(handset_id=handset.pk, number=row.line)
     given = {name: getattr(row, name) for name in LINE_FIELDS}
     if before is None:
         # The handset's own rule: without a user of its own the address's user authenticates.
@@ -203,10 +226,14 @@ def _put_line(
         given["supervision"] = supervision
     elif row.supervision is None:
         given["supervision"] = supervision
-    is_changed = put(line, given)
-    if before is None or is_changed:
+    was_on = before is not None and before.supervision == REGISTER
+    fields = put(line, given)
+    if before is None or fields:
         changed.append(line)
-    tally.count("lines", is_new=before is None, is_changed=is_changed)
+    name = f"{row.mac} {row.line}"
+    if line.supervision == REGISTER and not was_on:
+        tally.starting.append(name)
+    tally.count("lines", name, is_new=before is None, fields=fields)
 
 
 def _of_live(before: Line | None, row: HandsetRow, *, has_moved: bool) -> str:
@@ -220,16 +247,19 @@ def _of_live(before: Line | None, row: HandsetRow, *, has_moved: bool) -> str:
 def _upsert(things: list[M], unique: tuple[str, ...], names: tuple[str, ...]) -> list[M]:
     """Insert or update in one statement per BATCH; returns them with their ids.
 
-    Copies without an id go in, so that `unique` alone decides which row is meant.
+    What has an id already goes in as a copy without one, so that `unique` alone decides which row
+    is meant.
     """
     if not things:
         return []
     model = type(things[0])
     keep = (*unique, *names)
     fields = [f.attname for f in model._meta.concrete_fields if {f.name, f.attname} & set(keep)]
-    copies = [model(**{name: getattr(thing, name) for name in fields}) for thing in things]
     return model._default_manager.bulk_create(
-        copies,
+        [
+            thing if thing.pk is None else model(**{name: getattr(thing, name) for name in fields})
+            for thing in things
+        ],
         batch_size=BATCH,
         update_conflicts=True,
         unique_fields=unique,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from fleet.formats import archive, fleet_file, handset_csv
+from fleet.formats import archive, fleet_book, fleet_file, handset_csv
 from fleet.formats.configuration import reading as configuration
 from fleet.formats.configuration.reading import Places, Tell
 from fleet.formats.decoding import Unreadable
@@ -14,9 +14,10 @@ from fleet.formats.rows import FleetRows, HandsetRow, Read, SiteRow
 
 FLEET_FILES = (".yaml", ".yml")
 TABLES = (".csv",)
+WORKBOOKS = (".xlsx",)
 CONFIGURATION = (".cfg", ".xml")
 ARCHIVES = (".zip",)
-READ = (*FLEET_FILES, *TABLES, *CONFIGURATION, *ARCHIVES)
+READ = (*FLEET_FILES, *TABLES, *WORKBOOKS, *CONFIGURATION, *ARCHIVES)
 
 FIRST_SITE = "main"
 """What the site of imported handsets is called where there is none."""
@@ -108,9 +109,11 @@ def read_file(name: str, data: bytes) -> Read:
         return Read(*fleet_file.read(name, data))
     if kind in TABLES:
         return Read(*handset_csv.read(name, data))
+    if kind in WORKBOOKS:
+        return Read(*fleet_book.read(name, data))
     message = (
-        "A fleet file ends in .yaml or .yml, a table of handsets in .csv, a handset's "
-        "configuration in .cfg; a .zip may hold them."
+        "A fleet file ends in .yaml or .yml, a table of handsets in .csv or .xlsx, a "
+        "handset's configuration in .cfg; a .zip may hold them."
     )
     return Read(faults=[Place(name).fault("", message)])
 

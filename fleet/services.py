@@ -12,7 +12,7 @@ import structlog
 from django.db import transaction
 
 from fleet import allowed, importing, reading
-from fleet.formats import consistency
+from fleet.formats import consistency, leaving_out
 from fleet.formats.decoding import MAX_FAULTS
 from fleet.formats.faults import Fault, Place, in_order
 from fleet.formats.policy import PARAMETERS
@@ -41,8 +41,14 @@ class Imported:
     changed: Counter[str] = field(default_factory=Counter)
     unchanged: Counter[str] = field(default_factory=Counter)
     dry_run: bool = False
+    listed: list[importing.Change] = field(default_factory=list)
+    """The first of those that were made or changed, by name."""
+    starting: list[str] = field(default_factory=list)
+    """The lines (MAC and number) that register from now on and did not before."""
     notes: list[Fault] = field(default_factory=list)
     """What is worth knowing though nothing is wrong."""
+    left_out: list[Fault] = field(default_factory=list)
+    """Why rows were left out, where what is right was to be imported without the rest."""
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         return {
@@ -55,7 +61,11 @@ class Imported:
         }
 
 
-def read_files(files: Iterable[tuple[str, bytes]], site: str | None = None) -> Read:
+def read_files(
+    files: Iterable[tuple[str, bytes]],
+    site: str | None = None,
+    tell: reading.Tell = lambda done, total: None,
+) -> Read:
     """Return what the files (name, content) say together, and every fault in any of them.
 
     `site` is where handsets stand that handset configuration names.
@@ -66,29 +76,34 @@ def read_files(files: Iterable[tuple[str, bytes]], site: str | None = None) -> R
         for group in places
     }
     here = reading.Here(list(Site.objects.values_list("name", flat=True)), groups)
-    return reading.read(files, here, site=site)
+    return reading.read(files, here, site=site, tell=tell)
 
 
 def import_files(
-    files: Iterable[tuple[str, bytes]], *, by: str, dry_run: bool = False, site: str | None = None
+    files: Iterable[tuple[str, bytes]],
+    *,
+    by: str,
+    dry_run: bool = False,
+    site: str | None = None,
+    partial: bool = False,
 ) -> Imported:
     """Make the fleet what the files say. Raises ImportRefused with every fault of every file."""
-    return apply_import(read_files(files, site), by=by, dry_run=dry_run)
+    return apply_import(read_files(files, site), by=by, dry_run=dry_run, partial=partial)
 
 
-def apply_import(read: Read, *, by: str, dry_run: bool = False) -> Imported:
+def apply_import(read: Read, *, by: str, dry_run: bool = False, partial: bool = False) -> Imported:
     """Create or update in one transaction and announce the lines that matter to agents.
 
-    All faults are raised together as ImportRefused. A dry run does everything, announces nothing
-    and takes it all back.
+    All faults are raised together as ImportRefused; with `partial`, rows that have one are left out
+    instead. A dry run does everything, announces nothing and takes it all back.
     """
     report = Imported(dry_run=dry_run, notes=in_order(read.notes))
-    rows = read.rows
     with transaction.atomic():
-        wrong = in_order([*read.faults, *consistency.check(rows, _known(rows))])
-        if wrong:
-            raise ImportRefused(_listed(wrong))
-        tally = importing.Tally(report.created, report.changed, report.unchanged)
+        rows, faults = _checked(read, partial=partial)
+        report.left_out.extend(faults)
+        tally = importing.Tally(
+            report.created, report.changed, report.unchanged, report.listed, report.starting
+        )
         sites = importing.sites(rows.sites, tally)
         groups, moved = importing.groups(rows.groups, tally)
         touched = importing.handsets(rows, sites, groups, tally)
@@ -104,8 +119,27 @@ def apply_import(read: Read, *, by: str, dry_run: bool = False) -> Imported:
     return report
 
 
-def _listed(wrong: list[Fault]) -> list[Fault]:
+def _checked(read: Read, *, partial: bool) -> tuple[FleetRows, list[Fault]]:
+    """Return the rows to import, and why others are not among them. Raises ImportRefused."""
+    known = _known(read.rows)
+    rows, found = read.rows, [*read.faults, *consistency.check(read.rows, known)]
+    if found and not partial:
+        raise ImportRefused(_listed(found))
+    wrong = found
+    while wrong:
+        left = leaving_out.without(rows, wrong)
+        # What is left may refer to what is gone.
+        wrong = consistency.check(left, known)
+        found = [*found, *wrong]
+        if not left or (wrong and left == rows):
+            raise ImportRefused(_listed(found))
+        rows = left
+    return rows, _listed(found)
+
+
+def _listed(found: list[Fault]) -> list[Fault]:
     """As many of them as anybody reads, and how many there are besides."""
+    wrong = in_order(found)
     more = len(wrong) - MAX_FAULTS
     if more <= 0:
         return wrong

@@ -21,8 +21,7 @@ from django.utils import timezone
 
 from fleet import checks, pulse, versions
 from fleet.models import Site
-from registrations import census, jobs, live, retention, vitals, watch
-from registrations.exports import makers
+from registrations import census, jobs, live, makers, retention, vitals, watch
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime import memory
 from registrations.runtime.engine import Name
@@ -64,7 +63,13 @@ def forget_history() -> None:
 @shared_task(name="registrations.tasks.tend_exports", expires=HINT_EXPIRES_S)
 def tend_exports() -> None:
     """Begin an export that waits, and delete those that are too old."""
-    makers.tend()
+    makers.EXPORTS.tend()
+
+
+@shared_task(name="registrations.tasks.tend_imports", expires=HINT_EXPIRES_S)
+def tend_imports() -> None:
+    """Begin an import that waits, and forget those that are too old."""
+    makers.IMPORTS.tend()
 
 
 @shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S)

@@ -12,7 +12,7 @@ django_application = get_asgi_application()
 from fleet.bodies import FILES, BoundedBodies  # noqa: E402
 from registrations.routing import websocket_urlpatterns  # noqa: E402
 
-LONG_BODIES = {"/api/v1/imports/": FILES, "/start/handsets/": FILES}
+LONG_BODIES = {"/api/v1/imports/": FILES, "/import/": FILES, "/start/handsets/": FILES}
 
 application = ProtocolTypeRouter(
     {

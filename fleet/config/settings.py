@@ -240,6 +240,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=2),
         "options": {"expires": 2},
     },
+    "tend_imports": {
+        "task": "registrations.tasks.tend_imports",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 2},
+    },
     "advance_jobs": {
         "task": "registrations.tasks.advance_jobs",
         "schedule": timedelta(seconds=1),

@@ -1,5 +1,6 @@
 """The fleet file: sites, groups with servers and policy, handsets, in YAML."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from fleet.formats import certificates, dns_cache, tree, values
@@ -34,17 +35,32 @@ def read(file: str, data: bytes) -> tuple[FleetRows, list[Fault]]:
         message = "A fleet file has the fields sites, groups and handsets."
         return FleetRows(), [place.fault("", message, root.row)]
     faults: list[Fault] = []
+    rows = _rows(root, place, faults)
+    if not faults and not rows:
+        faults.append(place.fault("", "The file names no site, no group and no handset."))
+    return rows, faults
+
+
+def read_records(
+    place: Place, records: Mapping[str, Sequence[tree.Mapping]]
+) -> tuple[FleetRows, list[Fault]]:
+    """As `read`, of records that stand elsewhere than in YAML, by what they are."""
+    root = tree.Mapping(1)
+    for name, items in records.items():
+        root.entries[name] = tree.Sequence(1, list(items))
+    faults: list[Fault] = []
+    return _rows(root, place, faults), faults
+
+
+def _rows(root: tree.Mapping, place: Place, faults: list[Fault]) -> FleetRows:
     top = Record(root, place, faults)
     top.only(("sites", "groups", "handsets"))
     parts = {name: top.records(name) or [] for name in ("sites", "groups", "handsets")}
-    rows = FleetRows(
+    return FleetRows(
         tuple(_site(one) for one in parts["sites"]),
         tuple(_group(one) for one in parts["groups"]),
         tuple(_handset(one) for one in parts["handsets"]),
     )
-    if not faults and not any(parts.values()):
-        faults.append(place.fault("", "The file names no site, no group and no handset."))
-    return rows, faults
 
 
 def _site(given: Record) -> SiteRow:
@@ -58,6 +74,8 @@ def _site(given: Record) -> SiteRow:
 def _group(given: Record) -> GroupRow:
     given.only(GROUP)
     name = given.need("name", partial(values.needed, longest=80))
+    tls_ca = given.read("tls_ca", certificates.authority)
+    tls_certificate = given.read("tls_certificate", certificates.certificate)
     return GroupRow(
         given.place,
         name or given.stand_in,
@@ -67,8 +85,8 @@ def _group(given: Record) -> GroupRow:
         _dns_cache(given),
         given.read("supervision", values.supervision),
         frozenset(given.wrong),
-        tls_ca=given.read("tls_ca", certificates.authority),
-        tls_certificate=given.read("tls_certificate", certificates.certificate),
+        tls_ca=tls_ca,
+        tls_certificate=tls_certificate,
     )
 
 
@@ -97,9 +115,16 @@ def _servers(given: Record) -> tuple[ServerRow, ...] | None:
             place = f"{row.address}:{row.port}" if row.port else row.address
             record.fault("address", f"{place} stands in this group twice.")
         found[row.address, row.port] = row
+    _pass_on(given, "servers", records)
     if all(row.register is False for row in found.values()):
         given.fault("servers", "At least one server must take registrations (register: true).")
     return tuple(found.values())
+
+
+def _pass_on(given: Record, name: str, inner: list[Record]) -> None:
+    """A list is wrong where one of its records is."""
+    if any(record.wrong for record in inner):
+        given.wrong.add(name)
 
 
 def _policy(given: Record) -> dict[str, Value]:
@@ -121,6 +146,7 @@ def _dns_cache(given: Record) -> tuple[DnsRow, ...] | None:
             record.fault(name, message, record.row_of(name))
         if row is not None:
             rows.append(row)
+    _pass_on(given, "dns_cache", records)
     if sentence := dns_cache.too_many(rows):
         given.fault("dns_cache", sentence)
     return tuple(rows)

@@ -5,7 +5,7 @@ An empty cell says nothing: it leaves what is there. Tags are separated by semic
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,23 @@ from fleet.formats.fleet_file import HANDSET
 from fleet.formats.rows import FleetRows, HandsetRow
 
 COLUMNS = HANDSET
+
+HELP = {
+    "mac": "Twelve hexadecimal digits, with or without : - . between them. The only one needed "
+    "where the handset is known already.",
+    "line": "Which of the handset's lines, 1 to 99; left empty, 1.",
+    "name": "What people call it.",
+    "extension": "The user part of its address of record. A new line needs it.",
+    "domain": "The host part of its address of record. A new line needs it.",
+    "auth_user": "Who authenticates; left empty for a new line, the extension.",
+    "auth_password": "Kept encrypted, and never shown again.",
+    "group": "The name of its group of servers. A new handset needs it.",
+    "site": "Where it stands, by the site's name. A new handset needs it.",
+    "model": "For example 8440.",
+    "supervision": "register: Rollcall holds the registration; only for addresses that are its "
+    "own. observe: Rollcall asks and changes nothing. off. A new line needs it.",
+    "tags": "Words of your own, separated by semicolons.",
+}
 
 
 def _tags(cell: str) -> tuple[str, ...]:
@@ -41,44 +58,46 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def read(file: str, data: bytes) -> tuple[FleetRows, list[Fault]]:
     """Return what the table says, and every fault found. Only without faults is it to be used."""
     place = Place(file)
-    faults: list[Fault] = []
-    rows: list[HandsetRow] = []
     try:
         text = decode(data)
     except Unreadable as error:
         return FleetRows(), [place.fault("", str(error), error.row)]
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [name.strip().lower() for name in next(reader)]
-        faults += _header_faults(place, header)
-        if header.count("mac") != 1:
-            return FleetRows(), faults
-        count = _rows(place, reader, header, rows, faults)
+        return read_rows(place, _numbered(reader))
     except csv.Error as error:
         message = f"This is not CSV: {error}."
-        return FleetRows(), [*faults, place.fault("", message, reader.line_num)]
+        return FleetRows(), [place.fault("", message, reader.line_num)]
+
+
+def read_rows(place: Place, rows: Iterator[tuple[int, list[str]]]) -> tuple[FleetRows, list[Fault]]:
+    """As `read`, of rows with the number each begins at; the first is the header."""
+    _, first = next(rows)
+    header = [name.strip().lower() for name in first]
+    faults = _header_faults(place, header)
+    if header.count("mac") != 1:
+        return FleetRows(), faults
+    found: list[HandsetRow] = []
+    count = 0
+    for number, cells in rows:
+        if any(cell.strip() for cell in cells):
+            count += 1
+            if count > MAX_ROWS:
+                message = f"A table has at most {MAX_ROWS} rows."
+                faults.append(place.fault("", message, number))
+                break
+            row = _row(Place(place.file, number), header, cells, faults)
+            found += [] if row is None else [row]
     if not count:
         faults.append(place.fault("", "The table has a header and no handset."))
-    return FleetRows(handsets=tuple(rows)), faults
+    return FleetRows(handsets=tuple(found)), faults
 
 
-def _rows(
-    place: Place, reader: Any, header: list[str], rows: list[HandsetRow], faults: list[Fault]
-) -> int:
-    count = 0
-    begins = reader.line_num + 1
+def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
+    begins = 1
     for cells in reader:
-        here, begins = Place(place.file, begins), reader.line_num + 1
-        if not any(cell.strip() for cell in cells):
-            continue
-        count += 1
-        if count > MAX_ROWS:
-            faults.append(here.fault("", f"A table has at most {MAX_ROWS} rows."))
-            break
-        row = _row(here, header, cells, faults)
-        if row is not None:
-            rows.append(row)
-    return count
+        yield begins, cells
+        begins = reader.line_num + 1
 
 
 def _header_faults(place: Place, header: list[str]) -> list[Fault]:

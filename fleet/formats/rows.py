@@ -83,6 +83,9 @@ class FleetRows:
     groups: tuple[GroupRow, ...] = ()
     handsets: tuple[HandsetRow, ...] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self.sites or self.groups or self.handsets)
+
     @classmethod
     def joined(cls, parts: Iterable["FleetRows"]) -> "FleetRows":
         given = list(parts)

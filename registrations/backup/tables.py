@@ -14,6 +14,8 @@ LEFT_OUT = frozenset(
         "django_session",  # whoever has one of its keys is logged in
         "registrations_exportjob",  # made again when asked for; gone after a day anyway
         "registrations_exportpart",
+        "fleet_importjob",  # files wait in it that somebody still has
+        "fleet_importpart",
     }
 )
 """Emptied by a restore like all others, and then filled anew by whoever uses it."""

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
+from fleet import import_orders
 from registrations import jobs, wallboards
 from registrations.models import State
 from tests.registrations import live_fleet
@@ -35,6 +36,8 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "between": (),
     "reports": (),
     "exports": (),
+    "imports": (),
+    "import_job": ("import",),
     "wallboard": (),
     "wallboard_of_token": ("key",),
     "wallboard_tokens": (),
@@ -71,6 +74,10 @@ NO_PAGES = {
     "job_roll_back": "only takes a POST",
     "drain_end": "only takes a POST",
     "hours_delete": "only takes a POST",
+    "import_columns": "a file",
+    "import_faults": "a file",
+    "import_go": "only takes a POST",
+    "import_delete": "only takes a POST",
     "export_new": "only takes a POST",
     "export_file": "a file",
     "export_delete": "only takes a POST",
@@ -96,6 +103,9 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
     for row in fleet.rows:
         rows.make_proof(row, 1, "proved")
         rows.make_proof(row, 2, "refused" if row == fleet.rows[0] else "open")
+    table = b"mac,extension,domain,group,site,supervision\n00907a0000f1,1,a.example,no,main,off\n"
+    imported = import_orders.order([("handsets.csv", table)], by="admin")
+    import_orders.make(imported.pk)
     job = jobs.order({"registrations": [fleet.rows[1].pk]}, "admin")
     return {
         "handset": fleet.rows[1].line.handset_id,
@@ -103,6 +113,7 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
         "server": fleet.primary.pk,
         "held": made[State.HELD].pk,
         "job": job.pk,
+        "import": imported.pk,
         "key": wallboards.make("lobby", [], [], by="admin"),
     }
 

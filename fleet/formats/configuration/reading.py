@@ -66,6 +66,7 @@ def read(
         if number % STEP == 0:
             tell(len(given) + number, 2 * len(given))
         _handset(reader, handset)
+    tell(2 * len(given), 2 * len(given))
     found.notes += tree.notes
     found.notes += [note for each in documents.values() for note in each.notes]
     found.notes += _left_out(documents.values())
@@ -241,10 +242,8 @@ def _left_out(documents: Iterable[Document]) -> Iterator[Fault]:
         named = ", ".join(spelt[name].name for name, _ in counted.most_common(NAMED))
         more = f" and {len(counted) - NAMED} more" if len(counted) > NAMED else ""
         first = next(iter(spelt.values()))
-        message = (
-            f"{len(counted)} parameters say nothing about registration and are left out: "
-            f"{named}{more}."
-        )
+        what = "1 parameter says" if len(counted) == 1 else f"{len(counted)} parameters say"
+        message = f"{what} nothing about registration, left out: {named}{more}."
         yield Place(first.place.file).fault("", message)
 
 

@@ -29,25 +29,40 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would change")
         parser.add_argument(
+            "--partial", action="store_true", help="import what is right and leave out the rest"
+        )
+        parser.add_argument(
             "--site", help="where handsets stand whose configuration files are imported"
         )
 
     def handle(
-        self, *args: Any, paths: list[str], dry_run: bool, site: str | None, **options: Any
+        self,
+        *args: Any,
+        paths: list[str],
+        dry_run: bool,
+        partial: bool,
+        site: str | None,
+        **options: Any,
     ) -> None:
         faults: list[Fault] = []
         read = services.read_files(list(_files(paths, faults)), site)
         read.faults += faults
         try:
-            report = services.apply_import(read, by="import_fleet", dry_run=dry_run)
+            report = services.apply_import(
+                read, by="import_fleet", dry_run=dry_run, partial=partial
+            )
         except services.ImportRefused as refused:
-            for fault in refused.faults:
-                self.stderr.write(str(fault))
+            self._tell(refused.faults)
             count = len(refused.faults)
             raise CommandError(
                 f"Nothing was imported: {count} fault{'' if count == 1 else 's'}."
             ) from refused
+        self._tell(report.left_out)
         self._say(report)
+
+    def _tell(self, faults: list[Fault]) -> None:
+        for fault in faults:
+            self.stderr.write(str(fault))
 
     def _say(self, report: services.Imported) -> None:
         for note in report.notes[:NOTES]:
@@ -57,6 +72,8 @@ class Command(BaseCommand):
         for kind, counts in report.as_dict().items():
             said = ", ".join(f"{number} {word}" for word, number in counts.items())
             self.stdout.write(f"{kind}: {said}")
+        count = len(report.starting)
+        self.stdout.write(f"{count} line{'s' * (count != 1)} that did not register before will.")
         if report.dry_run:
             self.stdout.write("Dry run: nothing was changed.")
 

@@ -75,7 +75,7 @@ def test_the_example_of_polycom_reads_as_it_behaves() -> None:
     assert (found.mode, found.policy["fail_back_mode"]) == ("failover", "new_requests")
     assert found.policy["failover_on_503"] is False
     [note] = read.notes
-    assert "1 parameters say nothing" in note.message
+    assert "1 parameter says nothing" in note.message
     assert "tone.dtmf.level" in note.message
 
 

@@ -1,0 +1,40 @@
+"""Who makes exports and imports: one process of each beside a worker; no agent waits for them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+
+from fleet import import_orders
+from fleet.supervisor import die_with_parent
+from registrations.exports import orders as export_orders
+
+
+class Maker:
+    """Runs a command with the id of what waits, one at a time."""
+
+    def __init__(self, command: str, waiting: Callable[[], Any], clean: Callable[[], None]) -> None:
+        self._command = command
+        self._waiting = waiting
+        self._clean = clean
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def tend(self) -> None:
+        """Forget what is too old; begin what waits, if nothing is being made here."""
+        self._clean()
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._process = None
+        job = self._waiting().first()
+        if job is not None:
+            manage = str(settings.BASE_DIR / "manage.py")
+            command = [sys.executable, manage, self._command, str(job.pk)]
+            self._process = subprocess.Popen(  # noqa: S603 - ours
+                command, preexec_fn=die_with_parent()
+            )
+
+
+EXPORTS = Maker("make_export", export_orders.waiting, export_orders.clean)
+IMPORTS = Maker("make_import", import_orders.waiting, import_orders.clean)
