@@ -10,7 +10,7 @@ PURE := registrations/values.py registrations/intervals.py registrations/waves.p
 	registrations/trace fleet/formats
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench simulate fuzz vendor setup setup-dev python-here
+.PHONY: help run test lint bench simulate fuzz chaos vendor setup setup-dev python-here
 
 help:
 	@echo "make run     start Rollcall on http://127.0.0.1:8000 (PORT=... for another port)"
@@ -20,6 +20,7 @@ help:
 	@echo "make simulate  100,000 handsets through a hard day in virtual time (minutes; all cores)"
 	@echo "make fuzz    random networks and operators against the agent's invariants, and millions of"
 	@echo "             torn messages against all that reads SIP (hours)"
+	@echo "make chaos   every fault on 2,000 handsets; writes docs/reliability.md (most of an hour)"
 	@echo "make vendor  fetch the front-end files named in package.json again (needs npm)"
 
 setup: python-here
@@ -55,6 +56,9 @@ simulate: setup-dev
 fuzz: setup-dev
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest --timeout=0 tests/registrations/test_agent_invariants.py \
 		tests/registrations/sip/test_fuzz.py
+
+chaos: setup-dev
+	$(BIN)/python -m benchmarks.chaos $(CHAOS)
 
 vendor:
 	@$(PYTHON) .ci/vendor.py

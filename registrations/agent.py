@@ -11,7 +11,7 @@ from typing import Any
 from registrations.binding import HOLDING, Phase
 from registrations.course import Course, Surroundings
 from registrations.errands import ERRANDS, Errand, keep_back, let_go
-from registrations.keeping import Entry, lists_of
+from registrations.keeping import Entry, known, lists_of
 from registrations.report import (
     AgentResult,
     Heard,
@@ -74,7 +74,7 @@ class Agent:
             raise ValueError("a group needs a server that takes registrations")
         self._aor = account.aor
         kept = snapshot if snapshot.get("aor") == account.aor else {}
-        self._standing = Standing(**snapshot.get("standing", {}))
+        self._standing = Standing(**known(Standing, snapshot.get("standing", {})))
         self._learnt = Learnt()
         self._wish = ""
         self._errand: Errand | None = None

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 
 from registrations.binding import HOLDING, RESTING, Binding, Phase, Rules
-from registrations.keeping import restored
+from registrations.keeping import known, restored, target
 from registrations.redundancy import due_at, returns_at_renewal
-from registrations.values import FailBackMode, Policy, Target
+from registrations.values import FailBackMode, Policy
 
 
 class WaitsFor(StrEnum):
@@ -107,19 +107,19 @@ def explain(
     if not standing:
         return None
     answers = [
-        LastAnswer(server_id=int(server_id), **answer)
+        LastAnswer(server_id=int(server_id), **known(LastAnswer, answer))
         for kept in courses.values()
         for server_id, answer in kept.get("answers", {}).items()
     ]
     return Explanation(
-        **standing,
+        **known(Explanation, standing),
         bindings=tuple(_explained(key, kept, policy, stays) for key, kept in courses.items()),
         answers=tuple(sorted(answers, key=lambda answer: -answer.at)),
     )
 
 
 def _explained(key: str, kept: Mapping[str, Any], policy: Policy, stays: bool) -> BindingExplained:
-    targets = tuple(Target(*fields) for fields in kept.get("targets", []))
+    targets = tuple(target(fields) for fields in kept.get("targets", []))
     binding = restored(kept, targets)
     ttls = tuple(target.ttl for target in targets)
     rules = Rules(policy, ttls, 0.0, lambda: 0.0, stays=stays)

@@ -1,6 +1,7 @@
 """What a binding leaves in its row between two claims, and how it comes back from there.
 
 Targets are kept whole, so that a binding survives a DNS that is dead or answers in another order.
+During a deploy two versions work on the same rows: each reads over what it does not know.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,10 @@ from typing import Any
 
 from registrations.binding import HOLDING, RESTING, Binding, Phase
 from registrations.values import GroupMode, Target
+
+FORMAT = 1
+"""Of all that agents keep. Raise it when an older version would misread that, not when something
+is added: older workers leave rows of a newer format to newer workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,9 @@ def kept_targets(targets: Sequence[Target]) -> list[list[Any]]:
     return [[t.server_id, t.address, t.port, t.transport, t.tls_name, t.ttl] for t in targets]
 
 
-def _target(fields: Sequence[Any]) -> Target:
-    server_id, address, port, transport, tls_name, ttl = fields
+def target(fields: Sequence[Any]) -> Target:
+    """Return one of those that `kept_targets` made."""
+    server_id, address, port, transport, tls_name, ttl = fields[:6]
     return Target(server_id, address, port, transport, tls_name, ttl=ttl)
 
 
@@ -52,7 +58,7 @@ def targets_of(entries: Sequence[Entry], kept: Mapping[str, Any]) -> tuple[Targe
     An entry that does not resolve keeps the target that holds the binding: a renewal goes where
     the registration is (R10), whatever DNS says.
     """
-    before = [_target(fields) for fields in kept.get("targets", [])]
+    before = [target(fields) for fields in kept.get("targets", [])]
     current = kept.get("binding", {}).get("current")
     holder = before[current] if current is not None and current < len(before) else None
     targets: list[Target] = []
@@ -88,18 +94,23 @@ def kept_binding(binding: Binding) -> dict[str, Any]:
     }
 
 
+def known(kind: type[Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of `kept` is a field of that dataclass here: a newer version may keep more."""
+    return {name: kept[name] for name in kind.__dataclass_fields__ if name in kept}
+
+
 def restored(kept: Mapping[str, Any], targets: Sequence[Target]) -> Binding:
     """Bring a binding back; what pointed at a target that is gone is forgotten."""
     fields = kept.get("binding")
     if not fields:
         return Binding()
-    before = [_target(each) for each in kept["targets"]]
+    before = [target(each) for each in kept["targets"]]
     now_at = {target: index for index, target in enumerate(targets)}
     moved = {old: now_at[target] for old, target in enumerate(before) if target in now_at}
     current, trying = moved.get(fields["current"]), moved.get(fields["trying"])
     binding = Binding(
         **{
-            **fields,
+            **known(Binding, fields),
             "phase": Phase(fields["phase"]),
             "current": current,
             "trying": trying,

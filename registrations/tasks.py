@@ -1,9 +1,12 @@
 """Celery's part: each second a tick hints at the sites with due work; a hint rouses a worker.
 
 A hint carries no state and expires soon. Two of them do no more than one, and a lost one is made
-good by the next tick. The bodies return in milliseconds: the work is the runtime's.
+good by the next tick; where none comes, the runtime looks for itself. The bodies return in
+milliseconds: the work is the runtime's.
 """
 
+from collections.abc import Collection
+from functools import partial
 from socket import gethostname
 from typing import Any
 
@@ -16,6 +19,7 @@ from celery.signals import (
     worker_shutdown,
 )
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -31,10 +35,13 @@ HINT_EXPIRES_S = 2
 CENSUS_EXPIRES_S = 30
 SHARED_QUEUE = "rollcall"
 
+OUTAGE = (OperationalError, InterfaceError)
+"""A database that is away is known without a traceback each second; the next tick tries again."""
+
 _runtime: LoopThread | None = None
 
 
-@shared_task(name="registrations.tasks.tick", expires=HINT_EXPIRES_S)
+@shared_task(name="registrations.tasks.tick", expires=HINT_EXPIRES_S, throws=OUTAGE)
 def tick() -> None:
     """Hint at every site that has due registrations, probes or proofs; say that beat still does."""
     live.ticked()
@@ -42,25 +49,25 @@ def tick() -> None:
         run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
 
 
-@shared_task(name="registrations.tasks.advance_jobs", expires=HINT_EXPIRES_S)
+@shared_task(name="registrations.tasks.advance_jobs", expires=HINT_EXPIRES_S, throws=OUTAGE)
 def advance_jobs() -> None:
     """Take a step of every job: its next wave, its stop, its end. What is not due is not done."""
     jobs.advance_all()
 
 
-@shared_task(name="registrations.tasks.end_stuck", expires=HINT_EXPIRES_S)
+@shared_task(name="registrations.tasks.end_stuck", expires=HINT_EXPIRES_S, throws=OUTAGE)
 def end_stuck() -> None:
     """Begin agents anew that came to no end and that no worker ended."""
     watch.end_stuck(timezone.now())
 
 
-@shared_task(name="registrations.tasks.forget_history", expires=HINT_EXPIRES_S)
+@shared_task(name="registrations.tasks.forget_history", expires=HINT_EXPIRES_S, throws=OUTAGE)
 def forget_history() -> None:
     """Delete some of what is older than is kept."""
     retention.forget()
 
 
-@shared_task(name="registrations.tasks.tend_exports", expires=HINT_EXPIRES_S)
+@shared_task(name="registrations.tasks.tend_exports", expires=HINT_EXPIRES_S, throws=OUTAGE)
 def tend_exports() -> None:
     """Begin an export that waits, and delete those that are too old."""
     makers.EXPORTS.tend()
@@ -72,7 +79,7 @@ def tend_imports() -> None:
     makers.IMPORTS.tend()
 
 
-@shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S)
+@shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S, throws=OUTAGE)
 def take_census() -> None:
     """Count the fleet for this minute, and once an hour whom each server would take."""
     now = timezone.now()
@@ -80,7 +87,7 @@ def take_census() -> None:
     census.take_readiness(now)
 
 
-@shared_task(name="registrations.tasks.thin_census", expires=CENSUS_EXPIRES_S)
+@shared_task(name="registrations.tasks.thin_census", expires=CENSUS_EXPIRES_S, throws=OUTAGE)
 def thin_census() -> None:
     """Let go of what need not be kept any longer."""
     census.thin(timezone.now())
@@ -115,6 +122,11 @@ def _sites_with_due_work() -> list[tuple[int, str]]:
     return [(site.pk, queue_of(site)) for site in sites]
 
 
+def due_at(queues: Collection[str]) -> list[int]:
+    """Return the sites with due work that is for who listens to these queues."""
+    return [site_id for site_id, queue in _sites_with_due_work() if queue in queues]
+
+
 @before_task_publish.connect(sender="registrations.tasks.tick")
 def stir_beat(**_: Any) -> None:
     """In beat's process: a tick is on its way, whether the broker takes it or not."""
@@ -141,7 +153,8 @@ def start_runtime(sender: Any, **_: Any) -> None:
     global _runtime
     if _runtime is None:
         name = Name(worker=str(sender.hostname), site=",".join(settings.WORKER_SITES))
-        _runtime = LoopThread(hint, name)
+        queues = frozenset(sender.app.amqp.queues.consume_from)
+        _runtime = LoopThread(hint, name, partial(due_at, queues))
     _runtime.start()
     memory.settle()
 

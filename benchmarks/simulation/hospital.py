@@ -313,10 +313,16 @@ class Hospital:
             self._sick.discard(server)
 
     async def _reserve(
-        self, server: int, place: HostPort, n: int, rate: float, not_after: float
+        self,
+        server: int,
+        place: HostPort,
+        n: int,
+        rate: float,
+        not_after: float,
+        not_before: float,
     ) -> Slots:
         """The arithmetic of `store.reserve` on a row that is a number here."""
-        now, paused = self.loop.now, self._paused.get(server, 0.0)
+        now, paused = not_before, self._paused.get(server, 0.0)
         first = max(now, self._next_slot.get(server, 0.0), paused)
         if first > not_after or paused > now:
             return Slots(first, False, paused)

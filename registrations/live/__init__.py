@@ -5,7 +5,7 @@ workers' messages crossing on the way cannot show an old state.
 """
 
 from registrations.live.hub import Hub, join
-from registrations.live.publisher import access_changed, beat, publish, ticked
+from registrations.live.publisher import access_changed, beat, leave, publish, ticked
 from registrations.live.sockets import Socket, Watch, WatchError
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "access_changed",
     "beat",
     "join",
+    "leave",
     "publish",
     "ticked",
 ]

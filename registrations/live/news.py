@@ -133,16 +133,20 @@ class News:
             await asyncio.sleep(1)
 
     def _take(self, message: dict[str, Any]) -> None:
-        """Take one message; a number that does not follow the last one is a gap."""
-        kind, boot, n = message["kind"], message["boot"], message["n"]
-        if kind == "beacon" and boot != self._beacon:
-            return
+        """Take one message; those of a newer version's own kinds are not minded."""
+        kind = message["kind"]
         if kind == "tick":
             self._ticked, self._ticked_at = time.monotonic(), datetime.now(UTC)
-            return
-        if kind == "access":
+        elif kind == "access":
             self._recheck()
-            return
+        elif kind == "bye":
+            self._workers.pop(message["worker"], None)
+        elif kind in ("rows", "beat") or (kind == "beacon" and message["boot"] == self._beacon):
+            self._take_numbered(message)
+
+    def _take_numbered(self, message: dict[str, Any]) -> None:
+        """Take a message whose number must follow the last one's: else there is a gap."""
+        kind, boot, n = message["kind"], message["boot"], message["n"]
         last = self._seen.pop(boot, None)
         self._seen[boot] = n
         while len(self._seen) > MOST_BOOTS:

@@ -38,6 +38,8 @@ class Publisher:
         self._beat: dict[str, Any] | None = None
         self._ticked = False
         self._access = False
+        self._left = ""
+        self._said_bye = threading.Event()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -63,6 +65,12 @@ class Publisher:
             self._access = True
         self._rouse()
 
+    def leave(self, worker: str) -> None:
+        with self._lock:
+            self._left = worker
+        self._rouse()
+        self._said_bye.wait(SEND_SECONDS)
+
     def _rouse(self) -> None:
         with self._lock:
             if self._loop is None:
@@ -87,7 +95,8 @@ class Publisher:
     def _take(self) -> list[dict[str, Any]]:
         with self._lock:
             ids, self._ids = self._ids, set()
-            beat, self._beat = self._beat, None
+            left, self._left = self._left, ""
+            beat, self._beat = (None if left else self._beat), None
             ticked, self._ticked = self._ticked, False
             access, self._access = self._access, False
         messages: list[dict[str, Any]] = []
@@ -101,12 +110,16 @@ class Publisher:
             messages.append({"kind": "tick"})
         if access:
             messages.append({"kind": "access"})
+        if left:
+            messages.append({"kind": "bye", "worker": left})
         return [m | {"boot": self.boot, "n": self._n} for m in messages]
 
     async def _send(self, layer: Any, message: dict[str, Any]) -> None:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await layer.group_send(GROUP, message)
+                if message["kind"] == "bye":
+                    self._said_bye.set()
         except (redis.RedisError, OSError, TimeoutError) as error:
             if not self._failing:
                 logger.warning("Redis takes no live messages: %s", error or type(error).__name__)
@@ -142,6 +155,12 @@ def beat(worker: str, site: str = "", in_flight: int = 0) -> None:
     """
     if not _deaf():
         _publisher.beat(worker, site, in_flight)
+
+
+def leave(worker: str) -> None:
+    """Say that this worker stops in order, so that nobody waits for it; blocks for a moment."""
+    if not _deaf():
+        _publisher.leave(worker)
 
 
 def ticked() -> None:

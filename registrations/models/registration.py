@@ -61,6 +61,9 @@ class Registration(models.Model):
     )
     cseq_reserve = models.PositiveIntegerField(default=0)
     snapshot = models.JSONField(default=dict)
+    snapshot_format = models.PositiveSmallIntegerField(
+        db_default=1, help_text="See keeping.FORMAT; workers of before it leave the row alone"
+    )
     wish = models.CharField(max_length=20, blank=True)
     wish_version = models.PositiveIntegerField(default=0)
     wish_by = models.CharField(max_length=150, blank=True)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseError
 
 from fleet import pulse
 from registrations import live, store, vitals
@@ -35,6 +36,10 @@ fleet can find out by itself; an agent costs a few kB."""
 EXTEND_EVERY_S = 5.0
 EXTEND_WITHIN_S = 15.0
 BEAT_S = 1.0
+UNHINTED_S = 2.0
+"""So long without a hint: perhaps none can come any more. Well within what is left of a binding
+when its renewal is due, and far less than an overdue row is believed."""
+LOOK_S = 1.0
 STOP_S = 8.0
 
 
@@ -47,7 +52,11 @@ class Name:
 
 
 class Engine:
-    """The runtime of one worker process; made and used on the loop's thread only."""
+    """The runtime of one worker process; made and used on the loop's thread only.
+
+    `due` says which of this worker's sites have due work, for when no hint comes; it reads the
+    database.
+    """
 
     def __init__(
         self,
@@ -55,9 +64,12 @@ class Engine:
         hint: Callable[[int], None],
         name: Name,
         max_in_flight: int = MAX_IN_FLIGHT,
+        due: Callable[[], Iterable[int]] = tuple,
     ) -> None:
         self._loop = loop
         self._name = name
+        self._due = due
+        self._hinted_at = steady()
         self._database = Database(loop)
         self._switchboard = Switchboard(loop, Answerer().answer)
         self._pacer = Pacer(loop, self._reserve)
@@ -91,17 +103,13 @@ class Engine:
         self._chores = [
             self._loop.create_task(self._beat()),
             self._loop.create_task(self._extend_leases()),
+            self._loop.create_task(self._look_unhinted()),
         ]
 
     def kick(self, site_id: int) -> None:
-        """Look for due registrations and probes of that site, and for proofs if there is time."""
-        self._look_at_clock()
-        if self._resetting is not None:
-            return
-        self._claimer.kick(site_id)
-        self._prober.kick(site_id)
-        if self._claimer.room() >= self._idle_room:
-            self._asker.kick(site_id)
+        """Look for what is due at that site: a hint came."""
+        self._hinted_at = steady()
+        self._look_at(site_id)
 
     async def stop(self) -> None:
         """Save what is done, give back what is not (due at once), close everything."""
@@ -120,14 +128,33 @@ class Engine:
         self._switchboard.close()
         await self._loop.run_in_executor(None, self._database.close)
         await self._loop.run_in_executor(None, vitals.farewell, "worker", self._name.worker)
+        await self._loop.run_in_executor(None, live.leave, self._name.worker)
+
+    def _look_at(self, site_id: int) -> None:
+        """Take due registrations and probes of that site, and proofs if there is time."""
+        self._look_at_clock()
+        if self._resetting is not None:
+            return
+        self._claimer.kick(site_id)
+        self._prober.kick(site_id)
+        if self._claimer.room() >= self._idle_room:
+            self._asker.kick(site_id)
 
     def _room_made(self) -> None:
         self._claimer.room_made()
 
     async def _reserve(
-        self, server_id: int, place: HostPort, n: int, rate: float, not_after: float
+        self,
+        server_id: int,
+        place: HostPort,
+        n: int,
+        rate: float,
+        not_after: float,
+        not_before: float,
     ) -> store.Slots:
-        return await self._database.run(store.reserve, server_id, place, n, rate, not_after)
+        return await self._database.run(
+            store.reserve, server_id, place, n, rate, not_after, not_before
+        )
 
     async def _beat(self) -> None:
         while True:
@@ -173,6 +200,21 @@ class Engine:
                 logger.error("the rows could not be told that the clock was set: %s", error)
                 await asyncio.sleep(BEAT_S)
         self._resetting = None
+
+    async def _look_unhinted(self) -> None:
+        """Without hints look for due work oneself: no dead beat or Redis ends a registration."""
+        while True:
+            # Drawn anew each time, so that workers do not all ask at once.
+            await asyncio.sleep(LOOK_S * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            if steady() - self._hinted_at < UNHINTED_S:
+                continue
+            try:
+                sites = await self._database.run(self._due)
+            except DatabaseError as error:
+                logger.error("nobody hints, and due work cannot be looked for: %s", error)
+                continue
+            for site_id in sites:
+                self._look_at(site_id)
 
     async def _extend_leases(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,9 +18,15 @@ STOP_S = 20.0
 class LoopThread:
     """The thread and its engine. `start`, `kick` and `stop` may be called from any thread."""
 
-    def __init__(self, hint: Callable[[int], None], name: Name) -> None:
+    def __init__(
+        self,
+        hint: Callable[[int], None],
+        name: Name,
+        due: Callable[[], Iterable[int]] = tuple,
+    ) -> None:
         self._hint = hint
         self._name = name
+        self._due = due
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._engine: Engine | None = None
@@ -67,7 +73,7 @@ class LoopThread:
             self._loop.close()
 
     async def _begin(self) -> None:
-        self._engine = Engine(asyncio.get_running_loop(), self._hint, self._name)
+        self._engine = Engine(asyncio.get_running_loop(), self._hint, self._name, due=self._due)
         self._engine.start()
 
     def _ask(self, work: Coroutine[Any, Any, None]) -> "Future[None]":

@@ -2,9 +2,10 @@
 
 The cap is kept at the last moment before the socket. A process reserves short blocks of slots
 from the server's pace row; a slot may be used only at its time or up to LATE_S after it, else it
-is lost. Slots are a little further apart than the cap asks (SPARE), so that in no second more
-leave than the cap allows, whatever the processes are, even when one is put off the processor
-between its permit and its socket.
+is lost. Where the database answers late, slots are asked for that much ahead: they would else be
+past whenever they are heard of, and nothing would ever leave. Slots are a little further apart than
+the cap asks (SPARE), so that in no second more leave than the cap allows, whatever the processes
+are, even when one is put off the processor between its permit and its socket.
 
 A place that asked to be left alone (503 with Retry-After) is sent nothing until its pause is
 over: who waits for it is told at once, and goes elsewhere.
@@ -37,6 +38,8 @@ WINDOW = 200
 """Unanswered requests younger than YOUNG_S per server and process."""
 YOUNG_S = 0.5
 RETRY_RESERVE_S = 0.5
+MARGIN = 0.25
+"""By how much longer than of late the next reservation may take, as a share."""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,8 +68,9 @@ class Ticket:
     """It goes only where nobody else waits, whatever its place in the queue."""
 
 
-Reserve = Callable[[int, HostPort, int, float, float], Awaitable[Slots]]
-"""(server_id, place, n, rate, not_after) -> what was reserved: nothing where it is too late."""
+Reserve = Callable[[int, HostPort, int, float, float, float], Awaitable[Slots]]
+"""(server_id, place, n, rate, not_after, not_before) -> what was reserved: nothing where it is too
+late."""
 
 
 class Pacer:
@@ -139,6 +143,8 @@ class _Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_going = False
+        self._took_s = 0.0
+        """How long reservations took of late."""
 
     def __len__(self) -> int:
         return sum(map(len, self._queues))
@@ -250,10 +256,14 @@ class _Lane:
     def _reserve_ahead(self, rate: float) -> None:
         """Reserve the next block when the slots at hand do not reach far enough."""
         at_hand = sum(left for _, left, _ in self._slots)
-        block = max(1, math.ceil(rate * BLOCK_S))
+        block = max(1, math.ceil(rate * max(BLOCK_S, self._ahead_s())))
         wanted = min(block, len(self) - at_hand)
         if self._task is None and wanted > 0 and at_hand <= block // 2:
             self._task = self._loop.create_task(self._reserve_block(wanted, rate))
+
+    def _ahead_s(self) -> float:
+        """How far ahead slots must be to come in time: not at all where most of a block does."""
+        return self._took_s * (1.0 + MARGIN) if self._took_s > BLOCK_S / 2 else 0.0
 
     async def _reserve_block(self, n: int, rate: float) -> None:
         gap = (1.0 + SPARE) / rate
@@ -261,9 +271,15 @@ class _Lane:
         if ticket is None:
             self._task = None
             return
+        asked_at = steady()
         try:
             slots = await self._reserve(
-                ticket.server_id, ticket.place, n, 1.0 / gap, ticket.lease_until - GUARD_S
+                ticket.server_id,
+                ticket.place,
+                n,
+                1.0 / gap,
+                ticket.lease_until - GUARD_S,
+                time.time() + self._ahead_s(),
             )
         except Exception:
             # Those who wait have nobody else to ask: without another try the lane would stand.
@@ -272,6 +288,7 @@ class _Lane:
             self._come_back(RETRY_RESERVE_S)
             return
         self._task = None
+        self._took_s = max(steady() - asked_at, self._took_s / 2)
         if slots.paused_until > time.time():
             self._pacer.pause(ticket.place, slots.paused_until)
             self.go()

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from fleet.models import Line, ServerGroup
-from registrations.keeping import Entry
+from registrations.keeping import FORMAT, Entry
 from registrations.queries import holds_at
 from registrations.sip.targets import Question, Record
 from registrations.store.news import news_at
@@ -98,7 +98,8 @@ def claim_due(
     """Take up to `limit` due rows of these sites (None: of all), the longest due first.
 
     Rows on one of `busy_servers` are left to others; those of a site whose own network is suspected
-    are left alone: nothing moves there. Each row is taken by one claimer only; its `due_at` becomes
+    are left alone: nothing moves there; so are those that a newer version of Rollcall wrote in a
+    format of its own. Each row is taken by one claimer only; its `due_at` becomes
     the end of the lease, so that a row whose claimer dies comes back by itself.
     """
     if limit <= 0:
@@ -135,7 +136,8 @@ _CLAIM = {
 def _due(
     site_ids: Sequence[int] | None, busy_servers: Collection[int], now: float
 ) -> tuple[str, list[Any]]:
-    where, parameters = f"due_at <= %s AND {_IN_PEACE} AND {_REGISTERS}", [stamp(now)]
+    where = f"due_at <= %s AND snapshot_format <= {FORMAT} AND {_IN_PEACE} AND {_REGISTERS}"
+    parameters = [stamp(now)]
     if site_ids is not None:
         where += f" AND {within('site_id')}"
         parameters.append(listed(site_ids))

@@ -96,22 +96,23 @@ def reserve(
     n: int,
     rate: float,
     not_after: float,
-    now: float | None = None,
+    not_before: float | None = None,
 ) -> Slots:
     """Reserve `n` slots 1/`rate` seconds apart, unless the first would be after `not_after`.
 
-    The slots are the server's, whichever place they are used for; while the place is paused none
-    is reserved.
+    None is before `not_before` (default: now): a database that takes long to answer would else
+    give slots that are past when they are heard of. The slots are the server's, whichever place
+    they are used for; while the place is paused none is reserved.
     """
-    now = time.time() if now is None else now
+    begin = time.time() if not_before is None else not_before
     next_at = ServerPace.objects.filter(server_id=server_id).values_list("next_at", flat=True)
     address, port = place
-    asked = ServerPause.objects.filter(address=address, port=port, until__gt=now)
+    asked = ServerPause.objects.filter(address=address, port=port, until__gt=begin)
     paused_until = asked.aggregate(last=Max("until"))["last"] or 0.0
-    first = max(now, next_at.first() or 0.0, paused_until)
-    if first > not_after or paused_until > now:
+    first = max(begin, next_at.first() or 0.0, paused_until)
+    if first > not_after or paused_until > begin:
         return Slots(first, False, paused_until)
-    return Slots(reserve_slots(server_id, n, rate, now), True, paused_until)
+    return Slots(reserve_slots(server_id, n, rate, begin), True, paused_until)
 
 
 def reserve_slots(server_id: int, n: int, rate: float, now: float | None = None) -> float:

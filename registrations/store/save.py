@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from registrations.keeping import FORMAT
 from registrations.report import AgentResult, Moved
 from registrations.store.claim import Claimed
 from registrations.store.renewals import count_renewals
@@ -118,7 +119,7 @@ def _save_sql() -> str:
             last_code = COALESCE(x.code, CASE WHEN x.answer = '' THEN r.last_code END),
             last_answer = CASE WHEN x.answer = '' THEN r.last_answer ELSE x.answer END,
             heard_at = COALESCE(x.heard_at, r.heard_at), renewals = r.renewals + x.renewals,
-            snapshot = {snapshot}, cseq_reserve = 0,
+            snapshot = {snapshot}, snapshot_format = {FORMAT}, cseq_reserve = 0,
             lease_token = NULL, claimed_at = NULL, stuck_since = NULL, restarts = 0,
             due_at = CASE WHEN {kept} THEN x.due_at ELSE {now} END,
             clock_set_s = CASE WHEN {kept} THEN 0 ELSE r.clock_set_s END,

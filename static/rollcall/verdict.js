@@ -16,7 +16,7 @@ const SKEW = 5_000; // ms by which the two clocks may differ unsaid
 export { SILENCE };
 
 function silentRedis({ redis_since: since }) {
-  const what = "no worker can be heard, and nothing that falls due is begun";
+  const what = "no worker can be heard. Those that live go on by the database; jobs wait";
   return ["Redis silent", `Redis is out of reach since ${stamp(since)}: ${what}.`, since];
 }
 
@@ -38,7 +38,7 @@ function silentWorkers({ workers, at, started_at: started }) {
 }
 
 function silentBeat({ tick_late: late, ticked_at: since }) {
-  const what = "nobody looks for what falls due, which turns unknown";
+  const what = "workers look for what falls due by themselves; jobs wait";
   return late && ["Beat silent", `Beat is silent since ${stamp(since)}: ${what}.`, since];
 }
 

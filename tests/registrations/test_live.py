@@ -138,6 +138,37 @@ def test_the_heartbeat_says_when_each_worker_was_heard_and_who_is_late(
     asyncio.run(run())
 
 
+def test_a_worker_that_stops_in_order_is_not_waited_for(web: Web, token: str) -> None:
+    async def run() -> None:
+        async with browser(web, token) as seen:
+            await seen.watch([])
+            await seen.settled()
+            live.beat("worker-1")
+            live.beat("worker-2")
+            await seen.until(lambda: seen.heartbeat["workers"], 5)
+            live.leave("worker-1")
+            live.beat("worker-2")
+            await seen.until(
+                lambda: [w["name"] for w in seen.heartbeat["workers"]] == ["worker-2"], 10
+            )
+
+    asyncio.run(run())
+
+
+def test_what_a_newer_version_says_is_not_minded(web: Web, token: str) -> None:
+    async def run() -> None:
+        async with browser(web, token) as seen:
+            await seen.watch([])
+            await seen.settled()
+            await get_channel_layer().group_send(
+                publisher.GROUP, {"kind": "of tomorrow", "boot": "b", "n": 1}
+            )
+            live.beat("worker-1")
+            await seen.until(lambda: seen.heartbeat["workers"], 5)
+
+    asyncio.run(run())
+
+
 def test_time_alone_makes_a_watched_row_unknown(web: Web, token: str) -> None:
     fleet = live_fleet.make(1)
     soon = datetime.now(UTC) + timedelta(seconds=1)

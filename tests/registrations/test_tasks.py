@@ -73,6 +73,16 @@ def test_a_site_with_workers_of_its_own_has_its_own_queue() -> None:
     assert waiting_in("site.west") == [[west.pk]]
 
 
+def test_a_worker_that_hears_no_hints_looks_at_the_sites_of_its_queues_alone() -> None:
+    group = make_group()
+    east = Site.objects.create(name="east")
+    west = Site.objects.create(name="west", has_own_workers=True)
+    make_due(make_lines(1, group, east))
+    make_due(make_lines(1, group, west, first=10))
+    assert tasks.due_at({"rollcall"}) == [east.pk]
+    assert tasks.due_at({"site.west"}) == [west.pk]
+
+
 def test_a_hint_expires_soon_because_the_next_tick_comes_in_a_second() -> None:
     assert tasks.tick.expires == tasks.run_due.expires == tasks.HINT_EXPIRES_S == 2
 

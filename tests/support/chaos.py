@@ -57,6 +57,7 @@ class Figures:
 
     fault: str
     handsets: int
+    expires: int
     per_second: float
     """Renewals and changes written a second, all the while."""
     seconds: float | None
@@ -167,6 +168,7 @@ class Fault:
         figures = Figures(
             fault=self._name,
             handsets=len(self._hospital.extensions),
+            expires=EXPIRES_S,
             per_second=round((self._work() - self._written) / lasted, 1),
             seconds=None if late else round(took, 1),
             within=self._within,

@@ -60,6 +60,16 @@ class Hospital:
             seen=lambda: (len(registrar.locations()), self.states()),
         )
 
+    def all_renew(self, deadline: float) -> None:
+        """Until each handset has come to the primary once more, by the primary's own count."""
+        before = self.primary.requests()
+        wait_until(
+            lambda: all(self.primary.requests()[e] > before.get(e, 0) for e in self.extensions),
+            deadline,
+            "all have renewed",
+            every=0.5,
+        )
+
     def wait_for_state(self, state: str, deadline: float) -> None:
         """Until the API shows every handset in `state`."""
         wanted = Counter({state: len(self.extensions)})

@@ -102,11 +102,14 @@ class Product:
         return beat
 
     def start_worker(
-        self, app: str = "fleet.config.celery", env: Mapping[str, str] | None = None
+        self,
+        app: str = "fleet.config.celery",
+        env: Mapping[str, str] | None = None,
+        tree: Path = ROOT,
     ) -> Child:
         """Another worker beside those that run; it takes the name of one that is gone.
 
-        `app` may be one with a fault built in.
+        `app` may be one with a fault built in, `tree` the source of another version.
         """
         taken = {worker.name for worker in self.running_workers()}
         name = next(n for i in count(1) if (n := f"worker-{i}") not in taken)
@@ -115,6 +118,7 @@ class Product:
             *("-P", "threads", "-c", "16", "-n", f"{name}-{self.port}@%h", "-Q", "rollcall"),
             *("--without-mingle", "--without-gossip"),
             env=env,
+            cwd=tree,
         )
         self.workers.append(worker)
         return worker
@@ -211,9 +215,15 @@ class Product:
         children = [*self._others, *self.workers, *([self.web] if self.web else [])]
         return "\n".join(child.tail(lines) for child in children)
 
-    def _child(self, name: str, *command: str, env: Mapping[str, str] | None = None) -> Child:
+    def _child(
+        self,
+        name: str,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+    ) -> Child:
         given = {**self.env, **(env or {})}
-        return Child(name, command, self.home / f"{name}.log", env=given, cwd=ROOT)
+        return Child(name, command, self.home / f"{name}.log", env=given, cwd=cwd)
 
     def _readiness(self) -> tuple[int, bytes] | str:
         try:

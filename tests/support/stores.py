@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,13 +30,15 @@ SETTINGS = {
 class Postgres:
     """A cluster made for this run; `create` gives a fresh database in it.
 
-    Root may not run one, so root becomes the user postgres.
+    Root may not run one, so root becomes the user postgres. Its log is cut into files of
+    `wal_segment_mb`.
     """
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(self, home: Path, *, wal_segment_mb: int = 16, **settings: str) -> None:
         self._home = home
         self._programs = Path(parts.need("postgres"))
         self._user = "postgres" if os.getuid() == 0 else None
+        self._wal_segment_mb = wal_segment_mb
         self._settings = SETTINGS | {"unix_socket_directories": str(home)} | settings
         self._child: Child | None = None
         self._databases = 0
@@ -49,7 +51,7 @@ class Postgres:
             os.chown(self._home, entry.pw_uid, entry.pw_gid)
         self.as_itself(
             *(str(self._programs / "initdb"), "-D", str(self._home / "data"), "-U", "postgres"),
-            *("-A", "trust", "--no-sync", "--wal-segsize=1"),
+            *("-A", "trust", "--no-sync", f"--wal-segsize={self._wal_segment_mb}"),
         )
 
     def start(self) -> None:
@@ -80,6 +82,27 @@ class Postgres:
     def kill(self) -> None:
         if self._child is not None:
             self._child.kill()
+
+    def limit_files(self, size: int | None) -> None:
+        """Let no file of the server grow beyond `size` bytes, from now on; None: no limit.
+
+        A disk that is full, without a disk to fill: the kernel cuts the write that would cross the
+        limit short, as it does where no block is left, and PostgreSQL takes it for what it looks
+        like ("could not extend file ...: wrote only 4096 of 8192 bytes", SQLSTATE 53100). It needs
+        no rights, so it works in any container. A size in the middle of a page of 8 kB it must be,
+        for a write that begins at the limit is refused by another error; and the write-ahead log,
+        which is recycled and never too small, must have smaller files.
+        """
+        assert self._child is not None
+        limit = "unlimited" if size is None else str(size)
+        # Those it has, and those it will have.
+        children = Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children")
+        for pid in [self._child.pid, *map(int, children.read_text().split())]:
+            with suppress(subprocess.CalledProcessError):  # It has just ended.
+                self.as_itself("prlimit", f"--pid={pid}", f"--fsize={limit}:")
+
+    def log(self) -> str:
+        return _log(self._home, "postgres").read_text()
 
     def url(self, database: str) -> str:
         """As `DATABASE_URL` wants it."""
@@ -114,10 +137,10 @@ class Postgres:
 
 
 @contextmanager
-def postgres(**settings: str) -> Iterator[Postgres]:
+def postgres(wal_segment_mb: int = 16, **settings: str) -> Iterator[Postgres]:
     """A started cluster that is gone afterwards; `settings` are its server's own."""
     home = Path(tempfile.mkdtemp(prefix="rollcall-postgres-"))
-    cluster = Postgres(home, **settings)
+    cluster = Postgres(home, wal_segment_mb=wal_segment_mb, **settings)
     try:
         cluster.initialise()
         cluster.start()

@@ -254,6 +254,18 @@ async def _engine_with(leases: list[tuple[store.Claimed, Lease]], seconds: float
     await engine.stop()
 
 
+def test_a_worker_to_whom_no_hint_comes_looks_for_due_work_itself() -> None:
+    with peer() as registrar:
+        rows = fleet(3, registrar)
+        sites = [rows[0].site_id]
+        worker = LoopThread(lambda site_id: None, Name("worker@test", ""), lambda: sites)
+        worker.start()
+        try:
+            wait_until(lambda: states() == {"primary": 3}, 30, "all are registered", seen=states)
+        finally:
+            worker.stop()
+
+
 def test_a_worker_that_wakes_up_after_its_lease_sends_and_writes_nothing() -> None:
     with peer() as registrar:
         fleet(3, registrar)

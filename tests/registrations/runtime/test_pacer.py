@@ -240,6 +240,27 @@ def test_a_database_that_is_away_delays_permits_and_loses_none() -> None:
     assert log[0].left_at is not None
 
 
+def test_a_database_that_answers_late_is_asked_for_slots_that_much_ahead() -> None:
+    log: list[Line] = []
+    asked = server()
+
+    async def body(pacer: Pacer) -> None:
+        inner = pacer._reserve
+
+        async def slow(*given: object) -> store.Slots:
+            slots = await inner(*given)  # type: ignore[arg-type]
+            await asyncio.sleep(1)
+            return slots
+
+        pacer._reserve = slow  # type: ignore[assignment]
+        for i in range(20):
+            pacer.ask(Line(log, str(i), asked, 20).ticket)
+        await until(lambda: len(log) == 20, 25)
+
+    with_pacers(1, body)
+    assert all(line.left_at is not None for line in log)
+
+
 @pytest.mark.parametrize("cap", [0, 20])
 def test_a_pause_sends_all_who_wait_away_and_nothing_leaves_until_it_is_over(cap: int) -> None:
     log: list[Line] = []

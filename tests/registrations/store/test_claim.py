@@ -9,6 +9,7 @@ from django.db import connection
 
 from fleet.models import Site
 from registrations import store
+from registrations.keeping import FORMAT
 from registrations.models import Registration, ServerHealth
 from tests.support.claims import at, finished, make_due, make_group, make_lines
 
@@ -40,6 +41,16 @@ def test_a_claim_keeps_to_its_sites() -> None:
     make_due(make_lines(3, group, west, first=10))
     assert {each.site_id for each in store.claim_due([west.pk], 9, LEASE)} == {west.pk}
     assert len(store.claim_due([east.pk, west.pk], 9, LEASE)) == 2
+
+
+def test_a_row_that_a_newer_version_wrote_in_its_own_format_is_left_to_it() -> None:
+    newer, ours = make_due(make_lines(2, make_group()))
+    Registration.objects.filter(pk=newer.pk).update(snapshot_format=FORMAT + 1)
+    [claimed] = store.claim_due(None, 9, LEASE)
+    assert claimed.registration_id == ours.pk
+    Registration.objects.filter(pk=ours.pk).update(snapshot_format=0)
+    store.save([finished(claimed)])
+    assert Registration.objects.get(pk=ours.pk).snapshot_format == FORMAT
 
 
 def test_a_claimed_row_is_due_again_when_its_lease_ends() -> None:
