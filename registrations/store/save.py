@@ -168,6 +168,7 @@ def _changes(done: Finished) -> list[Change]:
 
 
 _CHANGE_COLUMNS = {
+    "place": "integer",
     "id": "bigint",
     "at": "timestamptz",
     "from_state": "text",
@@ -199,8 +200,8 @@ def record(changes: Sequence[Change]) -> None:
         f"FROM {rows(_CHANGE_COLUMNS)} JOIN registrations_registration r ON r.id = x.id "
         "JOIN fleet_line l ON l.id = r.line_id JOIN fleet_handset h ON h.id = l.handset_id "
         "JOIN fleet_servergroup g ON g.id = r.group_id JOIN fleet_site s ON s.id = r.site_id "
-        "ORDER BY x.at",
-        [packed([_change_row(change) for change in changes])],
+        "ORDER BY x.at, x.place",
+        [packed([_change_row(*each) for each in enumerate(changes)])],
     )
 
 
@@ -209,9 +210,11 @@ def _count(changes: Sequence[Change]) -> None:
         counters.TRANSITIONS.add(cause, n=n)
 
 
-def _change_row(change: Change) -> dict[str, Any]:
+def _change_row(place: int, change: Change) -> dict[str, Any]:
     moved = change.moved
     return {
+        # A line's changes of one moment follow one another in the order in which they came.
+        "place": place,
         "id": change.registration_id,
         "at": stamp(moved.at),
         "from_state": moved.from_state,

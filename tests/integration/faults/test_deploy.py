@@ -57,7 +57,7 @@ def of_the_newer(icu: Hospital) -> int:
 
 def test_a_newer_workers_rows_are_left_to_it(icu: Hospital, tmp_path: Path) -> None:
     with Fault(icu, "deploy: a newer worker beside an old one, and a failover", on=icu.secondary):
-        newer = icu.product.start_worker(newer_version(tmp_path))
+        newer = icu.product.start_worker(tree=newer_version(tmp_path))
         wait_until(lambda: of_the_newer(icu), EXPIRES_S + 30, "the newer one has worked")
         icu.primary.set_fault(503)
     icu.primary.set_fault(None)

@@ -57,6 +57,19 @@ def test_a_result_under_a_lost_lease_writes_nothing_at_all() -> None:
     assert store.save([finished(successor)])
 
 
+def test_changes_of_one_moment_stand_in_the_history_in_the_order_in_which_they_came() -> None:
+    make_due(make_lines(60, make_group()))
+    claimed = store.claim_due(None, 99, LEASE)
+    lost = replace(moved(None, "gap"), from_state="primary", to_state="unknown")
+    turn = replace(lost, from_state="unknown", to_state="registering")
+    back = replace(lost, from_state="registering", to_state="primary")
+    store.save([finished(each, transitions=(lost, turn, back)) for each in claimed])
+    for each in claimed:
+        rows = Transition.objects.filter(registration=each.registration_id).order_by("id")
+        states = list(rows.values_list("to_state", flat=True))
+        assert states == ["unknown", "registering", "primary"]
+
+
 def test_of_a_mixed_batch_only_what_is_still_ours_is_written() -> None:
     make_due(make_lines(3, make_group()))
     claimed = store.claim_due(None, 9, LEASE)
