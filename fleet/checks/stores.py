@@ -135,7 +135,7 @@ def broker(databases: Databases = None, **_: Any) -> Iterable[CheckMessage]:
             return list(_asked(client))
     except (redis.RedisError, OSError, ValueError) as error:
         said = f"REDIS_URL: Redis cannot be used ({error})."
-        hint = "Until it can, nobody hints at due work: nothing is registered or shown as live."
+        hint = "Until it can, workers look for due work themselves, jobs wait, no screen is live."
         return [Warning(said, hint=hint, id="rollcall.W013")]
 
 

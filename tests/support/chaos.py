@@ -68,7 +68,7 @@ class Figures:
     lost: int
     doubled: int
     said: list[str]
-    """What the screen said of itself."""
+    """What the screen said of itself; `unknown` where it showed handsets as that."""
 
 
 class Fault:
@@ -175,7 +175,7 @@ class Fault:
             unbound=round(self._eye.longest, 1),
             lost=len(history.lost),
             doubled=len(history.doubled),
-            said=sorted({word for at, word in self.screen.said if at >= self.began} - {LIVE}),
+            said=self._said(),
         )
         if path := os.environ.get("CHAOS_FIGURES"):
             with Path(path).open("a") as file:
@@ -187,6 +187,10 @@ class Fault:
         assert self._eye.lies == [], (len(self._eye.lies), self._eye.lies[:5])
         assert self._eye.doubled == [], self._eye.doubled[:5]
         assert self._eye.looks > 0, "nobody looked at the registrars"
+
+    def _said(self) -> list[str]:
+        said = {word for at, word in self.screen.said if at >= self.began} - {LIVE}
+        return sorted(said | ({"unknown"} if self.screen.unknown else set()))
 
     def _all_right(self, registrar: Kamailio) -> bool:
         """Whether the registrar's own table and what the product shows agree that all are there."""
@@ -211,7 +215,7 @@ class Fault:
         """Renewals and changes written so far."""
         (row,) = self._hospital.sql(
             "SELECT (SELECT coalesce(sum(renewals), 0) FROM registrations_registration) "
-            "+ (SELECT count(*) FROM registrations_transition)"
+            "+ (SELECT count(*) FROM registrations_transition WHERE registration_id IS NOT NULL)"
         )
         return int(row[0])
 

@@ -44,6 +44,8 @@ class Screen:
         """What it said of itself, each with since when (monotonic)."""
         self.bound: set[tuple[int, str, datetime]] = set()
         """Every (registration, state, since) that was shown as bound."""
+        self.unknown = False
+        """Whether any row was ever shown as unknown."""
         self.connections = 0
 
     def __enter__(self) -> Self:
@@ -125,6 +127,7 @@ class Screen:
                 self._rows = {}
             for row in message["rows"]:
                 self._rows[row["id"]] = row
+                self.unknown = self.unknown or row["state"] == "unknown"
                 if row["state"] in BOUND:
                     since = datetime.fromisoformat(row["since"])
                     self.bound.add((row["id"], row["state"], since))
