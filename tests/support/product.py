@@ -71,13 +71,17 @@ class Product:
 
     def start(self) -> None:
         """Migrate, make the admin and a token, and start all processes; returns when ready."""
-        RUNNING.append(self)
         self.manage("migrate", "--noinput")
         self.manage(
             *("createsuperuser", "--noinput", "--username", ADMIN, "--email", "a@rollcall.test"),
             env={"DJANGO_SUPERUSER_PASSWORD": PASSWORD},
         )
         self.token = self.manage("create_token", ADMIN).strip()
+        self.start_processes()
+
+    def start_processes(self) -> None:
+        """Start all processes on a database that is ready; returns when they are."""
+        RUNNING.append(self)
         self._others.append(self._child("answerer", sys.executable, "manage.py", "answerer"))
         self.start_web()
         self.start_worker()
