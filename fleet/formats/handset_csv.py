@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from fleet.formats import values
+from fleet.formats import spreadsheet, values
 from fleet.formats.decoding import MAX_ROWS, Unreadable, decode
 from fleet.formats.faults import Fault, Place
 from fleet.formats.fleet_file import HANDSET
@@ -64,7 +64,7 @@ def read(file: str, data: bytes) -> tuple[FleetRows, list[Fault]]:
         return FleetRows(), [place.fault("", str(error), error.row)]
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        return read_rows(place, _numbered(reader))
+        return read_rows(place, _meant(_numbered(reader)))
     except csv.Error as error:
         message = f"This is not CSV: {error}."
         return FleetRows(), [place.fault("", message, reader.line_num)]
@@ -91,6 +91,16 @@ def read_rows(place: Place, rows: Iterator[tuple[int, list[str]]]) -> tuple[Flee
     if not count:
         faults.append(place.fault("", "The table has a header and no handset."))
     return FleetRows(handsets=tuple(found)), faults
+
+
+def _meant(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Cells without what keeps a spreadsheet from running them; passwords are as they are."""
+    passwords: set[int] | None = None
+    for number, cells in rows:
+        if passwords is None:
+            passwords = {n for n, c in enumerate(cells) if c.strip().lower() == "auth_password"}
+        kept = passwords
+        yield number, [c if n in kept else spreadsheet.unescaped(c) for n, c in enumerate(cells)]
 
 
 def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet run a cell (OWASP, CSV injection)."""
+from fleet.formats.spreadsheet import FORMULA_STARTS
 
 
 def iso(at: datetime) -> str:

@@ -1,15 +1,16 @@
-"""Importing a fleet: files are looked through, shown as what they would do, and then imported."""
+"""The fleet from files and to files: looked through, shown as what they would do, imported."""
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from fleet import import_orders, reading
+from fleet import exporting, import_orders, reading
+from fleet.formats.configuration.writing import site_cfg
 from fleet.formats.decoding import MAX_BYTES
 from fleet.formats.handset_csv import COLUMNS, HELP
-from fleet.models import ImportJob, Site
+from fleet.models import ImportJob, ServerGroup, Site
 from fleet.roles import Role, require_role
 from registrations.exports.cells import csv_bytes
 
@@ -121,6 +122,27 @@ def columns(request: HttpRequest) -> HttpResponse:
     """An empty table with all columns, to begin from."""
     headers = {"Content-Disposition": 'attachment; filename="handsets.csv"'}
     return HttpResponse(csv_bytes([COLUMNS]), "text/csv; charset=utf-8", headers=headers)
+
+
+@require_safe
+@require_role(Role.CONFIGURER)
+def fleet_file(request: HttpRequest, ending: str) -> HttpResponse:
+    """The whole fleet as a file that can be imported again; without passwords."""
+    if ending not in exporting.FORMATS:
+        raise Http404
+    kind, write = exporting.FORMATS[ending]
+    headers = {"Content-Disposition": f'attachment; filename="fleet.{ending}"'}
+    return HttpResponse(write(exporting.rows()), kind, headers=headers)
+
+
+@require_safe
+@require_role(Role.VIEWER)
+def group_site_cfg(request: HttpRequest, pk: int) -> HttpResponse:
+    """A group's servers and policy as its handsets are told them."""
+    group = get_object_or_404(ServerGroup, pk=pk)
+    headers = {"Content-Disposition": 'attachment; filename="site.cfg"'}
+    text = site_cfg(exporting.group_row(group))
+    return HttpResponse(text, "application/xml", headers=headers)
 
 
 def _examples(counts: Any, listed: Any) -> list[tuple[str, list[str], int]]:

@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from fleet.models import Handset, ImportJob, Line
+from fleet.models import Handset, ImportJob, Line, ServerGroup
 from fleet.roles import Role
 from tests.support import trees
 from tests.support.rows import make_user
@@ -75,7 +75,32 @@ def test_the_page_names_each_column_and_gives_an_empty_table(asked: Client) -> N
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_only_who_configures_imports(client: Client, role: str) -> None:
     client.force_login(make_user(role=Role[role.upper()]))
-    for address in ("/import/", "/import/columns.csv", "/import/1/", "/import/1/faults.csv"):
+    for address in (
+        "/import/",
+        "/import/columns.csv",
+        "/import/1/",
+        "/import/1/faults.csv",
+        "/import/fleet.yaml",
+    ):
         assert client.get(address).status_code == 403
     for address in ("/import/", "/import/1/go/", "/import/1/delete/"):
         assert client.post(address).status_code == 403
+
+
+def test_the_fleet_is_downloaded_and_comes_back_unchanged(asked: Client) -> None:
+    asked.post(f"{upload(asked, *trees.spectralink())}go/")
+    for ending in ("yaml", "xlsx", "csv"):
+        answer = asked.get(f"/import/fleet.{ending}")
+        assert f"fleet.{ending}" in answer.headers["Content-Disposition"]
+        shown = asked.get(upload(asked, (f"fleet.{ending}", answer.content))).content.decode()
+        assert "0 new, 0 changed, 1 as they are" in shown
+        assert "pw-4101" not in shown + answer.content.decode(errors="ignore")
+    assert asked.get("/import/fleet.pdf").status_code == 404
+
+
+def test_a_group_is_downloaded_as_its_handsets_are_told_it(asked: Client) -> None:
+    asked.post(f"{upload(asked, *trees.spectralink())}go/")
+    group = ServerGroup.objects.get()
+    text = asked.get(f"/groups/{group.pk}/site.cfg").content.decode()
+    assert "voIpProt.server.1.failOver.failBack.mode" in text
+    assert "dns.cache.A.1.address" in text

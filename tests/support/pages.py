@@ -75,6 +75,8 @@ NO_PAGES = {
     "drain_end": "only takes a POST",
     "hours_delete": "only takes a POST",
     "import_columns": "a file",
+    "fleet_file": "a file",
+    "group_site_cfg": "a file",
     "import_faults": "a file",
     "import_go": "only takes a POST",
     "import_delete": "only takes a POST",
