@@ -73,6 +73,12 @@ def listed(contacts: Sequence[ListedContact], now: float) -> Contacts:
     return tuple(sorted(found, key=lambda each: -each[1])[:MOST_CONTACTS])
 
 
+def own_of(contacts: Sequence[ListedContact], uri: str) -> list[ListedContact]:
+    """Return those that are our own agent's `uri`, for registrars that keep no `+sip.instance`."""
+    place = uri.partition(";")[0].lower()
+    return [each for each in contacts if each.uri.partition(";")[0].lower() == place]
+
+
 def is_renewed(before: Contacts, after: Contacts) -> bool:
     """Whether a binding was made or renewed between two looks."""
     known = dict(before)

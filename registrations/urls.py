@@ -49,6 +49,7 @@ urlpatterns = [
     path("groups/<int:pk>/policy/", policy.policy, name="policy"),
     path("servers/<int:pk>/", server.server, name="server"),
     path("readiness/", readiness.readiness, name="readiness"),
+    path("readiness/findings/", readiness.findings, name="findings"),
     path("readiness/handsets/", readiness.proofs, name="proofs"),
     path("history/", history.history, name="history"),
     path("exports/", exports.export_list, name="exports"),

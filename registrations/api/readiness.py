@@ -16,7 +16,7 @@ from registrations import queries
 from registrations.api.exports import ExportView, described
 from registrations.api.why import ServerRef
 from registrations.models import StandbyProof
-from registrations.shown import readiness
+from registrations.shown import findings, readiness
 
 VIEWER_READS = {"GET": Role.VIEWER}
 
@@ -83,6 +83,48 @@ class ReadinessViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyPro
 
     def get_queryset(self) -> QuerySet[StandbyProof]:
         return queries.in_full(queries.proofs(timezone.now())).order_by("pk")
+
+
+class FindingRow(serializers.Serializer[StandbyProof]):
+    """Where a registrar lists something else than is believed."""
+
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=queries.FindingKind.choices)
+    kind_word = serializers.CharField()
+    sentence = serializers.CharField(help_text="What is so, times in the site's zone.")
+    to_do = serializers.CharField()
+    registration = serializers.IntegerField()
+    handset = serializers.IntegerField()
+    mac = serializers.CharField()
+    extension = serializers.CharField()
+    name = serializers.CharField(help_text="The handset's name.")
+    group = serializers.IntegerField()
+    group_name = serializers.CharField()
+    site = serializers.IntegerField()
+    site_name = serializers.CharField()
+    server = ServerRef()
+    server_name = serializers.CharField()
+    contacts = serializers.ListField(child=serializers.CharField())
+    others_until = serializers.DateTimeField(allow_null=True)
+    own_until = serializers.DateTimeField(allow_null=True)
+    believed_until = serializers.DateTimeField(allow_null=True)
+    asked_at = serializers.DateTimeField(allow_null=True)
+
+    def to_representation(self, instance: StandbyProof) -> dict[str, Any]:
+        return findings.told(queries.finding_row(instance), instance.site.time_zone)
+
+
+class FindingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyProof]):
+    """Where registrars list something else than is believed, and what to do."""
+
+    required_roles = VIEWER_READS
+    queryset = StandbyProof.objects.none()
+    serializer_class = FindingRow
+    filterset_class = queries.FindingFilter
+    pagination_class = Pages
+
+    def get_queryset(self) -> QuerySet[StandbyProof]:
+        return queries.in_full(queries.findings(timezone.now())).order_by("pk")
 
 
 class ReadinessSummary(APIView):

@@ -25,6 +25,7 @@ router.register("server-changes", census.ServerChangeViewSet, basename="api-serv
 router.register("drains", drains.DrainViewSet, basename="api-drain")
 router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
 router.register("exports", exporting.ExportViewSet, basename="api-export")
+router.register("findings", readiness.FindingViewSet, basename="api-finding")
 router.register("readiness", readiness.ReadinessViewSet, basename="api-readiness")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
 router.register("views", saved_views.ViewViewSet, basename="api-view")

@@ -45,6 +45,10 @@ class StandbyProof(models.Model):
     contacts = models.JSONField(
         default=list, help_text="Who was bound when it last listed anybody: [[URI, until], ...]"
     )
+    others_until = models.DateTimeField(null=True, help_text="When the last of `contacts` ends")
+    own_until = models.DateTimeField(
+        null=True, help_text="Until when it lists a binding of our own agent; null: it lists none"
+    )
     bound_at = models.DateTimeField(
         null=True, help_text="When a binding was last seen to have been made or renewed there"
     )

@@ -7,6 +7,7 @@ the site's zone.
 
 from registrations.queries.census import Series, census
 from registrations.queries.filters import RegistrationFilter, matching
+from registrations.queries.findings import FindingFilter, FindingKind, finding_row, findings
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.holds import Holds, at_place_of, holds_at, weekly, zones_of
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
@@ -70,6 +71,10 @@ from registrations.queries.words import (
 
 __all__ = [
     "Difference",
+    "FindingFilter",
+    "FindingKind",
+    "finding_row",
+    "findings",
     "between",
     "by_index",
     "counts_at",

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -26,7 +26,7 @@ from registrations.runtime.turns import Lane, Turn
 from registrations.sip.targets import Located
 from registrations.store import BATCH, ClaimedProof, Proved
 from registrations.store.proofs import Place
-from registrations.values import HostPort, Outcome, Target
+from registrations.values import HostPort, ListedContact, Outcome, Target
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +54,14 @@ class Asker:
         addressing: Addressing,
         switchboard: Switchboard,
         pacer: Pacer,
+        contact_for: Callable[[str, tuple[str, int], str], str],
     ) -> None:
         self._loop = loop
         self._database = database
         self._addressing = addressing
         self._switchboard = switchboard
         self._pacer = pacer
+        self._contact_for = contact_for
         self.transport = switchboard.transport
         self.nonces = Nonces()
         self._lanes: dict[Place, Lane] = {}
@@ -172,8 +174,7 @@ class Asker:
         else:
             if finding.proof is proving.Proof.PROVED:
                 self.nonces.keep(turn.claimed, question.fetch.snapshot())
-            contacts = observing.listed(outcome.others, outcome.ended_at)
-            self._conclude(turn.claimed, finding, outcome.ended_at, outcome.code, contacts)
+            self._conclude(turn.claimed, finding, outcome.ended_at, outcome)
         self._over(question)
 
     def _conclude(
@@ -181,14 +182,30 @@ class Asker:
         claimed: ClaimedProof,
         finding: proving.Finding,
         at: float,
-        code: int | None,
-        contacts: observing.Contacts = (),
+        outcome: Outcome | None = None,
     ) -> None:
-        proved = Proved(claimed, finding, at, code, contacts)
+        proved = Proved(claimed, finding, at, None)
+        if outcome is not None:
+            contacts, own_until = self._listed(claimed, outcome, at)
+            proved = Proved(claimed, finding, at, outcome.code, contacts, own_until)
         self._proved.append(proved)
         if proved.is_refusal:
             self._lane(claimed).allowance -= 1
         self._save_soon()
+
+    def _listed(
+        self, claimed: ClaimedProof, outcome: Outcome, at: float
+    ) -> tuple[observing.Contacts, float | None]:
+        """Who is bound beside our agent, and until when our agent is."""
+        ours: list[ListedContact] = []
+        if outcome.others and claimed.targets:
+            local = self.transport.local(claimed.targets[0])
+            uri = self._contact_for(claimed.account.user, local, "udp")
+            ours = observing.own_of(outcome.others, uri)
+        others = [each for each in outcome.others if each not in ours]
+        own = [outcome.expires, *(each.expires for each in ours)]
+        lasts = max((seconds for seconds in own if seconds is not None), default=None)
+        return observing.listed(others, at), None if lasts is None else at + lasts
 
     def _over(self, question: Question) -> None:
         self._forget(question)
@@ -240,7 +257,7 @@ class Asker:
             question = Question(self, turn)
         except OSError as error:
             why = proving.Finding(proving.Proof.SILENT, error.strerror or "There is no way there.")
-            self._conclude(turn.claimed, why, time.time(), None)
+            self._conclude(turn.claimed, why, time.time())
             return
         lane.open[turn.claimed.is_trusted] += 1
         self._questions.add(question)
@@ -298,7 +315,11 @@ class Asker:
             return
         asked_at = steady()
         self._claimed_at |= dict.fromkeys(sites, asked_at)
-        claimed = await self._database.run(store.claim_proofs, sites, self._room(), LEASE_S)
+        limit = self._room()
+        claimed = await self._database.run(store.claim_proofs, sites, limit, LEASE_S)
+        if len(claimed) == limit:
+            # There is more: the next hint finds it, as soon as there is room.
+            self._claimed_at.clear()
         for each in claimed:
             lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
             if each.server_id in each.group.names:
@@ -340,7 +361,7 @@ class Asker:
                 self._pump(self._lane(claimed))
             else:
                 why = proving.Finding(proving.Proof.SILENT, located.unresolved)
-                self._conclude(claimed, why, time.time(), None)
+                self._conclude(claimed, why, time.time())
 
         task.add_done_callback(found)
 

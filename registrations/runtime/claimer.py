@@ -68,6 +68,10 @@ class Claimer:
         taken = len(self._runner) + len(self._flusher) + len(self._waiting)
         return self._max_in_flight - taken
 
+    def has_time(self) -> bool:
+        """Whether what can wait may be done now: half of the process is free."""
+        return self.room() >= self._max_in_flight // 2
+
     def kick(self, site_id: int) -> None:
         """Look for due work of that site soon; a full process does not."""
         if self.room() > 0 and not self._is_closed:

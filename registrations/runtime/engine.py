@@ -89,11 +89,9 @@ class Engine:
             hint,
             max_in_flight,
         )
-        self._prober = Prober(
-            loop, self._database, self._addressing, self._switchboard, self._pacer
-        )
-        self._asker = Asker(loop, self._database, self._addressing, self._switchboard, self._pacer)
-        self._idle_room = max_in_flight // 2
+        shared = loop, self._database, self._addressing, self._switchboard, self._pacer
+        self._prober = Prober(*shared)
+        self._asker = Asker(*shared, contact_for)
         self._chores: list[asyncio.Task[None]] = []
         self._clock = WallClock()
         self._resetting: asyncio.Task[None] | None = None
@@ -137,7 +135,7 @@ class Engine:
             return
         self._claimer.kick(site_id)
         self._prober.kick(site_id)
-        if self._claimer.room() >= self._idle_room:
+        if self._claimer.has_time():
             self._asker.kick(site_id)
 
     def _room_made(self) -> None:

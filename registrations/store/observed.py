@@ -3,7 +3,6 @@
 Only rows without a due time are written: whoever is due belongs to an agent.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from registrations.observing import Contacts, Judged, Seen
 from registrations.proving import Proof
 from registrations.report import Moved
 from registrations.store.save import Change, record
-from registrations.store.sql import changed, is_postgresql, packed, rows, stamp, text
+from registrations.store.sql import changed, packed, rows, stamp, text
 from registrations.values import GroupMode
 
 
@@ -38,7 +37,6 @@ class Before:
 
     contacts: Contacts
     asked_at: float | None
-    bound_at: float | None
 
 
 def contacts_before(proof_ids: Iterable[int]) -> Mapping[int, Before]:
@@ -48,10 +46,8 @@ def contacts_before(proof_ids: Iterable[int]) -> Mapping[int, Before]:
         return {}
     known = StandbyProof.objects.filter(pk__in=ids)
     return {
-        pk: Before(_contacts(contacts), _seconds(asked_at), _seconds(bound_at))
-        for pk, contacts, asked_at, bound_at in known.values_list(
-            "pk", "contacts", "asked_at", "bound_at"
-        )
+        pk: Before(_contacts(contacts), _seconds(asked_at))
+        for pk, contacts, asked_at in known.values_list("pk", "contacts", "asked_at")
     }
 
 
@@ -173,28 +169,25 @@ def _write(outcomes: Sequence[_Outcome]) -> None:
     )
 
 
-_NOTE_COLUMNS = {"id": "bigint", "contacts": "text", "bound_at": "timestamptz"}
+_NOTE_COLUMNS = {"id": "bigint", "bound_at": "timestamptz"}
 
 
 def _note(looks: Sequence[Look], before: Mapping[int, Before]) -> None:
-    """Keep whom a server lists. One that lists nobody's bindings leaves what it listed last."""
-    noted = []
-    for look in looks:
-        known = before.get(look.proof_id)
-        if look.proof not in observing.LISTS or known is None:
-            continue
-        # The first look cannot tell when what it sees was made.
-        is_new = known.asked_at is not None and observing.is_renewed(known.contacts, look.contacts)
-        bound_at = look.at if is_new else known.bound_at
-        contacts = json.dumps(look.contacts, ensure_ascii=False, separators=(",", ":"))
-        row = {"id": look.proof_id, "contacts": contacts, "bound_at": stamp(bound_at)}
-        noted.append(row)
-    contacts = "x.contacts::jsonb" if is_postgresql() else "x.contacts"
-    changed(
-        f"UPDATE registrations_standbyproof AS p SET contacts = {contacts}, "
-        f"bound_at = x.bound_at FROM {rows(_NOTE_COLUMNS)} WHERE p.id = x.id",
-        [packed(noted)],
-    )
+    """Keep when a binding was seen to have been made. The first look at one cannot tell."""
+    made = [
+        {"id": look.proof_id, "bound_at": stamp(look.at)}
+        for look in looks
+        if (known := before.get(look.proof_id)) is not None
+        and known.asked_at is not None
+        and look.proof in observing.LISTS
+        and observing.is_renewed(known.contacts, look.contacts)
+    ]
+    if made:
+        changed(
+            "UPDATE registrations_standbyproof AS p SET bound_at = x.bound_at "
+            f"FROM {rows(_NOTE_COLUMNS)} WHERE p.id = x.id",
+            [packed(made)],
+        )
 
 
 def _seen(registration_ids: Iterable[int]) -> dict[int, list[tuple[int, Seen]]]:

@@ -1,5 +1,6 @@
 """Standby proofs: one row per line and server of its group, claimed and saved like other work."""
 
+import json
 import random
 import time
 import uuid
@@ -15,7 +16,7 @@ from django.db import transaction
 from fleet.models import Server
 from registrations import proving
 from registrations.models import Registration, ServerHealth, SiteNetwork, StandbyProof
-from registrations.observing import Contacts
+from registrations.observing import LISTS, Contacts
 from registrations.proving import Proof
 from registrations.queries import refusals
 from registrations.store import observed
@@ -86,7 +87,9 @@ class Proved:
     at: float
     code: int | None
     contacts: Contacts = ()
-    """Whom it lists, of an observed line."""
+    """Whom it lists beside our own agent."""
+    own_until: float | None = None
+    """Until when it lists our own agent (Unix seconds)."""
 
     @property
     def is_refusal(self) -> bool:
@@ -212,6 +215,10 @@ _COLUMNS = {
     "reason": "text",
     "refusals": "integer",
     "refused_at": "timestamptz",
+    "lists": "boolean",
+    "contacts": "text",
+    "others_until": "timestamptz",
+    "own_until": "timestamptz",
     "due_at": "timestamptz",
 }
 
@@ -226,6 +233,7 @@ def save_proofs(proved: Sequence[Proved]) -> list[int]:
         batch = proved[start : start + BATCH]
         seen = [each for each in batch if each.claimed.is_observed]
         mine = "p." if is_postgresql() else ""
+        contacts = "x.contacts::jsonb" if is_postgresql() else "x.contacts"
         with transaction.atomic():
             lock_in_order({each.claimed.registration_id for each in seen})
             before = observed.contacts_before(each.claimed.proof_id for each in seen)
@@ -234,6 +242,9 @@ def save_proofs(proved: Sequence[Proved]) -> list[int]:
                 "since = CASE WHEN p.proof = x.proof THEN p.since ELSE x.at END, "
                 "proof = x.proof, asked_at = x.at, proved_at = COALESCE(x.proved_at, p.proved_at), "
                 "code = x.code, reason = x.reason, refusals = x.refusals, "
+                f"contacts = CASE WHEN x.lists THEN {contacts} ELSE p.contacts END, "
+                "others_until = CASE WHEN x.lists THEN x.others_until ELSE p.others_until END, "
+                "own_until = CASE WHEN x.lists THEN x.own_until ELSE p.own_until END, "
                 "refused_at = COALESCE(x.refused_at, p.refused_at), due_at = x.due_at, "
                 f"lease_token = NULL FROM {rows(_COLUMNS)} "
                 f"WHERE p.id = x.id AND p.lease_token = x.token RETURNING {mine}id",
@@ -262,6 +273,10 @@ def _row(proved: Proved) -> dict[str, Any]:
         "reason": text(proved.finding.reason),
         "refusals": proved.refusals,
         "refused_at": at if proved.is_refusal else None,
+        "lists": proof in LISTS,
+        "contacts": json.dumps(proved.contacts, ensure_ascii=False, separators=(",", ":")),
+        "others_until": stamp(max((until for _, until in proved.contacts), default=None)),
+        "own_until": stamp(proved.own_until),
         "due_at": stamp(proved.due_at),
     }
 

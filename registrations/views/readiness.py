@@ -12,6 +12,7 @@ from fleet.models import Server, ServerGroup, Site
 from fleet.roles import Role, require_role
 from registrations import queries
 from registrations.models import StandbyProof
+from registrations.shown import findings as found
 from registrations.shown import pages
 from registrations.shown import readiness as told
 from registrations.shown.behaviour import duration
@@ -27,6 +28,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
         "nav": "readiness",
         "groups": found,
         "headline": told.headline(found),
+        "findings": queries.findings(now).count(),
         "every": duration(settings.PROVE_EVERY) if settings.PROVE_EVERY else "",
         "now": now,
         "export": "",
@@ -63,6 +65,32 @@ def proofs(request: HttpRequest) -> HttpResponse:
         "faults": [] if valid else filtered.errors.values(),
     }
     return render(request, "proofs.html", context)
+
+
+@require_safe
+@require_role(Role.VIEWER)
+def findings(request: HttpRequest) -> HttpResponse:
+    """Where registrars list something else than is believed, and what to do."""
+    filtered = queries.FindingFilter(request.GET, queries.findings(timezone.now()))
+    valid = filtered.is_valid()
+    rows = queries.in_full(filtered.qs if valid else filtered.queryset.none())
+    page = pages.page_of(rows.order_by("kind", "registration__line__handset__name"), request.GET)
+    options = {"kind": dict(queries.FindingKind.choices)} | _options()
+    options.pop("proof")
+    context = {
+        "nav": "readiness",
+        "page": page,
+        "rows": [
+            (found.told(queries.finding_row(r), r.site.time_zone), r.site.time_zone) for r in page
+        ],
+        "looks": found.LOOKS,
+        "chips": pages.chips(request.GET, options | {"registration": {}}),
+        "options": options,
+        "chosen": {field: request.GET.getlist(field) for field in options},
+        "sizes": pages.PAGE_SIZES,
+        "faults": [] if valid else filtered.errors.values(),
+    }
+    return render(request, "findings.html", context)
 
 
 KEPT = ("takes", "registration", "size")

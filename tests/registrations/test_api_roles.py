@@ -53,6 +53,7 @@ MAY: dict[str, dict[str, Role]] = {
     "summary/": READ,
     "census/": READ,
     "readiness/": READ,
+    "findings/": READ,
     "readiness/summary/": READ,
     "readiness/export/": READ,
     "servers/ID/outage/": READ,

@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "ops": (),
     "readiness": (),
     "proofs": (),
+    "findings": (),
     "history": (),
     "jobs": (),
     "job": ("job",),

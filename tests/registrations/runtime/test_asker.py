@@ -130,6 +130,24 @@ def test_a_server_that_refuses_all_is_left_alone_before_it_shuts_us_out() -> Non
     assert len(claimed) == 30 - asked, "asked again once its guards have forgotten"
 
 
+def test_our_own_contact_is_told_from_somebody_elses_though_no_instance_is_listed() -> None:
+    phone = "sip:4000@10.1.2.3:5060"
+
+    def list_both(request: message.Request) -> bytes:
+        listed = f"Contact: <sip:4000@127.0.0.1:9000>;expires=120, <{phone}>;expires=300\r\n"
+        return accept(request).replace(b"Content-Length", listed.encode() + b"Content-Length")
+
+    with peer(answer=list_both) as registrar:
+        lines = ward(1, registrar)
+        ask(lines, all_asked, "asked")
+    found = StandbyProof.objects.get()
+    assert [uri for uri, _ in found.contacts] == [phone]
+    assert found.own_until is not None and found.asked_at is not None
+    assert round((found.own_until - found.asked_at).total_seconds()) == 120
+    assert found.others_until is not None
+    assert round((found.others_until - found.asked_at).total_seconds()) == 300
+
+
 def test_a_silent_server_is_not_asked_for_every_handset() -> None:
     lines = ward(3)
     group = lines[0].handset.group
