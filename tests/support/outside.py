@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import kamailio, product, stores
+from tests.support.chaos import POLICY
 from tests.support.dns import Dns, dns
 from tests.support.fleet import fleet_file, users
 from tests.support.hospital import Hospital
@@ -16,20 +17,7 @@ from tests.support.relay import Relay, relay
 CLOCK = Path(__file__).with_name("wall_clock")
 NAMES = ("primary.test", "secondary.test")
 TTL_S = 2
-EXPIRES_S = 20
-CAP = 50
-POLICY = {
-    "expires": EXPIRES_S,
-    "expires_overlap": 5,
-    "retry_max_count": 2,
-    "retry_timeout": 500,
-    "register_retry_base": 10,
-    "register_retry_max": 60,
-    "re_register_on": True,
-    "fail_registration_on": True,
-    "fail_back_mode": "registration",
-    "max_registrations_per_second": CAP,
-}
+CAP = POLICY["max_registrations_per_second"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from tests.support.chaos import Fault
-from tests.support.outside import CAP, EXPIRES_S, Outside
+from tests.support.chaos import EXPIRES_S, Fault
+from tests.support.outside import CAP, Outside
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)

@@ -6,8 +6,8 @@ from itertools import cycle
 import pytest
 
 from tests.support import relay
-from tests.support.chaos import Fault
-from tests.support.outside import EXPIRES_S, Outside
+from tests.support.chaos import EXPIRES_S, Fault
+from tests.support.outside import Outside
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(400)
