@@ -104,7 +104,9 @@ class Claimer:
         try:
             while self._wanted and self.room() > 0 and not self._is_closed:
                 sites, self._wanted = sorted(self._wanted), set()
-                await self._claim(sites)
+                for share in self._shares(sites):
+                    if self.room() > 0 and not self._is_closed:
+                        await self._claim(share)
         except DatabaseError as error:
             logger.error("nothing could be claimed: %s", error)
         except Exception:
@@ -112,6 +114,12 @@ class Claimer:
             logger.exception("nothing could be claimed")
         finally:
             self._task = None
+
+    def _shares(self, sites: list[int]) -> list[list[int]]:
+        """A site with a backlog is claimed of alone: then the index gives the order."""
+        others = [site for site in sites if site not in self._backlog]
+        alone = [[site] for site in sites if site in self._backlog]
+        return [others, *alone] if others else alone
 
     async def _claim(self, sites: list[int]) -> None:
         limit = min(BATCH, self.room())
