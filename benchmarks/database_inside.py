@@ -32,7 +32,8 @@ BARE_CLAIM = (
     "WITH due AS MATERIALIZED (SELECT id AS due_id FROM registrations_registration "
     "WHERE due_at <= now() AND site_id = %s ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED) "
     "UPDATE registrations_registration SET lease_token = gen_random_uuid(), "
-    "due_at = now() + interval '1 hour' FROM due WHERE id = due.due_id RETURNING id"
+    "due_at = now() + interval '1 hour' WHERE id = ANY(ARRAY(SELECT due_id FROM due)) "
+    "RETURNING id"
 )
 
 

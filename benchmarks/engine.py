@@ -22,7 +22,6 @@ def measure() -> Iterator[Figure]:
     ours, theirs = [], []
     with registrars() as (registrar,):
         for _ in range(TIMES):
-            registrar.restart_empty()
             theirs.append(sipp(registrar, users(HANDSETS)).cpu)
             registrar.restart_empty()
             ours.append(_spent(registrar))

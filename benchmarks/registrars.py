@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 SCENARIO = HERE.parent / "tests/support/register.xml"
 MEMORY_MB = 512
 LONGEST_S = 60
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,11 @@ def _statistic(registrar: Kamailio, name: str) -> int:
 
 
 def sipp(registrar: Kamailio, users: Sequence[str], expires: int = 3600) -> Taken:
-    """SIPp registers each of them once, with digest, over one socket, as fast as it can."""
+    """SIPp registers each of them once, with digest, over one socket, as fast as it can.
+
+    The registrar is empty at its begin. A round in which a call failed, as on a machine that is
+    busy with something else, is made again.
+    """
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-sipp-") as home:
         rows = "".join(
             f"{user};[authentication username={user} password=pw-{user}];{expires}\n"
@@ -83,12 +88,18 @@ def sipp(registrar: Kamailio, users: Sequence[str], expires: int = 3600) -> Take
             *(parts.need("sipp"), "-sf", str(SCENARIO), "-inf", f"{home}/users.csv"),
             *("-i", "127.0.0.1", "-p", str(free_port()), "-t", "u1", "-m", str(len(users))),
             *("-r", "200000", "-l", "3000", "-nostdin", "-buff_size", "4000000"),
+            *("-timeout", str(LONGEST_S)),
             f"{registrar.address}:{registrar.port}",
         ]
-        return _run(command, home)
+        for _ in range(ROUNDS):
+            registrar.restart_empty()
+            taken = _run(command, home)
+            if taken is not None:
+                return taken
+    raise RuntimeError(f"SIPp did not register all {len(users)} in {ROUNDS} rounds")
 
 
-def _run(command: Sequence[str], home: str) -> Taken:
+def _run(command: Sequence[str], home: str) -> Taken | None:
     began = time.monotonic()
     child = subprocess.Popen(  # noqa: S603 - our own
         command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -96,9 +107,7 @@ def _run(command: Sequence[str], home: str) -> Taken:
     _, status, used = os.wait4(child.pid, 0)
     took = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, command)
-    return Taken(took, used.ru_utime + used.ru_stime)
+    return None if child.returncode else Taken(took, used.ru_utime + used.ru_stime)
 
 
 def uac(registrar: Kamailio, users: Sequence[str]) -> float:

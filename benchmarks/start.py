@@ -24,7 +24,6 @@ def measure() -> Iterator[Figure]:
         ordered(product, "make", HANDSETS, [[registrar.address, registrar.port]], POLICY)
         one, theirs, uacs, spent = [], [], [], []
         for _ in range(TIMES):
-            registrar.restart_empty()
             theirs.append(sipp(registrar, users(HANDSETS)).seconds)
             registrar.restart_empty()
             uacs.append(uac(registrar, users(HANDSETS)))
