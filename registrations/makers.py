@@ -19,19 +19,19 @@ class Maker:
         self._command = command
         self._waiting = waiting
         self._clean = clean
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def tend(self) -> None:
         """Forget what is too old; begin what waits, if nothing is being made here."""
         self._clean()
-        if self._process is not None and self._process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             return
-        self._process = None
+        self.process = None
         job = self._waiting().first()
         if job is not None:
             manage = str(settings.BASE_DIR / "manage.py")
             command = [sys.executable, manage, self._command, str(job.pk)]
-            self._process = subprocess.Popen(  # noqa: S603 - ours
+            self.process = subprocess.Popen(  # noqa: S603 - ours
                 command, preexec_fn=die_with_parent()
             )
 

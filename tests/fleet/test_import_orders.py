@@ -4,11 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from fleet import import_orders, services
 from fleet.import_orders import LeaseLost, make, order, say_go, state
 from fleet.models import Handset, ImportJob, ImportPart, Site
+from registrations import makers, tasks
 from tests.support import trees
 
 pytestmark = pytest.mark.django_db
@@ -186,3 +188,27 @@ def test_a_job_is_forgotten_with_its_files_after_a_day() -> None:
     )
     import_orders.clean()
     assert not ImportPart.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_has_a_process_do_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    class Process:
+        def __init__(self, command: list[str], **_: Any) -> None:
+            started.append(command[2:])
+
+        def poll(self) -> None:
+            return None
+
+    monkeypatch.setattr(makers.subprocess, "Popen", Process)
+    monkeypatch.setattr(makers.IMPORTS, "process", None)
+    tasks.tend_imports()
+    assert started == []
+    job = ordered(FLEET, RIGHT)
+    tasks.tend_imports()
+    tasks.tend_imports()
+    assert started == [["make_import", str(job.pk)]]
+    monkeypatch.setattr("os.nice", lambda by: 0)
+    call_command(*started[0])
+    assert state(again(job)) == "ready"

@@ -16,8 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from fleet.roles import Role
-from registrations import exports
-from registrations.exports import makers, orders
+from registrations import exports, makers
+from registrations.exports import orders
 from registrations.models import ExportJob, ExportPart
 from tests.support.rows import make_transition, make_user
 from tests.support.waiting import wait_until
@@ -140,18 +140,18 @@ def test_a_worker_starts_one_maker_at_a_time(monkeypatch: pytest.MonkeyPatch) ->
         return popen(sleeper, **more)
 
     monkeypatch.setattr(makers.subprocess, "Popen", start)
-    monkeypatch.setattr(makers, "_maker", None)
+    of_exports = makers.Maker("make_export", orders.waiting, orders.clean)
     first, _ = ordered(), ordered()
-    makers.tend()
-    makers.tend()
+    of_exports.tend()
+    of_exports.tend()
     assert started == [["make_export", str(first.pk)]]
-    maker = makers._maker
+    maker = of_exports.process
     assert maker is not None
     os.kill(maker.pid, signal.SIGKILL)
     wait_until(lambda: maker.poll() is not None, 10, "the maker is gone")
-    makers.tend()
+    of_exports.tend()
     assert len(started) == 2
-    assert makers._maker is not None
-    makers._maker.kill()
-    makers._maker.wait()
+    assert of_exports.process is not None
+    of_exports.process.kill()
+    of_exports.process.wait()
     assert (settings.BASE_DIR / "manage.py").exists()
