@@ -178,7 +178,7 @@ SPECTACULAR_SETTINGS = {
         "RegistrationState": "registrations.models.State.choices",
         "JobKind": "registrations.models.Job.Kind",
         "ServerCondition": "registrations.models.ServerChange.What",
-        "FailbackState": ["running", "paused", "done", "cancelled", "aborted"],
+        "FailbackState": ["writing", "running", "paused", "done", "cancelled", "aborted"],
     },
 }
 

@@ -66,7 +66,7 @@ class FailbackJob(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=Job.Kind.choices)
-    state = serializers.ChoiceField(choices=["running", "paused", "done", "cancelled", "aborted"])
+    state = serializers.ChoiceField(choices=jobs.STATES)
     scope = serializers.DictField()
     asked_by = serializers.CharField()
     request_id = serializers.CharField(help_text="Under which the logs tell what it did")
@@ -97,9 +97,20 @@ class FailbackJob(serializers.Serializer[Any]):
         return jobs.overview(instance)
 
 
+class WaitingSite(serializers.Serializer[Any]):
+    """A site whose handsets a wave waits for because no worker takes them."""
+
+    site = serializers.IntegerField()
+    site_name = serializers.CharField()
+    handsets = serializers.IntegerField()
+    since = serializers.DateTimeField()
+    sentence = serializers.CharField()
+
+
 class FailbackProgress(FailbackJob):
     """A job with every handset's result."""
 
+    waits = WaitingSite(many=True)
     results = HandsetResult(many=True)
 
 

@@ -20,8 +20,9 @@ from registrations.jobs.orders import (
     resume,
     roll_back,
 )
-from registrations.jobs.progress import by_wave, listing, overview, progress, result_word
+from registrations.jobs.progress import STATES, by_wave, listing, overview, progress, result_word
 from registrations.jobs.scopes import ScopeError, in_scope, words
+from registrations.jobs.waits import waits
 from registrations.models import Job
 
 WISHES = tuple(Job.Kind.values)
@@ -29,6 +30,7 @@ WISHES = tuple(Job.Kind.values)
 
 __all__ = [
     "DAYS",
+    "STATES",
     "TERMS",
     "WISHES",
     "JobIsOver",
@@ -60,5 +62,6 @@ __all__ = [
     "resume",
     "roll_back",
     "standing",
+    "waits",
     "words",
 ]

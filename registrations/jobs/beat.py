@@ -6,9 +6,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from fleet.models import ServerGroup
-from registrations.jobs import automatic
+from registrations.jobs import automatic, writing
 from registrations.jobs.drains import advance_drains
-from registrations.jobs.orders import give
 from registrations.jobs.steps import advance
 from registrations.models import Job
 
@@ -16,6 +15,7 @@ from registrations.models import Job
 def advance_all(now: datetime | None = None) -> None:
     """Take a step of every drain and every job that is not over; give the jobs that are due."""
     now = now or timezone.now()
+    writing.go_on(now)
     advance_drains(now)
     for pk in Job.objects.filter(finished_at=None).order_by("pk").values_list("pk", flat=True):
         advance(pk, now)
@@ -23,11 +23,13 @@ def advance_all(now: datetime | None = None) -> None:
         _give_once(job, now)
 
 
-@transaction.atomic
 def _give_once(job: Job, now: datetime) -> None:
     """Give it unless another process has just done so: its group's row is the lock."""
-    groups = ServerGroup.objects.select_for_update(no_key=True)
-    list(groups.filter(pk=job.scope["group"]).values_list("pk"))
-    given = Job.objects.filter(scope=job.scope, is_automatic=True, finished_at=None)
-    if not given.exists():
-        give(job, now)
+    with transaction.atomic():
+        groups = ServerGroup.objects.select_for_update(no_key=True)
+        list(groups.filter(pk=job.scope["group"]).values_list("pk"))
+        given = Job.objects.filter(scope=job.scope, is_automatic=True, finished_at=None)
+        if given.exists():
+            return
+        writing.begin(job, now)
+    writing.write(job, now)

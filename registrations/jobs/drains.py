@@ -16,7 +16,7 @@ from fleet import request_id
 from fleet.models import Server
 from registrations import queries
 from registrations.draining import Act, Facts, decide
-from registrations.jobs import orders, rows
+from registrations.jobs import orders, rows, steps, writing
 from registrations.jobs.orders import JobIsOver, OrderRefused, Terms, User, name_of
 from registrations.models import Drain, Job, JobResult
 
@@ -64,7 +64,7 @@ def drain(server: Server, window: Window, user: User, terms: Terms | None = None
             abort_above_percent=terms.abort_above_percent,
             wave_size=terms.wave_size,
         )
-        advance(made.pk, now)
+    advance(made.pk, now)
     made.refresh_from_db()
     return made
 
@@ -82,7 +82,7 @@ def end(drained: Drain, user: User) -> Drain:
         row.ends_at = max(now, row.begins_at)
         row.ended_by = name_of(user)
         row.save(update_fields=["ends_at", "ended_by"])
-        advance(row.pk, now)
+    advance(row.pk, now)
     row.refresh_from_db()
     return row
 
@@ -93,26 +93,37 @@ def advance_drains(now: datetime) -> None:
         advance(pk, now)
 
 
-@transaction.atomic
 def advance(drain_id: int, now: datetime) -> None:
     """Take the step that this drain is ready for. Nothing where somebody else is at it."""
+    job = _step(drain_id, now)
+    if job is not None and job.writing_until is not None:
+        writing.write(job, now)
+    elif job is not None:
+        steps.advance(job.pk, now)
+
+
+@transaction.atomic
+def _step(drain_id: int, now: datetime) -> Job | None:
+    """Take it, and return the job that goes on because of it."""
     unfinished = Drain.objects.select_for_update(skip_locked=True, of=("self",))
     found = unfinished.filter(pk=drain_id, finished_at=None)
     row = found.select_related("server", "away", "home").first()
     if row is None:
-        return
+        return None
+    job = None
     if row.away is None and row.begins_at <= now < row.ends_at:
         _forestall(row, now)
     act = decide(_facts(row, now), now.timestamp())
     if act is Act.EMPTY:
-        row.away = orders.give(_job(row, Job.Kind.DRAIN, {"server": row.server_id}), now)
+        job = row.away = _begin(row, Job.Kind.DRAIN, {"server": row.server_id}, now)
     elif act is Act.STOP and row.away is not None and row.away.cancelled_at is None:
-        orders.cancel(row.away, row.ended_by or row.asked_by)
+        job = orders.call_off(row.away, row.ended_by or row.asked_by, now)
     elif act is Act.BRING_HOME:
-        row.home = orders.give(_job(row, Job.Kind.FAILBACK, {"moved_by": row.away_id}), now)
+        job = row.home = _begin(row, Job.Kind.FAILBACK, {"moved_by": row.away_id}, now)
     elif act is Act.FINISH:
         row.finished_at = now
     row.save(update_fields=["away", "home", "finished_at"])
+    return job
 
 
 def _facts(row: Drain, now: datetime) -> Facts:
@@ -133,8 +144,8 @@ def _facts(row: Drain, now: datetime) -> Facts:
     )
 
 
-def _job(row: Drain, kind: str, scope: dict[str, Any]) -> Job:
-    return Job(
+def _begin(row: Drain, kind: str, scope: dict[str, Any], now: datetime) -> Job:
+    job = Job(
         kind=kind,
         scope=scope,
         asked_by=row.asked_by,
@@ -142,6 +153,7 @@ def _job(row: Drain, kind: str, scope: dict[str, Any]) -> Job:
         abort_above_percent=row.abort_above_percent,
         wave_size=row.wave_size,
     )
+    return writing.begin(job, now)
 
 
 def _to(row: Drain) -> QuerySet[JobResult]:

@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
-from fleet import request_id
-from fleet.models import ServerGroup
-from registrations.jobs import rows
+from registrations.jobs import writing
 from registrations.jobs.held import OrderHeld, held
 from registrations.jobs.judging import judged
-from registrations.jobs.scopes import in_own_scope, in_scope
+from registrations.jobs.scopes import in_scope
 from registrations.jobs.steps import advance
 from registrations.models import Job, JobResult
 from registrations.waves import LARGEST_WAVE
@@ -32,8 +29,6 @@ User = AbstractBaseUser | AnonymousUser | str
 """Who asks: an account, or the name of one who has none."""
 
 Result = JobResult.Result
-
-log = structlog.get_logger(__name__)
 
 HELD_AFTER_ROLLBACK = timedelta(hours=1)
 """How long those rolled back do not fail back by themselves: time to look at the primary."""
@@ -105,26 +100,12 @@ def order(
 
 
 def give(job: Job, now: datetime) -> Job:
-    """Save a new job with a result for everybody in its scope, begin it, and return it."""
-    with transaction.atomic():
-        wanted = in_own_scope(job.scope, now)
-        # Two orders that share a group wait for each other, so that each sees the other's rows.
-        groups = ServerGroup.objects.filter(pk__in=wanted.values("group_id")).order_by("pk")
-        list(groups.select_for_update(no_key=True).values_list("pk"))
-        job.request_id = job.request_id or request_id.current() or request_id.fresh()
-        job.save()
-        log.info(
-            "job ordered",
-            request=job.request_id,
-            job=job.pk,
-            kind=job.kind,
-            scope=_told(job.scope),
-            by=job.asked_by,
-        )
-        server_id = job.scope.get("server")
-        rows.write_results(job, judged(wanted, job.kind, server_id=server_id), now)
-        rows.plan_waves(job)
-        advance(job.pk, now)
+    """Save a new job with a result for everybody in its scope, begin it, and return it.
+
+    Where it must be saved in a transaction with something else: `writing.begin` there, and
+    `writing.write` after it.
+    """
+    writing.write(writing.begin(job, now), now)
     job.refresh_from_db()
     return job
 
@@ -158,13 +139,17 @@ def cancel(job: Job, user: User) -> Job:
     """
     now = timezone.now()
     with transaction.atomic():
-        job = _open(job)
-        if job.cancelled_at is None:
-            job.cancelled_at, job.cancelled_by = now, name_of(user)
-            job.save(update_fields=["cancelled_at", "cancelled_by"])
-        rows.take_back(job, "Cancelled before its turn.", now)
-        advance(job.pk, now)
+        call_off(_open(job), user, now)
+    advance(job.pk, now)
     job.refresh_from_db()
+    return job
+
+
+def call_off(job: Job, user: User, now: datetime) -> Job:
+    """Say that `job` is cancelled; its next steps take back whom nobody has asked yet."""
+    if job.cancelled_at is None:
+        job.cancelled_at, job.cancelled_by = now, name_of(user)
+        job.save(update_fields=["cancelled_at", "cancelled_by"])
     return job
 
 
@@ -186,24 +171,19 @@ def roll_back(job: Job, user: User) -> Job:
             raise JobIsOver(f"It was rolled back already, by job {made.pk}.")
         if not job.results.filter(result=Result.MOVED).exists():
             raise JobIsOver("It moved nobody, so there is nothing to roll back.")
-        return give(
-            Job(
-                kind=Job.Kind.ROLLBACK,
-                scope={"moved_by": job.pk},
-                asked_by=name_of(user),
-                abort_above_percent=job.abort_above_percent,
-                wave_size=job.wave_size,
-                rolls_back=job,
-                hold_until=now + HELD_AFTER_ROLLBACK,
-            ),
-            now,
+        back = Job(
+            kind=Job.Kind.ROLLBACK,
+            scope={"moved_by": job.pk},
+            asked_by=name_of(user),
+            abort_above_percent=job.abort_above_percent,
+            wave_size=job.wave_size,
+            rolls_back=job,
+            hold_until=now + HELD_AFTER_ROLLBACK,
         )
-
-
-def _told(scope: Mapping[str, Any]) -> str:
-    """Return a scope for the log: of a list how long it is."""
-    parts = (f"{k}={len(v) if isinstance(v, list) else v}" for k, v in scope.items())
-    return " ".join(parts)
+        writing.begin(back, now)
+    writing.write(back, now)
+    back.refresh_from_db()
+    return back
 
 
 def name_of(user: User) -> str:

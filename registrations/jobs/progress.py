@@ -5,12 +5,16 @@ from typing import Any
 
 from django.db.models import Count, IntegerField, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from registrations import queries
 from registrations.jobs.rows import FAILED
+from registrations.jobs.waits import waits
 from registrations.models import Job, JobResult
 
 Result = JobResult.Result
+
+STATES = ("writing", "running", "paused", "done", "cancelled", "aborted")
 
 _HOME = {
     Result.MOVED: "Moved to primary",
@@ -91,9 +95,14 @@ def overview(job: Any) -> dict[str, Any]:
 
 
 def state_of(job: Job) -> str:
-    """Return running while any handset waits (paused: for an operator), then how it ended."""
+    """Return running while any handset waits (paused: for an operator), then how it ended.
+
+    `writing` comes before: who is in it is being written down, and nobody is asked yet.
+    """
     if job.finished_at is None:
         is_stopped = job.cancelled_at or job.aborted_at
+        if job.writing_until and not is_stopped:
+            return "writing"
         return "paused" if job.paused_at and not is_stopped else "running"
     if job.aborted_at:
         return "aborted"
@@ -110,10 +119,11 @@ def by_wave(job_id: int) -> dict[int | None, Counter[str]]:
 
 
 def progress(job: Job) -> dict[str, Any]:
-    """Return what `job` did so far, handset by handset, in two queries."""
+    """Return what `job` did so far, handset by handset, and whom nobody takes up; four queries."""
     results = JobResult.objects.filter(job=job.pk).order_by("id")
     fields = ("registration_id", "mac", "extension", "wave", "result", "reason", "seconds")
     return overview(listing().get(pk=job.pk)) | {
+        "waits": waits(job, timezone.now()),
         "results": [
             {
                 "registration": row["registration_id"],
@@ -126,5 +136,5 @@ def progress(job: Job) -> dict[str, Any]:
                 "finished_at": queries.moment(row["finished_at"]),
             }
             for row in results.values(*fields, "finished_at")
-        ]
+        ],
     }

@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import (
     Case,
     Count,
@@ -57,13 +57,13 @@ def write_results(job: Job, wanted: QuerySet[Any], now: datetime) -> None:
         cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) {sql}", params)
 
 
-def plan_waves(job: Job) -> None:
-    """Give each waiting result its wave: a canary of each group, then so many at a time."""
+def turns(job: Job) -> list[tuple[int, int]]:
+    """Return each waiting result with its wave: a canary of each group, then so many at a time."""
     waiting = _waiting(job)
     groups = ServerGroup.objects.filter(pk__in=waiting.values("group"))
     caps = dict(groups.values_list("pk", "max_registrations_per_second"))
     sizes = {group: wave_size(cap, job.wave_size, len(caps)) for group, cap in caps.items()}
-    store.plan_waves(job.pk, sizes, homeward=job.kind == Job.Kind.FAILBACK)
+    return store.turns(job.pk, sizes, homeward=job.kind == Job.Kind.FAILBACK)
 
 
 def lanes(job: Job) -> tuple[Lane, ...]:
@@ -151,13 +151,23 @@ def _judge_again(
         waiting.filter(registration__in=ids).update(result=verdict, reason=why, finished_at=now)
 
 
-def take_back(job: Job, why: str, now: datetime) -> None:
-    """End the turn of all whom no agent has taken up yet."""
-    queued(_waiting(job)).update(result=Result.CANCELLED, reason=why, finished_at=now)
-    left = _waiting(job).values("registration_id")
-    wished = Registration.objects.filter(pk__in=left, wish=job.kind)
-    _lock(wished)
-    wished.update(wish="", wish_by="", wish_request="", wish_version=F("wish_version") + 1)
+def take_back(job: Job, now: datetime) -> None:
+    """End the turn of all in a stopped job whom no agent has taken up yet, BATCH at a time.
+
+    First of those who are asked already, before any agent takes them up. Since no wave of a
+    stopped job begins, nobody joins them meanwhile. Call it outside of any transaction.
+    """
+    with transaction.atomic():
+        left = asked(_waiting(job)).values("registration_id")
+        wished = Registration.objects.filter(pk__in=left, wish=job.kind)
+        _lock(wished)
+        wished.update(wish="", wish_by="", wish_request="", wish_version=F("wish_version") + 1)
+    why = "Not asked: the job stopped" if job.aborted_at else "Cancelled"
+    ended = {"result": Result.CANCELLED, "reason": f"{why} before its turn.", "finished_at": now}
+    ids = list(queued(_waiting(job)).order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(ids), store.BATCH):
+        some = JobResult.objects.filter(pk__in=ids[start : start + store.BATCH])
+        some.filter(result=Result.PENDING).update(**ended)
 
 
 def settle(job: Job, now: datetime) -> None:

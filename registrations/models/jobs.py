@@ -37,6 +37,10 @@ class Job(models.Model):
         validators=[MinValueValidator(1)],
         help_text="Handsets of one group in a wave; empty: what its servers' cap takes in 5 s.",
     )
+    writing_until = models.DateTimeField(
+        null=True,
+        help_text="While its results are being written: when its writer counts as dead",
+    )
     wave = models.PositiveIntegerField(null=True)
     wave_at = models.DateTimeField(null=True)
     paused_at = models.DateTimeField(null=True)

@@ -43,6 +43,8 @@ def sentence(job: Mapping[str, Any], by_wave: ByWave, zone: str) -> str:
         return _stopping(job, under_way)
     if under_way:
         return _under_way(job, answered, under_way, asked, later)
+    if job["state"] == "writing":
+        return f"{_handsets(job['total'])} written down so far. Nobody is asked before all are."
     if job["paused_at"]:
         return _paused(job, later, zone)
     if not later:

@@ -34,7 +34,7 @@ from registrations.store.proofs import (
 from registrations.store.recovery import Broken, restart
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH
-from registrations.store.turns import plan_waves
+from registrations.store.turns import turns, write_turns
 
 __all__ = [
     "BATCH",
@@ -63,7 +63,6 @@ __all__ = [
     "hear",
     "is_literal",
     "pause",
-    "plan_waves",
     "policy_of",
     "record",
     "release",
@@ -77,4 +76,6 @@ __all__ = [
     "save_proofs",
     "spread",
     "spread_from",
+    "turns",
+    "write_turns",
 ]

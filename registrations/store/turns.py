@@ -1,6 +1,6 @@
 """Whose turn is when in a job: the canary of each group, then wave after wave."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from registrations.store.sql import changed, packed, rows
 
@@ -11,8 +11,8 @@ _AT_PRIMARY = (
 )
 
 
-def plan_waves(job_id: int, sizes: Mapping[int, int], *, homeward: bool) -> None:
-    """Give each pending result of a job its wave; `sizes` is that of a wave, by group.
+def turns(job_id: int, sizes: Mapping[int, int], *, homeward: bool) -> list[tuple[int, int]]:
+    """Return each pending result of a job with its wave; `sizes` is that of a wave, by group.
 
     The canary is one that the server it goes to has accepted before, if there is any: what it
     meets then is the server's doing, not its own.
@@ -35,9 +35,20 @@ def plan_waves(job_id: int, sizes: Mapping[int, int], *, homeward: bool) -> None
         "SELECT k.id, k.size, ROW_NUMBER() OVER (PARTITION BY k.group_id "
         f"ORDER BY CASE WHEN k.rank = 1 THEN 0 ELSE 1 END, k.id) AS place FROM ({ranked}) AS k"
     )
+    return [
+        (pk, wave)
+        for pk, wave in changed(
+            "SELECT t.id, CASE WHEN t.place = 1 THEN 0 ELSE 1 + (t.place - 2) / t.size END "
+            f"FROM ({turn}) AS t",
+            [packed([{"group_id": g, "size": size} for g, size in sizes.items()]), job_id],
+        )
+    ]
+
+
+def write_turns(planned: Sequence[tuple[int, int]]) -> None:
+    """Give results, by id, their waves."""
     changed(
-        "UPDATE registrations_jobresult AS f SET "
-        "wave = CASE WHEN t.place = 1 THEN 0 ELSE 1 + (t.place - 2) / t.size END "
-        f"FROM ({turn}) AS t WHERE f.id = t.id",
-        [packed([{"group_id": group, "size": size} for group, size in sizes.items()]), job_id],
+        "UPDATE registrations_jobresult AS f SET wave = x.wave "
+        f"FROM {rows({'id': 'bigint', 'wave': 'integer'})} WHERE f.id = x.id",
+        [packed([{"id": pk, "wave": wave} for pk, wave in planned])],
     )

@@ -56,6 +56,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         "job": shown,
         "title": telling.titles([shown])[0],
         "sentence": telling.sentence(shown, by_wave, zone),
+        "waits": jobs.waits(found, timezone.now()),
         "strip": telling.strip(shown, by_wave),
         "page": pages.page_of(results.order_by(pages.worst_first(), "wave", "pk"), request.GET),
         "kinds": pages.result_counts(found.kind, by_wave),

@@ -10,10 +10,17 @@ from django.db import connections
 from django.utils import timezone
 
 from fleet.models import Handset, Line, ServerGroup
-from registrations import jobs
-from registrations.models import Job, JobResult, Registration, ServerAcceptance, State
+from registrations import jobs, queries
+from registrations.models import (
+    Job,
+    JobResult,
+    Registration,
+    ServerAcceptance,
+    SiteNetwork,
+    State,
+)
 from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
-from tests.support.rows import make_group, make_registration
+from tests.support.rows import make_group, make_registration, make_site
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -332,3 +339,33 @@ def test_terms_that_make_no_sense_are_refused_by_field(terms: dict[str, int], fi
     with pytest.raises(jobs.OrderRefused) as wrong:
         jobs.order({"all": True}, "olga", jobs.Terms(**terms))
     assert wrong.value.field == field
+
+
+def test_whom_no_worker_takes_up_is_told_with_the_site_and_why() -> None:
+    group = make_group()
+    north = make_site("north", has_own_workers=True, time_zone="UTC")
+    here, there = make_registration(group), make_registration(group, site=north)
+    job = jobs.order({"registrations": [here.pk, there.pk]}, "admin", jobs.Terms(wave_size=1))
+    now = timezone.now()
+    assert jobs.waits(job, now) == [], "it is due only now"
+
+    late = now - timedelta(minutes=2)
+    Registration.objects.filter(pk__in=[here.pk, there.pk]).update(due_at=late)
+    (canary,) = jobs.waits(job, now)
+    assert (canary["site_name"], canary["handsets"]) == ("main", 1), "the other is not asked yet"
+    assert "no worker takes them; look whether one runs" in canary["sentence"]
+
+    answer([here.pk])
+    Registration.objects.filter(pk=there.pk).update(due_at=late)
+    job.refresh_from_db()
+    (waiting,) = jobs.waits(job, now)
+    assert waiting["site"] == north.pk and waiting["since"] == queries.moment(late)
+    assert waiting["sentence"] == (
+        f"1 handset at north waits since {late:%H:%M} UTC: no worker of that site takes them; "
+        "start one with WORKER_SITES=north."
+    )
+    assert jobs.progress(job)["waits"][0]["sentence"] == waiting["sentence"]
+
+    SiteNetwork.objects.create(site=north, suspected_since=late)
+    assert "its own network is suspected, nothing moves" in jobs.waits(job, now)[0]["sentence"]
+    assert jobs.waits(jobs.cancel(job, "admin"), now) == [], "nobody is asked any more"
