@@ -146,7 +146,21 @@ def database(data_dir: Path) -> tuple[dict[str, Any], bool]:
         refuse("DATABASE_URL cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME.")
     if str(config["ENGINE"]).endswith("sqlite3"):
         config |= sqlite_options()
+    else:
+        config["OPTIONS"] = POSTGRESQL_OPTIONS | config.get("OPTIONS", {})
     return config | always, False
+
+
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A connection whose network is gone is lost after half a minute. Left to the system, a worker
+would wait on it for up to two hours, alive by all signs, and claim nothing. What DATABASE_URL says
+itself goes first."""
 
 
 def sqlite_options() -> dict[str, Any]:

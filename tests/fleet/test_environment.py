@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from psycopg2.extensions import make_dsn
 
 from fleet.config import env
 
@@ -99,6 +100,17 @@ def test_a_database_url_is_read_and_never_shown_when_it_cannot_be(tmp_path: Path
         said = refusal(tmp_path, DATABASE_URL=wrong, **keys)
         assert "DATABASE_URL" in said
         assert "hidden" not in said
+
+
+def test_a_database_whose_network_is_gone_is_not_waited_for_by_the_hour(tmp_path: Path) -> None:
+    keys = {"SECRET_KEY": "x" * 50, "CREDENTIALS_KEY": Fernet.generate_key().decode()}
+    url = "postgres://rollcall:pw@db/fleet?keepalives_count=9&sslmode=require"
+    options = settings(tmp_path, DATABASE_URL=url, **keys)["DATABASES"]["default"]["OPTIONS"]
+    assert options["connect_timeout"] <= 10
+    assert options["tcp_user_timeout"] <= 30_000, "what was sent and never acknowledged"
+    assert options["keepalives_idle"] + 3 * options["keepalives_interval"] <= 30, "what is awaited"
+    assert (options["keepalives_count"], options["sslmode"]) == (9, "require")
+    make_dsn(**options)
 
 
 def test_a_data_folder_may_have_any_name(tmp_path: Path) -> None:
