@@ -52,6 +52,32 @@ class Landing:
     """When the first, the half and the last of them are over; None where nobody takes them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """When the bindings that a server granted end, if nobody moves and nothing is renewed."""
+
+    handsets: int = 0
+    first: float | None = None
+    half: float | None = None
+    """When half of them have ended."""
+    last: float | None = None
+
+
+def horizon(ends: Iterable[tuple[float, int]]) -> Horizon:
+    """Return when the first, the half and the last of these end: (when, how many), in any order."""
+    found = sorted(ends)
+    handsets = sum(n for _, n in found)
+    if not handsets:
+        return Horizon()
+    gone, half = 0, found[-1][0]
+    for at, n in found:
+        gone += n
+        if 2 * gone >= handsets:
+            half = at
+            break
+    return Horizon(handsets, found[0][0], half, found[-1][0])
+
+
 def land(others: Sequence[Other], renewals: Iterable[tuple[float, int]], rules: Rules) -> Landing:
     """Return where the handsets of a server that dies now would land.
 

@@ -99,7 +99,10 @@ class OutageForecast(serializers.Serializer[Any]):
     first_seconds = serializers.FloatField(allow_null=True, help_text="From now.")
     half_seconds = serializers.FloatField(allow_null=True)
     last_seconds = serializers.FloatField(allow_null=True)
-    first_binding_ends_at = serializers.DateTimeField(allow_null=True)
+    first_binding_ends_at = serializers.DateTimeField(
+        allow_null=True, help_text="From then on one of those that do not move cannot be called."
+    )
+    half_of_bindings_ended_at = serializers.DateTimeField(allow_null=True)
     last_binding_ends_at = serializers.DateTimeField(allow_null=True)
     sentences = serializers.ListField(child=serializers.CharField())
 

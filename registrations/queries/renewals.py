@@ -1,43 +1,49 @@
 """When the handsets a server holds ask it next, and when their bindings end."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Max, Min
+from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.db.models.functions import TruncSecond
 
+from fleet.models import Line
 from registrations.models import Registration
 from registrations.queries.rows import BOUND
 
 
 @dataclass(slots=True)
 class Renewals:
-    """Of one server: (seconds from now, how many), in order, and the span of the bindings' ends."""
+    """Of one server: who asks it next, as (seconds from now, how many) in order; who is bound."""
 
     due: list[tuple[float, int]] = field(default_factory=list)
-    first_end: datetime | None = None
-    last_end: datetime | None = None
+    ends: list[tuple[float, int]] = field(default_factory=list)
+    """When bindings end, in Unix seconds, and how many."""
 
 
 def renewals(server_ids: Iterable[int], now: datetime) -> dict[int, Renewals]:
-    """Return the renewals of those each server holds, by the second; one query.
+    """Return the renewals of those each server holds, by the second; two queries.
 
-    Who is being renewed right now is due now.
+    Who is being renewed right now is due now. A handset that is only observed asks when its binding
+    ends at the latest; when it means to renew it, nobody knows.
     """
     found: dict[int, Renewals] = defaultdict(Renewals)
     held = Registration.objects.filter(server__in=list(server_ids), state__in=BOUND)
-    by = held.annotate(second=TruncSecond("next_attempt_at")).values("server_id", "second")
-    counted = by.annotate(n=Count("id"), first=Min("expires_at"), last=Max("expires_at"))
-    for row in counted.order_by("server_id", "second"):
-        mine = found[row["server_id"]]
-        second = row["second"]
-        mine.due.append((0.0 if second is None else (second - now).total_seconds(), row["n"]))
-        ends = [end for end in (mine.first_end, row["first"]) if end is not None]
-        mine.first_end = min(ends, default=None)
-        ends = [end for end in (mine.last_end, row["last"]) if end is not None]
-        mine.last_end = max(ends, default=None)
+    observed = Q(line__supervision=Line.Supervision.OBSERVE)
+    asks_at = Case(When(observed, then=F("expires_at")), default=F("next_attempt_at"))
+    for server_id, second, n in _by_second(held, asks_at):
+        due = 0.0 if second is None else (second - now).total_seconds()
+        found[server_id].due.append((due, n))
+    for server_id, second, n in _by_second(held.filter(expires_at__gt=now), F("expires_at")):
+        found[server_id].ends.append((second.timestamp(), n))
     for each in found.values():
         each.due.sort()
     return found
+
+
+def _by_second(held: QuerySet[Registration], moment: Any) -> Iterator[tuple[int, Any, int]]:
+    by = held.order_by().annotate(second=TruncSecond(moment)).values("server_id", "second")
+    for row in by.annotate(n=Count("id")):
+        yield row["server_id"], row["second"], row["n"]

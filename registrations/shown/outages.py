@@ -6,7 +6,8 @@ ladder a handset of the group waits, the cap. An estimate, and said to be one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.db.models import QuerySet, prefetch_related_objects
@@ -14,7 +15,7 @@ from django.db.models import QuerySet, prefetch_related_objects
 from fleet.models import Server, ServerGroup
 from registrations import queries, store
 from registrations.course import patience
-from registrations.landing import Landing, Other, Rules, land
+from registrations.landing import Landing, Other, Rules, horizon, land
 from registrations.shown.behaviour import duration, listed
 from registrations.sip.probe import PROBE_SCHEDULE
 from registrations.sip.timers import TIMER_F
@@ -37,7 +38,11 @@ class Outage:
     landing: Landing
     target: Server | None
     first_end: datetime | None
+    half_end: datetime | None
     last_end: datetime | None
+    """When the bindings there end, if nobody moves."""
+    silent_since: datetime | None
+    """The countdown runs: since when it is silent, from some site."""
     sentences: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -56,6 +61,7 @@ class Outage:
             "half_seconds": landing.half_s,
             "last_seconds": landing.last_s,
             "first_binding_ends_at": queries.moment(self.first_end),
+            "half_of_bindings_ended_at": queries.moment(self.half_end),
             "last_binding_ends_at": queries.moment(self.last_end),
             "sentences": self.sentences,
         }
@@ -87,16 +93,26 @@ def outages(
 def _outage(server: Server, asked: queries.Renewals, now: datetime) -> Outage:
     group = server.group
     by_id = {each.pk: each for each in group.servers.all()}
+    ends = horizon(asked.ends)
+    mine = next((s for s in group.servers.all() if s.pk == server.pk), server)
+    known = queries.server_condition(mine.health.all(), now)
+    silent = known["since"] if known["condition"] == "silent" else None
     landing = land(_others(server, now), asked.due, _rules(group))
     return Outage(
         group=group,
         server=server,
         landing=landing,
         target=by_id.get(landing.server_id or 0),
-        first_end=asked.first_end,
-        last_end=asked.last_end,
+        first_end=_moment(ends.first),
+        half_end=_moment(ends.half),
+        last_end=_moment(ends.last),
+        silent_since=None if silent is None else datetime.fromisoformat(silent),
         sentences=sentences(group, server, landing, by_id),
     )
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def _others(server: Server, now: datetime) -> list[Other]:
@@ -134,6 +150,7 @@ def sentences(
         *_where(group, landing, target, by_id),
         _load(group, landing, target),
         _when(landing, group),
+        _one_network(server, target),
     ]
     return [sentence for sentence in said if sentence]
 
@@ -179,6 +196,24 @@ def _where(
             f"They would ask {listed(silent)} in vain before, which {_is(silent)} silent now."
         )
     return said
+
+
+def _one_network(server: Server, target: Server) -> str:
+    """Say what takes both, although they are two machines."""
+    try:
+        one, other = ip_address(server.address), ip_address(target.address)
+    except ValueError:
+        return ""
+    if one.is_loopback or one == other or one.version != other.version:
+        return ""
+    network = ip_network((one, NETWORK[one.version]), strict=False)
+    if other not in network:
+        return ""
+    return f"Both are in {network}: what takes that network down takes both."
+
+
+NETWORK = {4: 24, 6: 64}
+"""Bits of the networks in which machines usually share a switch."""
 
 
 def _load(group: ServerGroup, landing: Landing, target: Server) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from registrations.landing import Landing, Other, Rules, land
+from registrations.landing import Horizon, Landing, Other, Rules, horizon, land
 
 RULES = Rules(holds_all=False, rate=40.0, gives_up_s=7.5, told_after_s=None)
 SECOND, THIRD = Other(2, False), Other(3, False)
@@ -79,3 +79,9 @@ def test_the_order_of_the_first_the_half_and_the_last_always_holds(
     assert found.first_s is not None and found.half_s is not None and found.last_s is not None
     assert found.first_s <= found.half_s <= found.last_s
     assert found.at_cap_s is not None and found.last_s >= found.at_cap_s
+
+
+def test_the_horizon_is_when_the_first_the_half_and_the_last_binding_end() -> None:
+    assert horizon([(30.0, 2), (10.0, 1), (20.0, 4), (90.0, 1)]) == Horizon(8, 10.0, 20.0, 90.0)
+    assert horizon([(5.0, 1)]) == Horizon(1, 5.0, 5.0, 5.0)
+    assert horizon([]) == Horizon()

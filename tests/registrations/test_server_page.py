@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from fleet.models import Server, ServerGroup
+from fleet.models import Line, Server, ServerGroup
 from fleet.roles import Role
-from registrations.models import ServerHealth, State
+from registrations.models import Registration, ServerHealth, State
 from registrations.shown import outages
 from tests.registrations.test_views import signed_in, text
 from tests.support.rows import (
@@ -182,3 +182,42 @@ def test_the_api_tells_the_same() -> None:
     assert row["lands_on"] == server.group.servers.get(priority=2).pk
     assert row["first_seconds"] <= row["half_seconds"] <= row["last_seconds"]
     assert client.get("/api/v1/servers/999/outage/").status_code == 404
+
+
+def test_a_silent_server_counts_down_to_when_those_it_holds_cannot_be_called() -> None:
+    group = make_group()
+    server = fill(group, 4)
+    now = timezone.now()
+    for number, row in enumerate(Registration.objects.order_by("pk"), 1):
+        row.expires_at = now + timedelta(minutes=10 * number)
+        row.save()
+    [calm] = outages.outages(outages.at_place_of(server), now)
+    ends = [calm.first_end, calm.half_end, calm.last_end]
+    assert [round((end - now).total_seconds() / 60) for end in ends if end] == [10, 20, 40]
+    assert calm.silent_since is None
+    silence(server)
+    client = signed_in(Role.VIEWER)
+    page = client.get(f"/servers/{server.pk}/").content.decode()
+    assert "still believed to hold 4." in page
+    assert "the first cannot be called from" in page
+    Registration.objects.update(server=group.servers.get(priority=2))
+    assert "still believed to hold" not in client.get(f"/servers/{server.pk}/").content.decode()
+
+
+def test_a_handset_that_is_only_observed_finds_out_when_its_binding_ends_at_the_latest() -> None:
+    group = make_group()
+    server = fill(group, 1, renews_in=20)
+    Registration.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    Line.objects.update(supervision=Line.Supervision.OBSERVE)
+    assert "over in 1 h" in said(server)
+
+
+def test_two_machines_of_one_network_are_said_to_share_its_fate() -> None:
+    group = make_group(re_register_on=True)
+    server = fill(group, 1)
+    assert "Both are in" not in said(server), "loopback is no network"
+    for number, other in enumerate(group.servers.all(), 1):
+        other.address = f"10.20.30.{number}"
+        other.save()
+    server.refresh_from_db()
+    assert "Both are in 10.20.30.0/24: what takes that network down takes both." in said(server)

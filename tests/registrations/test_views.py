@@ -421,7 +421,7 @@ MOST_QUERIES = {
     "/handsets/?state=secondary&q=nurse": 12,
     "/wallboard/": 14,
     "/groups/": 12,
-    "/groups/{group}/": 27,
+    "/groups/{group}/": 28,
     "/handsets/{handset}/": 17,  # The chart: what held when its period began, and since; proofs.
     "/history/": 8,
     "/jobs/": 9,
