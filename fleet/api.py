@@ -5,27 +5,20 @@ registrations follow.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import available_timezones
 
 from django.db import transaction
 from django.db.models import Prefetch
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from fleet import allowed, dns_records, inventory, policy_fields, queries, services
+from fleet import allowed, dns_records, inventory, policy_fields, queries
 from fleet.bodies import JSONParser
 from fleet.dns_fields import DnsCacheField
 from fleet.formats import certificates, values
-from fleet.formats.decoding import MAX_BYTES, MAX_TOGETHER
 from fleet.formats.policy import PARAMETERS, contradictions
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
@@ -296,102 +289,3 @@ class LineViewSet(FleetViewSet[Line]):
     queryset = Line.objects.defer("auth_password").order_by("pk")
     serializer_class = LineSerializer
     filterset_class = queries.LineFilter
-
-
-class ImportText(serializers.Serializer[Any]):
-    """One file in a JSON body; its name's ending says what it is (.yaml, .yml or .csv)."""
-
-    name = serializers.CharField(max_length=200)
-    text = serializers.CharField(trim_whitespace=False)
-    dry_run = serializers.BooleanField(default=False)
-
-
-class ImportFiles(serializers.Serializer[Any]):
-    """Files as a browser's form sends them; `file` may stand there several times."""
-
-    file = serializers.ListField(child=serializers.FileField())
-    dry_run = serializers.BooleanField(default=False)
-
-
-class Tally(serializers.Serializer[Any]):
-    """How many of one kind."""
-
-    created = serializers.IntegerField()
-    changed = serializers.IntegerField()
-    unchanged = serializers.IntegerField()
-
-
-class ImportReport(serializers.Serializer[Any]):
-    """What an import did, or would do."""
-
-    dry_run = serializers.BooleanField()
-    sites = Tally()
-    groups = Tally()
-    handsets = Tally()
-    lines = Tally()
-
-
-class FaultRow(serializers.Serializer[Any]):
-    """One thing that keeps a file from being imported."""
-
-    file = serializers.CharField()
-    row = serializers.IntegerField(allow_null=True)
-    field = serializers.CharField(allow_blank=True)
-    message = serializers.CharField()
-
-
-class ImportFaults(serializers.Serializer[Any]):
-    """Every fault of every file."""
-
-    detail = serializers.CharField()
-    faults = FaultRow(many=True)
-
-
-class ImportView(APIView):
-    """Making the fleet what files say: all of it, or nothing."""
-
-    required_roles = {"POST": Role.CONFIGURER}
-    parser_classes = (JSONParser, MultiPartParser)
-
-    @extend_schema(
-        request={"application/json": ImportText, "multipart/form-data": ImportFiles},
-        responses={200: ImportReport, 400: ImportFaults},
-    )
-    def post(self, request: Request) -> Response:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_TOGETHER:
-            raise TooLarge
-        files, dry_run = _files(request)
-        by = request.user.get_username()
-        try:
-            report = services.import_files(files, by=by, dry_run=dry_run)
-        except services.ImportRefused as refused:
-            count = "1 fault" if len(refused.faults) == 1 else f"{len(refused.faults)} faults"
-            return Response(
-                {
-                    "detail": f"Nothing was imported: {count}.",
-                    "faults": [asdict(fault) for fault in refused.faults],
-                },
-                status.HTTP_400_BAD_REQUEST,
-            )
-        return Response({"dry_run": report.dry_run, **report.as_dict()})
-
-
-class TooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"At most {MAX_TOGETHER // 1024 // 1024} MiB can be imported at once."
-    default_code = "too_large"
-
-
-def _files(request: Request) -> tuple[list[tuple[str, bytes]], bool]:
-    uploads = [file for name in request.FILES for file in request.FILES.getlist(name)]
-    if uploads:
-        try:
-            dry_run = values.switch(request.data.get("dry_run", "false"))
-        except ValueError as wrong:
-            raise serializers.ValidationError({"dry_run": [str(wrong)]}) from wrong
-        # One byte more than is read: the reader refuses it with a sentence.
-        return [(str(file.name), file.read(MAX_BYTES + 1)) for file in uploads], dry_run
-    given = ImportText(data=request.data)
-    given.is_valid(raise_exception=True)
-    text = given.validated_data
-    return [(text["name"], text["text"].encode())], text["dry_run"]

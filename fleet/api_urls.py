@@ -3,7 +3,7 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from fleet import api
+from fleet import api, api_imports
 
 router = SimpleRouter()
 router.register("sites", api.SiteViewSet, basename="api-site")
@@ -13,6 +13,6 @@ router.register("handsets", api.HandsetViewSet, basename="api-handset")
 router.register("lines", api.LineViewSet, basename="api-line")
 
 urlpatterns = [
-    path("imports/", api.ImportView.as_view(), name="api-import"),
+    path("imports/", api_imports.ImportView.as_view(), name="api-import"),
     path("", include(router.urls)),
 ]

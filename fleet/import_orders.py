@@ -179,10 +179,19 @@ def _end(pk: int, token: uuid.UUID, **fields: Any) -> None:
 
 def _told(faults: list[Fault], notes: list[Fault]) -> dict[str, Any]:
     return {
-        "faults": [asdict(fault) for fault in faults],
+        "faults": [_kept(fault) for fault in faults],
         "fault_count": len(faults),
-        "notes": [asdict(note) for note in notes[:MAX_FAULTS]],
+        "notes": [_kept(note) for note in notes[:MAX_FAULTS]],
         "note_count": len(notes),
+    }
+
+
+def _kept(fault: Fault) -> dict[str, Any]:
+    """As a database takes it: what somebody wrote may have what no text column holds."""
+    words = {name: str(getattr(fault, name)) for name in ("file", "field", "message")}
+    return {"row": fault.row} | {
+        name: text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+        for name, text in words.items()
     }
 
 

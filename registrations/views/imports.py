@@ -35,17 +35,18 @@ STATES = {
 def imports(request: HttpRequest) -> HttpResponse:
     """What is to be imported, and what was lately."""
     fault = ""
+    sites = list(Site.objects.values_list("name", flat=True))
     if request.method == "POST":
         files = _files(request)
         if files:
+            site = request.POST.get("site", "")
             by = request.user.get_username()
-            job = import_orders.order(files, by=by, site=request.POST.get("site", ""))
-            return _on(job)
+            return _on(import_orders.order(files, by=by, site=site if site in sites else ""))
         fault = "Choose at least one file."
     context: dict[str, Any] = {
         "nav": "import",
         "columns": [(name, HELP[name]) for name in COLUMNS],
-        "sites": Site.objects.values_list("name", flat=True),
+        "sites": sites,
         "accept": ",".join(reading.READ),
         "jobs": [(job, STATES[import_orders.state(job)]) for job in import_orders.latest()],
         "fault": fault,

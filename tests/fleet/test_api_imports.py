@@ -8,10 +8,11 @@ from django.urls import reverse
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
-from fleet import api
+from fleet import api_imports
 from fleet.models import Handset, Line, ServerGroup, Site
 from fleet.roles import Role
 from registrations.models import Registration
+from tests.support import trees
 from tests.support.rows import make_user
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +55,7 @@ def test_a_fleet_file_as_json_makes_a_fleet_that_registers(asked: APIClient) -> 
     answer = post(asked, {"name": "fleet.yaml", "text": FLEET})
     assert answer.status_code == 200
     report = answer.json()
-    assert set(report) == set(api.ImportReport().fields)
+    assert set(report) == set(api_imports.ImportReport().fields)
     assert report["dry_run"] is False
     assert report["handsets"] == {"created": 1, "changed": 0, "unchanged": 0}
     assert Registration.objects.get().line == Line.objects.get()
@@ -132,7 +133,27 @@ def test_a_form_with_a_wrong_switch_changes_nothing(asked: APIClient) -> None:
 def test_too_much_at_once_is_refused_before_it_is_read(
     asked: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "MAX_TOGETHER", 10)
+    monkeypatch.setattr(api_imports, "MAX_TOGETHER", 10)
     answer = post(asked, {"name": "fleet.yaml", "text": FLEET})
     assert answer.status_code == 413
     assert "MiB" in answer.json()["detail"]
+
+
+def test_what_is_right_is_imported_without_the_rest_on_request(asked: APIClient) -> None:
+    post(asked, {"name": "fleet.yaml", "text": FLEET})
+    body = {"name": "h.csv", "text": TABLE + "zz,1,pbx.example,ward,main,off\n", "partial": True}
+    report = post(asked, body).json()
+    assert report["handsets"] == {"created": 1, "changed": 0, "unchanged": 0}
+    assert report["starting"] == 1
+    assert [(fault["row"], fault["field"]) for fault in report["left_out"]] == [(3, "mac")]
+
+
+def test_handset_configuration_says_what_is_worth_knowing(asked: APIClient) -> None:
+    Site.objects.create(name="north")
+    Site.objects.create(name="south")
+    files = [upload(name, data.decode()) for name, data in trees.spectralink()]
+    answer = post(asked, {"file": files, "site": "south"}, "multipart")
+    assert answer.status_code == 200, answer.content
+    assert Handset.objects.get().site.name == "south"
+    assert answer.json()["starting"] == 0
+    assert answer.json()["notes"][0]["field"] == "voIpProt.server.1.failOver.reRegisterOn"

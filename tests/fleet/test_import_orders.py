@@ -166,6 +166,13 @@ def test_no_password_stands_in_the_database_in_the_clear() -> None:
     assert import_orders._content(job)[1] == ("h.csv", TABLE)
 
 
+def test_a_fault_in_what_no_database_holds_is_told_all_the_same() -> None:
+    job = ordered(b'sites: [{name: main, "\\0\\ud800": 1}]')
+    make(job.pk)
+    [fault] = again(job).found["faults"]
+    assert "\0" not in fault["field"]
+
+
 def test_files_longer_than_a_part_come_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_orders, "PART", 100)
     files = [("a.csv", bytes(range(256)) * 3), ("empty.csv", b""), ("b.csv", b"x" * 101)]
