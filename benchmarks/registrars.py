@@ -14,7 +14,7 @@ from tests.support.kamailio import REALM, Kamailio
 from tests.support.processes import Child, free_port
 
 HERE = Path(__file__).parent
-SCENARIO = HERE.parent / "tests/support/register.xml"
+SCENARIO = HERE / "register.xml"
 MEMORY_MB = 512
 LONGEST_S = 60
 ROUNDS = 5
