@@ -94,6 +94,17 @@ def test_the_example_knows_every_variable_and_gives_no_secret() -> None:
     assert [name for name in NEEDED if known[name]] == []
 
 
+def test_every_variable_of_the_product_can_be_set() -> None:
+    """All but those that this file decides by itself: folder, demo, how many workers."""
+    sources = [ROOT / "fleet/config/settings.py", ROOT / "fleet/config/env.py"]
+    reader = re.compile(r"""\b[a-z_]+\(\s*"([A-Z][A-Z_]+)\"""")
+    read = {name for source in sources for name in reader.findall(source.read_text())}
+    assert "SIP_CONTACT" in read, "the pattern no longer fits the settings"
+    given = set(COMPOSE["x-rollcall"]["environment"]) | set(SERVICES["migrate"]["environment"])
+    # BIND and PORT of the machine are those of the published port.
+    assert sorted(read - given - set(VARIABLES)) == ["DATA_DIR", "DEMO", "WORKERS"]
+
+
 def test_the_operators_page_and_the_readme_tell_what_must_be_set() -> None:
     told = (ROOT / "docs/operations.md").read_text() + (ROOT / "README.md").read_text()
     assert [name for name in VARIABLES if f"`{name}`" not in told] == []

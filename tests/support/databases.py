@@ -63,8 +63,9 @@ def on_postgresql(request: pytest.FixtureRequest) -> Iterator[None]:
         del connections["default"]
         try:
             yield
-            _empty()
         finally:
+            connections["default"].close()
+            _empty()
             connections["default"].close()
             connections.databases["default"] = kept
             del connections["default"]
