@@ -36,6 +36,7 @@ AT_ONCE = 400
 CLAIM_EVERY_S = 5.0
 SAVE_EVERY_S = 1.0
 """What comes one by one is claimed and saved together: a statement costs more than a question."""
+AGAIN_S = 0.02
 SHARE = 0.25
 """Of a server's cap, for the questions of one process."""
 REGISTERS = 2
@@ -151,9 +152,19 @@ class Asker:
         if question not in self._questions:
             return None
         question.has_asked = False
+        if not self._may_send(question.turn.claimed):
+            # Its slot is lost; it waits for an answer to one of those before it.
+            self._loop.call_later(AGAIN_S, self.go_on, question)
+            return None
         question.fetch.grant(question.now())
         self._loop.call_soon(self.go_on, question)
         return question.fetch.branch
+
+    def _may_send(self, claimed: ClaimedProof) -> bool:
+        """Whether all that is unanswered at its place may be refused without overshooting."""
+        here = (q for q in self._questions if q.turn.claimed.place == claimed.place)
+        unanswered = sum(1 for q in here if q.fetch.branch is not None)
+        return unanswered < self._lane(claimed).allowance
 
     def _put_off(self, question: Question, until: float) -> None:
         self._give_back([question.turn.claimed], until)
@@ -174,33 +185,37 @@ class Asker:
         else:
             if finding.proof is proving.Proof.PROVED:
                 self.nonces.keep(turn.claimed, question.fetch.snapshot())
-            self._conclude(turn.claimed, finding, outcome.ended_at, outcome)
+            self._conclude(turn, finding, outcome.ended_at, outcome)
         self._over(question)
 
     def _conclude(
         self,
-        claimed: ClaimedProof,
+        turn: Turn,
         finding: proving.Finding,
         at: float,
         outcome: Outcome | None = None,
     ) -> None:
+        claimed = turn.claimed
         proved = Proved(claimed, finding, at, None)
         if outcome is not None:
-            contacts, own_until = self._listed(claimed, outcome, at)
+            contacts, own_until = self._listed(turn, outcome, at)
             proved = Proved(claimed, finding, at, outcome.code, contacts, own_until)
         self._proved.append(proved)
         if proved.is_refusal:
-            self._lane(claimed).allowance -= 1
+            lane = self._lane(claimed)
+            lane.allowance -= 1
+            if lane.allowance <= 0:
+                self._spare(claimed.place)
         self._save_soon()
 
     def _listed(
-        self, claimed: ClaimedProof, outcome: Outcome, at: float
+        self, turn: Turn, outcome: Outcome, at: float
     ) -> tuple[observing.Contacts, float | None]:
         """Who is bound beside our agent, and until when our agent is."""
         ours: list[ListedContact] = []
-        if outcome.others and claimed.targets:
-            local = self.transport.local(claimed.targets[0])
-            uri = self._contact_for(claimed.account.user, local, "udp")
+        if outcome.others:
+            local = self.transport.local(turn.targets[0])
+            uri = self._contact_for(turn.claimed.account.user, local, "udp")
             ours = observing.own_of(outcome.others, uri)
         others = [each for each in outcome.others if each not in ours]
         own = [outcome.expires, *(each.expires for each in ours)]
@@ -212,6 +227,16 @@ class Asker:
         lane = self._lane(question.turn.claimed)
         lane.open[question.turn.claimed.is_trusted] -= 1
         self._pump(lane)
+
+    def _spare(self, place: Place) -> None:
+        """Take back those of a place of which nothing is on its way: it has refused enough."""
+        for question in list(self._questions):
+            claimed = question.turn.claimed
+            waits = question.fetch.branch is None and question.fetch.outcome is None
+            if claimed.place == place and waits:
+                self._give_back([claimed], time.time())
+                self._forget(question)
+                self._lane(claimed).open[claimed.is_trusted] -= 1
 
     def _forget(self, question: Question) -> None:
         self._questions.discard(question)
@@ -257,7 +282,7 @@ class Asker:
             question = Question(self, turn)
         except OSError as error:
             why = proving.Finding(proving.Proof.SILENT, error.strerror or "There is no way there.")
-            self._conclude(turn.claimed, why, time.time())
+            self._conclude(turn, why, time.time())
             return
         lane.open[turn.claimed.is_trusted] += 1
         self._questions.add(question)
@@ -361,7 +386,7 @@ class Asker:
                 self._pump(self._lane(claimed))
             else:
                 why = proving.Finding(proving.Proof.SILENT, located.unresolved)
-                self._conclude(claimed, why, time.time())
+                self._conclude(Turn(claimed, lease, ()), why, time.time())
 
         task.add_done_callback(found)
 

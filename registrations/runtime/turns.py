@@ -8,11 +8,14 @@ from registrations.runtime.clock import Lease, steady
 from registrations.store import ClaimedProof
 from registrations.values import Target
 
-TRUSTED_AT_A_PLACE = 10
-"""Open at once of those whose last answer was a proof."""
+TRUSTED_AT_A_PLACE = 50
+"""Open at once of those whose last answer was a proof: most of them wait for a permit, and many
+permits are reserved together. Those that wait still are spared once too many were refused."""
+UNPACED_AT_A_PLACE = 10
+"""The same where the server has no cap, so that none waits."""
 OPEN_AT_A_PLACE = 2
 """Of the others: fewer than `proving.BRAKE_AT`, so that those under way do not overshoot it."""
-BURST_S = 0.4
+BURST_S = 0.5
 """So much of the share may be used at once: permits are reserved together then."""
 
 
@@ -31,8 +34,10 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Whether the next one may begin."""
-        if self.waiting[0].claimed.is_trusted:
-            return self.open[True] < TRUSTED_AT_A_PLACE and self.allowance > 0
+        claimed = self.waiting[0].claimed
+        if claimed.is_trusted:
+            most = TRUSTED_AT_A_PLACE if claimed.rate else UNPACED_AT_A_PLACE
+            return self.open[True] < most and self.allowance > 0
         return self.open[False] < min(OPEN_AT_A_PLACE, self.allowance)
 
     @property

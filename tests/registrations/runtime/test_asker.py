@@ -130,6 +130,19 @@ def test_a_server_that_refuses_all_is_left_alone_before_it_shuts_us_out() -> Non
     assert len(claimed) == 30 - asked, "asked again once its guards have forgotten"
 
 
+def test_whom_a_server_knew_yesterday_is_not_refused_by_the_dozen_either() -> None:
+    def refuse(request: message.Request) -> bytes:
+        return accept(request, "403 Forbidden")
+
+    with peer(answer=refuse) as registrar:
+        lines = ward(60, registrar, max_registrations_per_second=200)
+        StandbyProof.objects.update(proof="proved", since=at(0), asked_at=at(0))
+        refused = lambda: list(proofs(1).values()).count("refused")  # noqa: E731
+        ask(lines, lambda: refused() >= proving.BRAKE_AT, "it refuses")
+        asked = len(registrar.registers())
+    assert asked == refused() == proving.BRAKE_AT, "those that waited were taken back"
+
+
 def test_our_own_contact_is_told_from_somebody_elses_though_no_instance_is_listed() -> None:
     phone = "sip:4000@10.1.2.3:5060"
 
