@@ -18,7 +18,7 @@ from tests.support.product import ADMIN, PASSWORD
 from tests.support.stores import Postgres
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.browser]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.browser]
 
 MOVE = 45_000
 """Milliseconds in which a handset must be shown on the other server: one renewal and a bit."""

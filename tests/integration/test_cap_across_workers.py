@@ -37,7 +37,7 @@ def challenged(request: message.Request) -> bytes:
     return reply.replace("Content-Length", f"{challenge}\r\nContent-Length").encode()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_two_worker_processes_never_send_a_server_more_than_its_cap_in_any_second(
     tmp_path: Path, postgres: Postgres, redis_url: str
 ) -> None:

@@ -15,7 +15,7 @@ from tests.support.processes import Child, free_port, processes_with, wait_for_e
 from tests.support.product import ADMIN, PASSWORD, ROOT, Product
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 HANDSETS = 200
 

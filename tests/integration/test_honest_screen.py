@@ -19,7 +19,7 @@ from tests.support.hospital import Hospital, hospital
 from tests.support.product import ADMIN, PASSWORD
 from tests.support.stores import Postgres
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.browser]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.browser]
 
 NOTICED = 20_000
 """Milliseconds in which a dead part must be named: ten seconds, on a machine that does more."""

@@ -7,7 +7,7 @@ import pytest
 from tests.support.hospital import Hospital, now
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_all_handsets_are_on_the_primary_with_exactly_one_contact_each(ward: Hospital) -> None:

@@ -31,7 +31,7 @@ def lost(run_dir: Path) -> Iterator[Hospital]:
         yield running
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_the_restored_installation_goes_on_and_believes_nobody_before_it_has_heard_of_them(
     lost: Hospital, run_dir: Path, postgres: Postgres
 ) -> None:

@@ -25,7 +25,7 @@ from tests.support.kamailio import REALM, Kamailio
 from tests.support.stores import Postgres
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 HANDSETS = 40
 PORT = 5098

@@ -84,7 +84,7 @@ def empty_the_primary(wing: Hospital) -> None:
     wait_until(lambda: wing.product.get(path)["state"] == "done", 15, "the drain is over")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_every_tenth_is_refused_and_nobody_is_lost(wing: Hospital) -> None:
     wing.wait_for(wing.primary, 90)
     refused = set(wing.extensions[9::10])

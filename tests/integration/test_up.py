@@ -11,7 +11,7 @@ from tests.integration.test_demo import Demo
 from tests.support.processes import wait_for_exit
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 CHILDREN = ("redis", "web", "worker-1", "beat", "answerer")
 

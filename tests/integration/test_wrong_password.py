@@ -41,7 +41,7 @@ def most_requests(elapsed: float) -> int:
     return 2 * tries
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_exactly_those_are_rejected_and_no_server_is_pestered(locked_ward: Hospital) -> None:
     ward, began = locked_ward, time.monotonic()
     locked, well = ward.extensions[:LOCKED], ward.extensions[LOCKED:]

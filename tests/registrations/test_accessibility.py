@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page
 from tests.registrations.live_web import Web
 from tests.support import pages, parts
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1200)]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]

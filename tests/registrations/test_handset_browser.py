@@ -14,7 +14,7 @@ from tests.registrations import live_fleet
 from tests.registrations.live_web import Web, log_in, publish, whole, worker
 from tests.support.traces import keep
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 SECONDS = 1000
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from registrations.models import Drain, Job
 from tests.registrations import live_fleet
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 
 def site_of(page: Page) -> str:

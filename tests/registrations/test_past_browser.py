@@ -12,7 +12,7 @@ from fleet.models import Line
 from registrations.models import Registration, Transition
 from tests.registrations import live_fleet
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from benchmarks.simulation.script import Site
 from registrations.runtime import pacer
 from registrations.values import Policy
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 HANDSETS, CAP, EXPIRES_S = 10_000, 200, 3600
 ARRIVED_S = 4 * HANDSETS / CAP

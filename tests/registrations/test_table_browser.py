@@ -10,7 +10,7 @@ from registrations.models import Registration, SavedView, State
 from tests.registrations import live_fleet
 from tests.registrations.live_web import publish
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 ROW = "tr[data-registration-id]"
 SECONDS = 1000

@@ -12,7 +12,7 @@ STILL_S = 47.0
 """The longest legal silence of an agent of this fleet."""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_hung_agents_are_ended_by_their_worker_or_else_by_the_watch(icu: Hospital) -> None:
     seen, unseen = icu.extensions[:2]
     pk = registration(icu, unseen)

@@ -8,7 +8,7 @@ from tests.support.chaos import EXPIRES_S, Fault
 from tests.support.outside import CAP, Outside
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 HOUR = 3600.0
 

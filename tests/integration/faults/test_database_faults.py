@@ -9,7 +9,7 @@ from tests.support.proxy import Proxy
 from tests.support.stores import Postgres
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 PAGE = 8192
 

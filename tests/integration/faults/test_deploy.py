@@ -10,7 +10,7 @@ from tests.support.hospital import Hospital
 from tests.support.product import ROOT
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 NEWER = {
     "registrations/keeping.py": [

@@ -10,7 +10,7 @@ from tests.support.chaos import EXPIRES_S, Fault
 from tests.support.outside import Outside
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 MOVED_S = EXPIRES_S + 25.0
 """In which all have left a server that gives no answer: a renewal, a ladder, and patience."""

@@ -5,7 +5,7 @@ import pytest
 from tests.support.chaos import EXPIRES_S, Fault
 from tests.support.hospital import Hospital
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 SOON = 30.0
 """Nobody has to move, so all are in their places; what is awaited is a screen that is live."""

@@ -5,7 +5,7 @@ import pytest
 from tests.support.chaos import Fault
 from tests.support.hospital import Hospital
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_the_web_process_is_killed_under_open_sockets(icu: Hospital) -> None:

@@ -12,7 +12,7 @@ from tests.support.hospital import Hospital
 from tests.support.kamailio import SILENCE
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 WRITTEN = "state, server_id, since, expires_at, due_at, renewals, last_answer, snapshot"
 """Everything a worker writes of a registration."""
