@@ -6,6 +6,7 @@ database refuses is found by halving the batch, named in the log, and its row gi
 
 import asyncio
 import logging
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ FLUSH_S = 0.1
 SAME_PAUSE_S = 0.5
 """A pause that ends so little later than the one already told is the same one."""
 OUTAGE_RETRY_S = 1.0
+"""On average: drawn anew each time, so that workers do not all come back at once."""
 REFUSED_RETRY_S = 30.0
 KEPT_S = 30.0
 """No lease lasts longer than this after its agent has finished."""
@@ -157,13 +159,13 @@ class Flusher:
             if not self._is_out:
                 logger.error("the database takes no results, they are kept: %s", error)
             self._is_out = True
-            delay = OUTAGE_RETRY_S
+            delay = OUTAGE_RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             self._drop_overdue()
         except Exception:
             # Nobody awaits this task, and a flusher that stopped would hold up all results to come.
             counters.FLUSH_FAILURES.add()
             logger.exception("a flush failed")
-            delay = OUTAGE_RETRY_S
+            delay = OUTAGE_RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             self._drop_overdue()
         finally:
             self._task = None
