@@ -57,7 +57,6 @@ class Figures:
 
     fault: str
     handsets: int
-    expires: int
     per_second: float
     """Renewals and changes written a second, all the while."""
     seconds: float | None
@@ -168,7 +167,6 @@ class Fault:
         figures = Figures(
             fault=self._name,
             handsets=len(self._hospital.extensions),
-            expires=EXPIRES_S,
             per_second=round((self._work() - self._written) / lasted, 1),
             seconds=None if late else round(took, 1),
             within=self._within,
