@@ -269,7 +269,7 @@ def test_a_time_of_another_year_names_the_year(live_redis: str, page: Page) -> N
     log_in(page, web)
     try:
         page.goto(f"http://127.0.0.1:{web.port}/?at=2020-01-01T00:00:00Z")
-        page.wait_for_function("document.body.dataset.live !== undefined")
+        expect(page.locator("body")).to_have_attribute("data-live", re.compile("."))
         expect(page.locator("main")).to_contain_text("As it was at 1 Jan 2020 00:00:00 UTC")
     finally:
         web.stop()
