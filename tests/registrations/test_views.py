@@ -425,7 +425,7 @@ MOST_QUERIES = {
     "/handsets/{handset}/": 17,  # The chart: what held when its period began, and since; proofs.
     "/history/": 8,
     "/jobs/": 9,
-    "/jobs/{job}/": 9,
+    "/jobs/{job}/": 10,  # Whether its wave waits in vain.
     "/jobs/new/?group={group}": 20,  # Whom the primary is not proved to take.
 }
 """Per page, session, user and role included. A page that needs more has to argue for it here."""
