@@ -66,7 +66,14 @@ def _postgresql() -> Iterable[CheckMessage]:
             hint="Upgrade it, or name another.",
             id="rollcall.E012",
         )
-    if encoding != "UTF8":
+    if encoding == "SQL_ASCII":
+        yield Warning(
+            "The database of DATABASE_URL keeps text as SQL_ASCII: searches tell upper from lower "
+            "case in all letters but A to Z.",
+            hint="Create it anew with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
+            id="rollcall.W015",
+        )
+    elif encoding != "UTF8":
         yield Error(
             f"The database of DATABASE_URL keeps text as {encoding}: names could not be stored.",
             hint="Create it anew with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",

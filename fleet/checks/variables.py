@@ -40,19 +40,19 @@ def workers_on_sqlite(**_: Any) -> Iterable[CheckMessage]:
 def hosts(**_: Any) -> Iterable[CheckMessage]:
     """The names browsers come by must be told."""
     if "*" in settings.ALLOWED_HOSTS:
-        yield Error(
+        yield Warning(
             "ALLOWED_HOSTS is '*': whoever points a name of their own here may have people's "
             "browsers read it.",
             hint="Name the hosts, comma-separated: ALLOWED_HOSTS=rollcall.hospital.example.",
-            id="rollcall.E001",
+            id="rollcall.W009",
         )
     if settings.BEHIND_TLS and set(settings.ALLOWED_HOSTS) <= LOCAL_NAMES:
-        yield Error(
-            "BEHIND_TLS is set, but ALLOWED_HOSTS names this machine alone: what the proxy sends "
-            "here would be refused, and so would forms and live sockets.",
+        yield Warning(
+            "BEHIND_TLS is set, but ALLOWED_HOSTS names this machine alone: under any other name "
+            "pages, forms and live sockets are refused.",
             hint="Set ALLOWED_HOSTS to the name in people's browsers, and let the proxy pass Host "
             "and X-Forwarded-Proto on.",
-            id="rollcall.E002",
+            id="rollcall.W014",
         )
 
 

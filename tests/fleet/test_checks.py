@@ -160,13 +160,12 @@ def test_a_database_that_cannot_keep_every_name_is_refused(postgres: Postgres) -
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE DATABASE latin ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' "
-            "TEMPLATE template0"
+            "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         )
     connection.close()
     given = {**PRODUCTION, "DATABASE_URL": postgres.url("latin")}
     done = check("--database", "default", **given)
-    assert "keeps text as SQL_ASCII" in done.stderr
+    assert "keeps text as LATIN1" in done.stderr
     # Nobody listens at the port of its Redis.
     assert "REDIS_URL: Redis cannot be used" in done.stderr
 
@@ -225,12 +224,13 @@ def test_preparing_stops_at_an_error_and_tells_warnings(tmp_path: Path) -> None:
             timeout=100,
         )
 
-    done = prepare(ALLOWED_HOSTS="*")
+    done = prepare(SIP_CONTACT="0.0.0.0:9000")
     assert done.returncode == 1
-    assert "ALLOWED_HOSTS is '*'" in done.stderr and "Traceback" not in done.stderr
-    done = prepare(WORKERS="3")
+    assert "SIP_CONTACT is 0.0.0.0:9000" in done.stderr and "Traceback" not in done.stderr
+    done = prepare(WORKERS="3", ALLOWED_HOSTS="*")
     assert done.returncode == 0
     assert "Warning: WORKERS is 3" in done.stdout and "password" in done.stdout
+    assert "Warning: ALLOWED_HOSTS is '*'" in done.stdout
 
 
 @pytest.mark.django_db(transaction=True)
