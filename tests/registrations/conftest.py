@@ -16,7 +16,8 @@ from tests.support import parts, stores
 
 @pytest.fixture
 def live_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A Redis of this test's own, and a process that has never spoken to it."""
+    """A Redis of this test's own, and a process that has never spoken to it, nor to another."""
+    vitals.stop()
     with stores.redis() as one:
         settings.REDIS_URL = one.url
         settings.CHANNEL_LAYERS = channel_layers(one.url)
