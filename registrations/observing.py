@@ -24,6 +24,9 @@ MOST_OF_CAP = 50.0
 """Per cent of a server's cap that looks may take; they wait for their turn beyond that."""
 MOST_CONTACTS = 8
 
+LATE_S = 10.0
+"""By how much more than a round a look may be late and is still believed."""
+
 UNSAID_S = 3600
 """How long a binding lasts of which the server does not say it (RFC 3261 section 10.2.1.1)."""
 
@@ -48,6 +51,10 @@ class Seen:
     @property
     def lists(self) -> bool:
         return self.proof in LISTS
+
+    def is_late(self, every_s: float, now: float) -> bool:
+        """Whether what it said is too old to tell that nobody is bound there."""
+        return self.asked_at is None or now - self.asked_at > 2 * every_s + LATE_S
 
     def until(self, now: float) -> float | None:
         """Until when somebody is bound there; None where nobody is."""
@@ -85,8 +92,14 @@ def is_renewed(before: Contacts, after: Contacts) -> bool:
     return any(until > known.get(uri, 0.0) + RENEWED_S for uri, until in after)
 
 
-def judge(seen: Sequence[Seen], mode: GroupMode, *, shares: bool, now: float) -> Judged:
-    """Say where the handset is registered. `seen` has the group's servers in order."""
+def judge(
+    seen: Sequence[Seen], mode: GroupMode, *, shares: bool, every_s: float, now: float
+) -> Judged:
+    """Say where the handset is registered. `seen` has the group's servers in order.
+
+    That nobody holds it is said only where each of them was asked within `every_s` or little more:
+    one that is spared, or silent, may hold it all the while.
+    """
     holders = [each for each in seen if each.until(now) is not None]
     if holders and shares:
         return Judged(None, None, None, _shared(holders))
@@ -95,9 +108,13 @@ def judge(seen: Sequence[Seen], mode: GroupMode, *, shares: bool, now: float) ->
     if seen and all(each.proof in REFUSALS for each in seen):
         return Judged(REJECTED, None, None, "Every server refuses it.")
     blind = [each.label for each in seen if not each.lists]
-    if not blind and seen:
+    late = [each.label for each in seen if each.lists and each.is_late(every_s, now)]
+    if not blind and not late and seen:
         return Judged(UNREGISTERED, None, None, "No server lists a registration of it.")
-    said = f"{_and(blind)} {'does' if len(blind) == 1 else 'do'} not say who is bound"
+    if blind:
+        said = f"{_and(blind)} {'does' if len(blind) == 1 else 'do'} not say who is bound"
+    else:
+        said = f"{_and(late)} {'was' if len(late) == 1 else 'were'} not asked lately"
     return Judged(None, None, None, f"{said}, so where it is cannot be told.")
 
 

@@ -13,6 +13,7 @@ from fleet import request_id
 from fleet.models import Line
 from registrations import live, store
 from registrations.models import Registration, State
+from registrations.queries.rows import LOOK_GRACE
 from registrations.report import Moved
 
 RESUME = "resume"
@@ -22,15 +23,19 @@ OFF = {
     Line.Supervision.OFF: "Its supervision is off.",
     Line.Supervision.OBSERVE: "It is only observed, and waits for the first look.",
 }
-UNSEEN: dict[str, Any] = {
-    "state": State.DISABLED,
-    "server": None,
-    "expires_at": None,
-    "next_attempt_at": None,
-    "due_at": None,
-    "reason": OFF[Line.Supervision.OBSERVE],
-}
-"""An observed line before its first look."""
+
+
+def unseen(at: datetime) -> dict[str, Any]:
+    """Return what an observed line is from `at` on until its first look: unknown.
+
+    Its look is late by all that is forgiven, so that nothing is claimed of it meanwhile.
+    """
+    return {
+        "state": State.REGISTERING,
+        "since": at,
+        "next_attempt_at": at - LOOK_GRACE,
+        "reason": OFF[Line.Supervision.OBSERVE],
+    }
 
 
 def on_fleet_changed(line_ids: Sequence[int], **_: Any) -> None:
@@ -83,17 +88,24 @@ def _is_on(line: Line) -> bool:
 
 def _create(lines: Sequence[Line], now: float) -> None:
     moment = datetime.fromtimestamp(now, UTC)
+    waits = {
+        "state": State.REGISTERING,
+        "since": moment,
+        "reason": "Waits for its turn to register.",
+    }
+    off = OFF[Line.Supervision.OFF]
+    first: dict[str, dict[str, Any]] = {
+        Line.Supervision.REGISTER: waits,
+        Line.Supervision.OBSERVE: unseen(moment),
+        Line.Supervision.OFF: {"state": State.DISABLED, "since": moment, "reason": off},
+    }
     Registration.objects.bulk_create(
         [
             Registration(
                 line=line,
                 group_id=line.handset.group_id,
                 site_id=line.handset.site_id,
-                state=State.REGISTERING if _is_on(line) else State.DISABLED,
-                since=moment,
-                reason="Waits for its turn to register."
-                if _is_on(line)
-                else OFF[Line.Supervision(line.supervision)],
+                **first[line.supervision],
             )
             for line in lines
         ],

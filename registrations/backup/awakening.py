@@ -38,7 +38,7 @@ def forget_places(made_at: float) -> None:
     supervised = Registration.objects.exclude(state=State.DISABLED)
     observed = supervised.filter(line__supervision=Line.Supervision.OBSERVE)
     _record_gaps(observed, made_at)
-    observed.update(**services.UNSEEN, since=at)
+    observed.update(**services.unseen(at), server=None, expires_at=None, due_at=None)
     on = supervised.exclude(line__supervision=Line.Supervision.OBSERVE)
     known = on.exclude(state=State.REGISTERING)
     _record_gaps(known, made_at)

@@ -89,9 +89,13 @@ class _Outcome:
         group = row.group
         self.seen = [each for _, each in seen]
         self.judged: Judged = observing.judge(
-            self.seen, GroupMode(group.mode), shares=group.shares_registrations, now=now
+            self.seen,
+            GroupMode(group.mode),
+            shares=group.shares_registrations,
+            every_s=group.observe_every,
+            now=now,
         )
-        self.is_first = row.state == State.DISABLED
+        self.is_first = row.state in (State.DISABLED, State.REGISTERING)
         told = self.judged.state
         self.state = row.state if told is None else told
         self.server_id = row.server_id if told is None else self.judged.server_id
@@ -111,7 +115,7 @@ class _Outcome:
         places = {each.server_id: each.priority for each in self.seen}
         return Moved(
             at=self.now,
-            from_state=row.state,
+            from_state=State.UNKNOWN if row.state == State.REGISTERING else row.state,
             from_server_id=row.server_id,
             to_state=self.state,
             to_server_id=self.server_id,
@@ -129,7 +133,8 @@ class _Outcome:
 
     def as_row(self) -> dict[str, Any]:
         can_tell = self.judged.state is not None
-        pause_s = observing.wait(self.row.group.observe_every, self.now - self.since)
+        every_s = self.row.group.observe_every
+        pause_s = every_s if self.is_first else observing.wait(every_s, self.now - self.since)
         return {
             "id": self.row.pk,
             "state": self.state,

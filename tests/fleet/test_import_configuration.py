@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from fleet import services
 from fleet.models import Handset, Line, ServerGroup, Site
-from registrations.models import Registration, State
+from registrations.models import Registration
 from tests.support import trees
 from tests.support.trees import WARD, Files, line, parameters
 
@@ -50,7 +50,7 @@ def test_a_tree_makes_its_groups_handsets_and_a_site_and_registers_nobody() -> N
     assert found.supervision == Line.Supervision.OBSERVE
     assert (found.handset.site.name, found.handset.group.name) == ("main", "pbx.hospital.example")
     assert [r.address for r in found.handset.group.dns_records.all()] == ["192.0.2.10"]
-    assert not Registration.objects.exclude(state=State.DISABLED).exists()
+    assert not Registration.objects.exclude(due_at=None).exists()
     assert any("main is made" in note.message for note in report.notes)
 
 

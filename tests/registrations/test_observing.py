@@ -1,5 +1,7 @@
 """Where a real handset is, judged by what its servers list of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from registrations import observing
@@ -22,7 +24,7 @@ def seen(
 
 
 def judge(*found: Seen, mode: GroupMode = GroupMode.FAILOVER, shares: bool = False) -> Judged:
-    return observing.judge(found, mode, shares=shares, now=NOW)
+    return observing.judge(found, mode, shares=shares, every_s=60, now=NOW)
 
 
 def test_a_handset_is_where_the_only_server_is_that_lists_it() -> None:
@@ -55,6 +57,17 @@ def test_it_is_registered_nowhere_only_where_every_server_says_so() -> None:
         found = judge(seen(1), seen(2, proof=blind))
         assert found.state is None
         assert found.reason == "PBX B does not say who is bound, so where it is cannot be told."
+
+
+def test_a_server_that_was_not_asked_lately_may_hold_it_all_the_while() -> None:
+    spared = replace(seen(1), asked_at=NOW - 420)
+    found = judge(spared, seen(2))
+    assert (found.state, found.reason) == (
+        None,
+        "PBX A was not asked lately, so where it is cannot be told.",
+    )
+    assert judge(replace(seen(1), asked_at=NOW - 100), seen(2)).state == "unregistered"
+    assert judge(spared, seen(2, 300)).state == "secondary"
 
 
 def test_whom_every_server_refuses_is_rejected() -> None:

@@ -3,11 +3,13 @@
 import time
 
 import pytest
+from django.utils import timezone
 
 from fleet.models import Line, Site
 from fleet.signals import fleet_changed
 from registrations import services, store
 from registrations.models import Registration, ServerHealth, Transition
+from registrations.queries import registrations
 from tests.support.claims import finished, make_group, make_lines, moved
 
 pytestmark = pytest.mark.django_db
@@ -31,10 +33,13 @@ def test_new_lines_to_register_become_due_at_the_pace_of_the_cap() -> None:
     assert set(Registration.objects.values_list("state", flat=True)) == {"registering"}
 
 
-@pytest.mark.parametrize("supervision", ["observe", "off"])
-def test_new_lines_not_to_register_are_off_and_never_due(supervision: str) -> None:
+@pytest.mark.parametrize(("supervision", "state"), [("observe", "unknown"), ("off", "disabled")])
+def test_new_lines_not_to_register_are_never_due_and_unknown_or_off(
+    supervision: str, state: str
+) -> None:
     sync(make_lines(2, make_group(), supervision=supervision))
-    assert set(Registration.objects.values_list("state", "due_at")) == {("disabled", None)}
+    rows = registrations(timezone.now()).values_list("shown_state", "due_at")
+    assert set(rows) == {(state, None)}
     assert not Transition.objects.exists()
     assert ServerHealth.objects.exists() == (supervision == "observe"), "its servers are probed"
 

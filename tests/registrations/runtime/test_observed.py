@@ -104,7 +104,7 @@ def test_a_real_phone_is_seen_to_move_when_its_primary_dies_and_is_never_touched
                 (c.uri, c.call_id) for c in moved
             ]
     changes = Transition.objects.order_by("pk").values_list("cause", "from_state", "to_state")
-    assert list(changes) == [("seen", "disabled", "primary"), ("failover", "primary", "secondary")]
+    assert list(changes) == [("seen", "unknown", "primary"), ("failover", "primary", "secondary")]
     last = Transition.objects.order_by("pk").last()
     assert last is not None and last.detect_seconds is not None
     assert "rollcall" not in moved[0].uri

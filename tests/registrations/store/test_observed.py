@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.utils import timezone
 
 from fleet.models import Line
 from registrations import proving, services, store
@@ -90,7 +91,7 @@ def test_where_it_cannot_be_told_the_row_stays_and_is_unknown_once_its_look_is_l
 def test_who_serves_handsets_of_servers_that_share_is_not_guessed() -> None:
     ward = Ward(shares_registrations=True)
     ward.look((Proof.PROVED, 300), (Proof.PROVED, 300))
-    assert ward.row.state == "disabled"
+    assert registrations(timezone.now()).get(pk=ward.row.pk).shown_state == "unknown"
     assert "cannot be told" in ward.row.reason
     assert ward.causes == []
 
