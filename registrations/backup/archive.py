@@ -165,6 +165,8 @@ def new_file(path: Path) -> Iterator[Any]:
     """
     if path.exists():
         raise Refused(f"{path} is there already: give another name, or remove it.")
+    if not path.parent.is_dir():
+        raise Refused(f"There is no folder {path.parent}: make it first.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     unfinished.unlink(missing_ok=True)
     try:

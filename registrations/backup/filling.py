@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+import psycopg2
 from django.contrib.auth import get_user_model
 from django.db import connection
 
@@ -96,8 +97,12 @@ def write(table: Table, rows: Iterable[Sequence[Any]], opened: Opener) -> None:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor, connection.wrap_database_errors:
-            copy = f'COPY "{table.name}" ({names}) FROM STDIN'
-            cursor.copy_expert(copy, _Lines(known))
+            lines = _Lines(known)
+            try:
+                cursor.copy_expert(f'COPY "{table.name}" ({names}) FROM STDIN', lines)
+            except psycopg2.Error as error:
+                # What stopped the reading is told, not that something did.
+                raise lines.refused or error from None
         return
     marks = ", ".join(["%s"] * len(table.columns))
     insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'
@@ -123,8 +128,16 @@ class _Lines:
     def __init__(self, rows: Iterator[list[Any]]) -> None:
         self._rows = rows
         self._rest = b""
+        self.refused: Refused | None = None
 
     def read(self, size: int = -1) -> bytes:
+        try:
+            return self._read(size)
+        except Refused as refused:
+            self.refused = refused
+            raise
+
+    def _read(self, size: int) -> bytes:
         parts, length = [self._rest], len(self._rest)
         while size < 0 or length < size:
             row = next(self._rows, None)

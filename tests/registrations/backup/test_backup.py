@@ -294,12 +294,15 @@ def test_secrets_are_in_a_file_of_their_own(tmp_path: Path, settings: Any, on: O
     assert [token[0] for token in told["tokens"]] == ["a" * 40]
 
 
-def test_without_the_keys_nothing_is_restored(tmp_path: Path, settings: Any, on: On) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_without_the_keys_nothing_is_restored(
+    tmp_path: Path, settings: Any, on: On, kind: str
+) -> None:
     with on("sqlite"):
         live_there()
         path = backed_up(tmp_path)
     settings.CREDENTIALS_KEYS = [Fernet.generate_key()]
-    with on("sqlite"):
+    with on(kind):
         before = dump()
         with pytest.raises(backup.Refused, match="--keys FILE"):
             backup.restore(path, None)
@@ -466,6 +469,8 @@ def test_a_backup_replaces_no_file_and_leaves_no_half_one(tmp_path: Path) -> Non
     was = path.read_bytes()
     with pytest.raises(backup.Refused, match="is there already"):
         backup.back_up(path, tmp_path / "other.keys")
+    with pytest.raises(backup.Refused, match="no folder"):
+        backup.back_up(tmp_path / "missing" / "it", tmp_path / "its.keys")
     assert path.read_bytes() == was
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == [
         "made.rollcall",
