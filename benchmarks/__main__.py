@@ -13,7 +13,19 @@ from pathlib import Path
 
 from benchmarks.figure import Figure
 
-PARTS = ("sip", "traces", "proofs", "pages", "storm", "past")
+PARTS = (
+    "sip",
+    "engine",
+    "start",
+    "failover",
+    "steady",
+    "database",
+    "traces",
+    "proofs",
+    "pages",
+    "storm",
+    "past",
+)
 WRITTEN = Path("bench.json")
 
 
