@@ -17,6 +17,7 @@ from rest_framework.pagination import PageNumberPagination
 
 from fleet import allowed, dns_records, inventory, policy_fields, queries
 from fleet.bodies import JSONParser
+from fleet.conditional import Conditional, VersionField
 from fleet.dns_fields import DnsCacheField
 from fleet.formats import certificates, values
 from fleet.formats.policy import PARAMETERS, contradictions
@@ -61,6 +62,9 @@ class Checked(serializers.ModelSerializer[T], Generic[T]):
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (strange := set(data) - set(self.fields)):
+            there = {str(name)[:60]: ["There is no such field."] for name in sorted(strange)}
+            raise serializers.ValidationError(there)
         read = super().to_internal_value(data)
         wrong: dict[str, list[str]] = {}
         for name in self.readers.keys() & read.keys():
@@ -74,11 +78,12 @@ class Checked(serializers.ModelSerializer[T], Generic[T]):
 
 
 class SiteSerializer(Checked[Site]):
+    version = VersionField()
     readers = {"name": values.slug}
 
     class Meta:
         model = Site
-        fields = ("id", "name", "time_zone", "has_own_workers")
+        fields = ("id", "version", "name", "time_zone", "has_own_workers")
 
     def validate_time_zone(self, value: str) -> str:
         if value not in available_timezones():
@@ -87,6 +92,7 @@ class SiteSerializer(Checked[Site]):
 
 
 class ServerSerializer(Checked[Server]):
+    version = VersionField()
     priority = serializers.IntegerField(
         required=False, help_text="1 is the primary; the others make room. Left out: the last."
     )
@@ -106,8 +112,8 @@ class ServerSerializer(Checked[Server]):
     class Meta:
         model = Server
         fields = (
-            *("id", "group", "priority", "name", "address", "port", "transport", "tls_name"),
-            *("register", "lost_features"),
+            *("id", "version", "group", "priority", "name", "address", "port", "transport"),
+            *("tls_name", "register", "lost_features"),
         )
         # Two servers may want one place: `place_server` moves the others.
         validators: tuple[Any, ...] = ()
@@ -140,6 +146,7 @@ class ServerSerializer(Checked[Server]):
 class GroupSerializer(Checked[ServerGroup]):
     """The policy may also be written with the names and words of the handset's guide."""
 
+    version = VersionField()
     servers = ServerSerializer(many=True, read_only=True)
     dns_cache = DnsCacheField(required=False)
     readers = {
@@ -151,7 +158,8 @@ class GroupSerializer(Checked[ServerGroup]):
     class Meta:
         model = ServerGroup
         fields = (
-            *("id", "name", "mode", "servers", "dns_cache", "tls_ca", "tls_certificate"),
+            *("id", "version", "name", "mode", "servers", "dns_cache", "tls_ca"),
+            "tls_certificate",
             *PARAMETERS,
         )
 
@@ -178,6 +186,7 @@ class GroupSerializer(Checked[ServerGroup]):
 
 
 class HandsetSerializer(Checked[Handset]):
+    version = VersionField()
     tags = Words(required=False)
     readers = {
         "mac": values.mac,
@@ -188,7 +197,7 @@ class HandsetSerializer(Checked[Handset]):
 
     class Meta:
         model = Handset
-        fields = ("id", "mac", "name", "model", "group", "site", "tags", "lines")
+        fields = ("id", "version", "mac", "name", "model", "group", "site", "tags", "lines")
         read_only_fields = ("lines",)
         # Its own validator would compare what was typed, not what is stored.
         extra_kwargs = {"mac": {"validators": [], "max_length": None}}
@@ -203,6 +212,7 @@ class HandsetSerializer(Checked[Handset]):
 
 
 class LineSerializer(Checked[Line]):
+    version = VersionField()
     readers = {
         "number": lambda given: values.line(str(given)),
         "extension": values.extension,
@@ -214,8 +224,8 @@ class LineSerializer(Checked[Line]):
     class Meta:
         model = Line
         fields = (
-            *("id", "handset", "number", "extension", "domain", "auth_user", "auth_password"),
-            "supervision",
+            *("id", "version", "handset", "number", "extension", "domain", "auth_user"),
+            *("auth_password", "supervision"),
         )
         extra_kwargs = {
             "auth_user": {"required": False, "help_text": "Left out: the extension."},
@@ -226,7 +236,7 @@ class LineSerializer(Checked[Line]):
         return super().create({"auth_user": validated_data["extension"]} | validated_data)
 
 
-class FleetViewSet(viewsets.ModelViewSet[T], Generic[T]):
+class FleetViewSet(Conditional, viewsets.ModelViewSet[T], Generic[T]):
     """Reading, making, changing and deleting one kind of thing."""
 
     required_roles = CONFIGURER_WRITES

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api import CONFIGURER_WRITES, Conflict, Pages
+from fleet.conditional import Conditional, VersionField
 from fleet.models import Server
 from fleet.roles import Role
 from registrations import jobs
@@ -106,9 +107,21 @@ class DrainViewSet(
 class QuietHoursRow(serializers.ModelSerializer[QuietHours]):
     """Hours of the week in which nothing of a group or a site fails back by itself."""
 
+    version = VersionField()
+
     class Meta:
         model = QuietHours
-        fields = ("id", "group", "site", "days", "begins", "ends", "made_by", "created_at")
+        fields = (
+            "id",
+            "version",
+            "group",
+            "site",
+            "days",
+            "begins",
+            "ends",
+            "made_by",
+            "created_at",
+        )
         read_only_fields = ("made_by", "created_at")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +131,7 @@ class QuietHoursRow(serializers.ModelSerializer[QuietHours]):
         return attrs
 
 
-class QuietHoursViewSet(viewsets.ModelViewSet[QuietHours]):
+class QuietHoursViewSet(Conditional, viewsets.ModelViewSet[QuietHours]):
     """No-failback hours, by the clock of each site."""
 
     required_roles = CONFIGURER_WRITES

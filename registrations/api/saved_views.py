@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from fleet.api import Pages
 from fleet.bodies import JSONParser
+from fleet.conditional import Versioned, VersionField
 from fleet.roles import Role
 from registrations import saved_views
 from registrations.api.unfiltered import NoFilters
@@ -25,6 +26,7 @@ class ViewRow(serializers.ModelSerializer[SavedView]):
     """A saved view; `registrations/?view=SLUG` lists what it shows."""
 
     slug = serializers.SlugField(read_only=True)
+    version = VersionField()
     query = serializers.CharField(
         required=False, allow_blank=True, help_text="Filters and `sort`, as in the page's address."
     )
@@ -36,14 +38,17 @@ class ViewRow(serializers.ModelSerializer[SavedView]):
 
     class Meta:
         model = SavedView
-        fields = ("slug", "name", "is_shared", "is_mine", "query", "columns")
+        fields = ("slug", "version", "name", "is_shared", "is_mine", "query", "columns")
 
     def get_is_mine(self, view: SavedView) -> bool:
         return view.owner_id == self.context["request"].user.pk
 
 
 class ViewViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[SavedView]
+    Versioned,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet[SavedView],
 ):
     """The shared views and the asker's own."""
 
@@ -70,17 +75,18 @@ class ViewViewSet(
         return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=ViewRow)
+    @transaction.atomic
     def partial_update(self, request: Request, slug: str) -> Response:
         """Rename or share it, or let it be another list; the slug stays."""
         view, given = self.get_object(), self._given(request, partial=True)
         params = QueryDict(given.get("query", view.query))
         keys = handset_table.known(given.get("columns", view.columns))
         name, shared = given.get("name", view.name), given.get("is_shared", view.is_shared)
-        with transaction.atomic():
-            _allowed(lambda: saved_views.replace(view, request.user, params, keys))
-            _allowed(lambda: saved_views.change(view, request.user, name, shared))
+        _allowed(lambda: saved_views.replace(view, request.user, params, keys))
+        _allowed(lambda: saved_views.change(view, request.user, name, shared))
         return Response(self.get_serializer(view).data)
 
+    @transaction.atomic
     def destroy(self, request: Request, slug: str) -> Response:
         """Forget it; no handset is touched."""
         view = self.get_object()

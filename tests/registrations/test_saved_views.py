@@ -173,6 +173,7 @@ def test_the_api_keeps_views_by_the_same_rules(three: list[Registration]) -> Non
     assert made.status_code == 201
     assert made.json() == {
         "slug": "away",
+        "version": made.headers["ETag"].strip('"'),
         "name": "Away",
         "is_shared": False,
         "is_mine": True,
