@@ -8,11 +8,13 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
 from registrations import vitals
 
 
 @never_cache
+@require_safe
 @login_not_required
 def healthz(_request: HttpRequest) -> JsonResponse:
     """This process serves requests."""
@@ -20,6 +22,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
 
 @never_cache
+@require_safe
 @login_not_required
 def readyz(_request: HttpRequest) -> JsonResponse:
     """200 when database and Redis answer, and a worker and beat were heard in the last 10 s."""

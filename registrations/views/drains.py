@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_time
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from fleet.models import Server, ServerGroup, Site
 from fleet.roles import Role, require_role
@@ -20,6 +20,7 @@ LASTS = timedelta(hours=1)
 """How long a drain lasts where nobody has said yet."""
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.OPERATOR)
 def drain_new(request: HttpRequest) -> HttpResponse:
     """GET names whom the drain would move and asks; POST orders it."""
@@ -65,6 +66,7 @@ def drain_end(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("jobs")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.CONFIGURER)
 def hours_new(request: HttpRequest) -> HttpResponse:
     """GET asks for hours in which nothing fails back; POST keeps them."""

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from fleet.roles import Role, require_role
 from registrations import jobs
@@ -76,6 +76,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.OPERATOR)
 def job_new(request: HttpRequest) -> HttpResponse:
     """GET names whom the order would touch and asks; POST gives the order."""

@@ -4,12 +4,14 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_http_methods
 
 from fleet.roles import Role, require_role
 from registrations import look_again
 from registrations.shown import pages
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.OPERATOR)
 def resume_many(request: HttpRequest) -> HttpResponse:
     """GET names whom it would touch; POST does it, above a size only who typed how many."""

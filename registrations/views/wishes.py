@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from fleet.roles import Role, require_role
 from registrations import wishes
@@ -21,6 +21,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.CONFIGURER)
 def override(request: HttpRequest, pk: int) -> HttpResponse:
     """GET names whom it would touch and asks for the extension; POST does it."""
