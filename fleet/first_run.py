@@ -25,7 +25,7 @@ REQUESTS = 3
 """REGISTERs of a line's first registration: who is bound there? the same with its credentials, and
 its own binding (with the nonce it has by then)."""
 
-REGISTER, OFF = Line.Supervision.REGISTER, Line.Supervision.OFF
+REGISTER, OBSERVE, OFF = Line.Supervision
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _mark(keys: set[tuple[str, int]], *, waits: bool) -> None:
         of_them = Line.objects.filter(handset__mac__in=[mac for mac, _ in some])
         found = of_them.values_list("pk", "handset__mac", "number")
         ids = [pk for pk, mac, number in found if (mac, number) in keys]
-        Line.objects.filter(pk__in=ids).exclude(waits=waits).update(waits=waits)
+        Line.objects.filter(pk__in=ids).exclude(waits=waits).update(waits=waits, waits_for="")
 
 
 def _running(macs: set[str]) -> set[tuple[str, int]]:
@@ -139,6 +139,9 @@ class Start:
 
     group: str
     lines: int
+    """Those that register then."""
+    watched: int
+    """Those that are only watched then."""
     where: str
     requests: int
     """That each server concerned gets."""
@@ -155,27 +158,37 @@ def waiting() -> int:
 
 def starts() -> list[Start]:
     """Return what waits, by group. Two queries."""
-    waiting = Count("handsets__lines", filter=Q(handsets__lines__waits=True))
-    groups = ServerGroup.objects.annotate(n=waiting).filter(n__gt=0).prefetch_related("servers")
-    return [_start(group, group.n) for group in groups]
+    waits, observed = Q(handsets__lines__waits=True), Q(handsets__lines__waits_for=OBSERVE)
+    groups = ServerGroup.objects.annotate(
+        n=Count("handsets__lines", filter=waits),
+        watched=Count("handsets__lines", filter=waits & observed),
+    )
+    found = groups.filter(n__gt=0).prefetch_related("servers")
+    return [_start(group, group.n - group.watched, group.watched) for group in found]
 
 
-def _start(group: ServerGroup, lines: int) -> Start:
+def _start(group: ServerGroup, lines: int, watched: int) -> Start:
     cap = group.max_registrations_per_second
     servers = [str(server) for server in group.servers.all() if server.register]
     each = group.mode == ServerGroup.Mode.FALLBACK
     where = " and ".join(servers if each else servers[:1])
     requests = REQUESTS * lines
-    return Start(group.name, lines, where, requests, cap, ceil(requests / cap) if cap else 0)
+    seconds = ceil(requests / cap) if cap else 0
+    return Start(group.name, lines, watched, where, requests, cap, seconds)
 
 
 @transaction.atomic
 def go(*, by: str) -> int:
-    """Let every line that waits register from now on; return how many. Twice does no more."""
+    """Let every line that waits begin: to register, or to be watched where it was before.
+
+    Returns how many. Twice does no more.
+    """
     waiting = Line.objects.filter(waits=True)
-    ids = list(waiting.filter(supervision=OFF).values_list("pk", flat=True))
-    waiting.filter(supervision=OFF).update(supervision=REGISTER)
-    waiting.update(waits=False)
+    off = waiting.filter(supervision=OFF)
+    ids = list(off.values_list("pk", flat=True))
+    off.filter(waits_for=OBSERVE).update(supervision=OBSERVE)
+    off.exclude(waits_for=OBSERVE).update(supervision=REGISTER)
+    waiting.update(waits=False, waits_for="")
     inventory.announce_ids(ids)
     if ids:
         log.info("first registrations begun", by=by, lines=len(ids))

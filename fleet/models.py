@@ -269,7 +269,15 @@ class Line(models.Model):
     waits = models.BooleanField(
         default=False,
         editable=False,
-        help_text="Imported in the first run to register, and off until somebody says go.",
+        help_text="Imported in the first run to register, or restored; off until somebody says go.",
+    )
+    waits_for = models.CharField(
+        max_length=8,
+        blank=True,
+        db_default="",
+        default="",
+        editable=False,
+        help_text="Its supervision from then on; empty: register.",
     )
     created_at = models.DateTimeField(db_default=Now())
     search_text = _searchable("extension", "domain", between="@")

@@ -5,6 +5,7 @@ good by the next tick; where none comes, the runtime looks for itself. The bodie
 milliseconds: the work is the runtime's.
 """
 
+import time
 from collections.abc import Collection
 from functools import partial
 from socket import gethostname
@@ -25,7 +26,7 @@ from django.utils import timezone
 
 from fleet import checks, pulse, versions
 from fleet.models import Site
-from registrations import census, jobs, live, makers, retention, vitals, watch
+from registrations import census, jobs, live, makers, retention, store, vitals, watch
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime import memory
 from registrations.runtime.engine import Name
@@ -157,6 +158,7 @@ def start_runtime(sender: Any, **_: Any) -> None:
         _runtime = LoopThread(hint, name, partial(due_at, queues))
     _runtime.start()
     memory.settle()
+    store.hasten_proofs(time.time())
 
 
 @worker_shutdown.connect

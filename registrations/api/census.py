@@ -59,18 +59,22 @@ class CensusQuery(KnownNames):
         return given
 
 
+SPAN_PARAMETERS = [
+    OpenApiParameter("since", str, description="ISO 8601; a day before `until`."),
+    OpenApiParameter("until", str, description="ISO 8601; now."),
+    OpenApiParameter("group", int),
+    OpenApiParameter("server", int, description="That server's alone."),
+]
+"""Those of `CensusQuery`."""
+
+
 class CensusView(APIView):
     """The fleet, a group or a server as it was counted each minute."""
 
     required_roles = VIEWER_READS
 
     @extend_schema(
-        parameters=[
-            OpenApiParameter("since", str, description="ISO 8601; a day before `until`."),
-            OpenApiParameter("until", str, description="ISO 8601; now."),
-            OpenApiParameter("group", int),
-            OpenApiParameter("server", int, description="Those this server held."),
-        ],
+        parameters=SPAN_PARAMETERS,
         responses={
             200: CensusSeries,
             400: OpenApiResponse(description="A time, a group or a server is wrong."),
@@ -93,6 +97,12 @@ class OutageForecast(serializers.Serializer[Any]):
     lands_on = serializers.IntegerField(allow_null=True, help_text="The server; null: nowhere.")
     in_vain = serializers.ListField(
         child=serializers.IntegerField(), help_text="Silent servers they would ask before."
+    )
+    proved_there = serializers.IntegerField(
+        help_text="Of them, those that server is proved to take."
+    )
+    not_taken_there = serializers.IntegerField(
+        help_text="Those it would not take, by its last answer; of the rest nobody can tell."
     )
     registers_at_most = serializers.IntegerField()
     at_cap_seconds = serializers.FloatField(allow_null=True)

@@ -1,11 +1,12 @@
-"""The API of readiness: which server would take which line, as rows and as sums."""
+"""The API of readiness: which server would take which line, as rows, as sums and over time."""
 
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, viewsets
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,6 +14,7 @@ from rest_framework.views import APIView
 from fleet.api import Pages
 from fleet.roles import Role
 from registrations import queries
+from registrations.api.census import SPAN_PARAMETERS, CensusQuery
 from registrations.api.exports import ExportView, described
 from registrations.api.why import ServerRef
 from registrations.models import StandbyProof
@@ -143,6 +145,40 @@ class ReadinessSummary(APIView):
                 "groups": [each.as_json() for each in found],
             }
         )
+
+
+class ReadinessSeries(serializers.Serializer[Any]):
+    """Whom one server would have taken, hour by hour; an hour that is left out was not counted."""
+
+    server = serializers.IntegerField()
+    server_name = serializers.CharField()
+    group = serializers.IntegerField()
+    group_name = serializers.CharField()
+    at = serializers.ListField(child=serializers.DateTimeField())
+    taken = serializers.ListField(child=serializers.IntegerField())
+    not_taken = serializers.ListField(child=serializers.IntegerField())
+    untold = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Of so many nobody could tell."
+    )
+
+
+class ReadinessTrend(APIView):
+    """Readiness over time, of all servers, a group's or one: a day where nothing is said."""
+
+    required_roles = VIEWER_READS
+
+    @extend_schema(
+        parameters=SPAN_PARAMETERS,
+        responses={
+            200: ReadinessSeries(many=True),
+            400: OpenApiResponse(description="A time, a group or a server is wrong."),
+        },
+    )
+    def get(self, request: Request) -> Response:
+        wanted = CensusQuery(request.query_params)
+        if not wanted.is_valid():
+            raise ValidationError(wanted.errors)
+        return Response(readiness.trend(**wanted.cleaned_data))
 
 
 @described(queries.ReadinessFilter)

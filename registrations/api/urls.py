@@ -44,6 +44,7 @@ urlpatterns = [
         readiness.ReadinessSummary.as_view(),
         name="api-readiness-summary",
     ),
+    path("readiness/trend/", readiness.ReadinessTrend.as_view(), name="api-readiness-trend"),
     path("readiness/export/", readiness.ReadinessExport.as_view(), name="api-readiness-export"),
     path("census/", census.CensusView.as_view(), name="api-census"),
     path(

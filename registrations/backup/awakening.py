@@ -73,10 +73,13 @@ def forget_places(made_at: float) -> None:
 
 
 def let_wait() -> int:
-    """Switch every line off until somebody says go, as after a first import; return how many."""
-    on = Line.objects.filter(supervision=Line.Supervision.REGISTER)
+    """Switch every line off until somebody says go, as after a first import; return how many.
+
+    Those that are only watched too: a copy is not to ask the servers of a fleet that is watched.
+    """
+    on = Line.objects.exclude(supervision=Line.Supervision.OFF)
     ids = list(on.order_by("pk").values_list("pk", flat=True))
-    on.update(supervision=Line.Supervision.OFF, waits=True)
+    on.update(waits_for=F("supervision"), supervision=Line.Supervision.OFF, waits=True)
     rest = iter(ids)
     while batch := list(islice(rest, store.BATCH)):
         services.sync_registrations(batch)

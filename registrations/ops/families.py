@@ -11,6 +11,7 @@ from prometheus_client.core import (
 )
 
 from fleet.build import BUILD
+from registrations.proving import Proof
 from registrations.queries.load import Queue
 from registrations.vitals import Vitals
 from registrations.vitals.counters import ALL, SUM, Counter, Histogram
@@ -75,6 +76,20 @@ def fleet(summary: Mapping[str, Any], age: float) -> Iterator[Metric]:
         "server_paused",
         "Whether a server asked to be left alone.",
         [(of, server["paused_until"] is not None) for of, server in servers],
+    )
+
+
+def proofs(counted: Mapping[int, Mapping[str, int]], names: "Names") -> Iterator[Metric]:
+    """Whom each server would take, by what it last said of them."""
+    yield _gauge(
+        "standby_proofs",
+        "Lines of a server's group by whether it would take them, as its last answer proves.",
+        [
+            ({**server, "proof": proof}, counts.get(proof, 0))
+            for server_id, counts in counted.items()
+            if (server := names.labels(("server",), (str(server_id),)))
+            for proof in Proof
+        ],
     )
 
 

@@ -7,7 +7,7 @@ when SHARE of the time since would pay for it, and says how old it is.
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Sum:
     """The fleet as it was summed at `at`, which took `took` seconds."""
 
     summary: dict[str, Any]
+    proofs: Mapping[int, Mapping[str, int]]
+    """By server, how many lines it has by proof."""
     at: float
     took: float
 
@@ -79,11 +81,13 @@ class Metrics:
         """What the database knows. Raises DatabaseError."""
         now = time.monotonic()
         if self._sum is None or not self._sum.is_worth_keeping(now):
-            summary = queries.summary(timezone.now())
-            self._sum = Sum(summary, now, time.monotonic() - now)
+            at = timezone.now()
+            summary, proofs = queries.summary(at), queries.proof_counts(at)
+            self._sum = Sum(summary, proofs, now, time.monotonic() - now)
         waiting = load.queues(timezone.now())
         self._names = families.Names(self._sum.summary["groups"], waiting)
         yield from families.fleet(self._sum.summary, now - self._sum.at)
+        yield from families.proofs(self._sum.proofs, self._names)
         yield from families.work(waiting, load.jobs_open(), load.exports_kept())
 
 

@@ -24,6 +24,7 @@ from registrations.queries.readiness import (
     proof_counts,
     proof_row,
     proofs,
+    proofs_of_held,
     readiness_hours,
     refusals,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "proof_counts",
     "proof_row",
     "proofs",
+    "proofs_of_held",
     "readiness_hours",
     "refusals",
     "registrations",

@@ -5,7 +5,7 @@ answer is not believed for ever.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -18,6 +18,7 @@ from fleet.filters import Filters, IdFilter, IdsFilter, WordsFilter
 from fleet.models import Server, ServerGroup, Site
 from registrations import proving
 from registrations.models import ReadinessHour, ServerHealth, StandbyProof
+from registrations.queries.rows import BOUND
 from registrations.queries.words import moment
 
 Proof = StandbyProof.Proof
@@ -104,6 +105,22 @@ def proof_counts(now: datetime, **part: Any) -> Mapping[int, Counter[str]]:
     return found
 
 
+def proofs_of_held(
+    server_ids: Iterable[int], now: datetime
+) -> Mapping[tuple[int, int], Counter[str]]:
+    """Of the lines each of these servers holds: what the others said of them, as counts.
+
+    By (server that holds them, server asked). Two queries.
+    """
+    found: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    held = {"registration__server__in": list(server_ids), "registration__state__in": BOUND}
+    others = proofs(now).filter(**held).exclude(server=F("registration__server")).order_by()
+    by = others.values_list("registration__server", "server", "shown_proof")
+    for holder, asked, proof, n in by.annotate(n=Count("pk")):
+        found[holder, asked][proof] += n
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Hour:
     """Whom a server would have taken at a time."""
@@ -114,10 +131,10 @@ class Hour:
     untold: int
 
 
-def readiness_hours(since: datetime) -> Mapping[int, list[Hour]]:
-    """Return what was counted since then, by server, in order. One query."""
+def readiness_hours(since: datetime, until: datetime, **part: Any) -> Mapping[int, list[Hour]]:
+    """Return what was counted from `since` up to before `until`, by server, in order. One query."""
     found: dict[int, list[Hour]] = defaultdict(list)
-    rows = ReadinessHour.objects.filter(at__gte=since).order_by("at")
+    rows = ReadinessHour.objects.filter(at__gte=since, at__lt=until, **part).order_by("at")
     for server_id, *counted in rows.values_list("server", "at", "taken", "not_taken", "untold"):
         found[server_id].append(Hour(*counted))
     return found

@@ -4,19 +4,19 @@ The figures are those the machine itself goes by: the renewals as its agents pla
 ladder a handset of the group waits, the cap. An estimate, and said to be one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from django.db.models import QuerySet, prefetch_related_objects
 
 from fleet.models import Server, ServerGroup
-from registrations import queries, store
+from registrations import proving, queries, store
 from registrations.course import patience
 from registrations.landing import Landing, Other, Rules, horizon, land
-from registrations.shown.behaviour import duration, listed
+from registrations.shown.behaviour import duration, is_literal, listed
+from registrations.shown.together import shared_fate
 from registrations.sip.probe import PROBE_SCHEDULE
 from registrations.sip.timers import TIMER_F
 
@@ -26,6 +26,14 @@ CAVEAT = (
     "Estimated from the renewals as planned now, the group's policy and its cap. A server that is "
     "slow, refuses or asks for a pause makes it longer; a port that is closed makes it shorter."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the server where they would land last said of them; of the others nobody can tell."""
+
+    proved: int = 0
+    not_taken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class Outage:
     half_end: datetime | None
     last_end: datetime | None
     """When the bindings there end, if nobody moves."""
+    standing: Standing
     silent_since: datetime | None
     """The countdown runs: since when it is silent, from some site."""
     sentences: list[str]
@@ -55,6 +64,8 @@ class Outage:
             "handsets": landing.handsets,
             "lands_on": landing.server_id,
             "in_vain": list(landing.in_vain),
+            "proved_there": self.standing.proved,
+            "not_taken_there": self.standing.not_taken,
             "registers_at_most": landing.registers,
             "at_cap_seconds": landing.at_cap_s,
             "first_seconds": landing.first_s,
@@ -85,19 +96,43 @@ def outages(
     for server in there:
         server.group = by or server.group
     prefetch_related_objects([server.group for server in there], "servers__health__site")
-    asked = queries.renewals([each.pk for each in there], now)
-    found = [_outage(each, asked.get(each.pk, queries.Renewals()), now) for each in there]
+    ids = [each.pk for each in there]
+    asked, proofs = queries.renewals(ids, now), queries.proofs_of_held(ids, now)
+    places = _places({each.group.pk: each.group for each in there}.values())
+    found = [
+        _outage(each, _Known(asked.get(each.pk, queries.Renewals()), proofs, places), now)
+        for each in there
+    ]
     return sorted(found, key=lambda each: -each.landing.handsets)
 
 
-def _outage(server: Server, asked: queries.Renewals, now: datetime) -> Outage:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    renewals: queries.Renewals
+    proofs: Mapping[tuple[int, int], Mapping[str, int]]
+    """By who holds them and who was asked, how many by proof."""
+    places: Mapping[int, set[str]]
+    """The addresses behind names, by server."""
+
+
+def _places(groups: Iterable[ServerGroup]) -> Mapping[int, set[str]]:
+    """One query for each group that names a server."""
+    found: dict[int, set[str]] = {}
+    for group in groups:
+        if any(not is_literal(server.address) for server in group.servers.all()):
+            found |= queries.addresses(group)
+    return found
+
+
+def _outage(server: Server, known: _Known, now: datetime) -> Outage:
     group = server.group
     by_id = {each.pk: each for each in group.servers.all()}
-    ends = horizon(asked.ends)
+    ends = horizon(known.renewals.ends)
     mine = next((s for s in group.servers.all() if s.pk == server.pk), server)
-    known = queries.server_condition(mine.health.all(), now)
-    silent = known["since"] if known["condition"] == "silent" else None
-    landing = land(_others(server, now), asked.due, _rules(group))
+    condition = queries.server_condition(mine.health.all(), now)
+    silent = condition["since"] if condition["condition"] == "silent" else None
+    landing = land(_others(server, now), known.renewals.due, _rules(group))
+    standing = _standing(known.proofs.get((server.pk, landing.server_id or 0), {}))
     return Outage(
         group=group,
         server=server,
@@ -106,9 +141,34 @@ def _outage(server: Server, asked: queries.Renewals, now: datetime) -> Outage:
         first_end=_moment(ends.first),
         half_end=_moment(ends.half),
         last_end=_moment(ends.last),
+        standing=standing,
         silent_since=None if silent is None else datetime.fromisoformat(silent),
-        sentences=sentences(group, server, landing, by_id),
+        sentences=[
+            *sentences(group, server, landing, by_id),
+            *_risks(server, by_id.get(landing.server_id or 0), landing, standing, known.places),
+        ],
     )
+
+
+def _standing(counts: Mapping[str, int]) -> Standing:
+    return Standing(
+        proved=sum(counts.get(proof, 0) for proof in proving.TAKES),
+        not_taken=sum(counts.get(proof, 0) for proof in proving.TAKES_NOT),
+    )
+
+
+def _risks(
+    server: Server,
+    target: Server | None,
+    landing: Landing,
+    standing: Standing,
+    places: Mapping[int, set[str]],
+) -> list[str]:
+    """Say what speaks against it: who is not proved there, and what the two share."""
+    if target is None or not landing.handsets:
+        return []
+    said = (_proved(landing, target, standing), shared_fate(server, target, places))
+    return [sentence for sentence in said if sentence]
 
 
 def _moment(at: float | None) -> datetime | None:
@@ -150,7 +210,6 @@ def sentences(
         *_where(group, landing, target, by_id),
         _load(group, landing, target),
         _when(landing, group),
-        _one_network(server, target),
     ]
     return [sentence for sentence in said if sentence]
 
@@ -198,22 +257,18 @@ def _where(
     return said
 
 
-def _one_network(server: Server, target: Server) -> str:
-    """Say what takes both, although they are two machines."""
-    try:
-        one, other = ip_address(server.address), ip_address(target.address)
-    except ValueError:
-        return ""
-    if one.is_loopback or one == other or one.version != other.version:
-        return ""
-    network = ip_network((one, NETWORK[one.version]), strict=False)
-    if other not in network:
-        return ""
-    return f"Both are in {network}: what takes that network down takes both."
-
-
-NETWORK = {4: 24, 6: 64}
-"""Bits of the networks in which machines usually share a switch."""
+def _proved(landing: Landing, target: Server, standing: Standing) -> str:
+    """Say what the standby proofs know of it."""
+    unproved = landing.handsets - standing.proved - standing.not_taken
+    if not standing.not_taken and unproved <= 0:
+        whom = "it" if landing.handsets == 1 else "all of them"
+        return f"{target} is proved to take {whom}."
+    said = []
+    if standing.not_taken:
+        said.append(f"{standing.not_taken:,} would not be taken there, by what it answered last")
+    if unproved > 0:
+        said.append(f"{unproved:,} {'is' if unproved == 1 else 'are'} not proved there")
+    return f"Of these {'; '.join(said)}."
 
 
 def _load(group: ServerGroup, landing: Landing, target: Server) -> str:

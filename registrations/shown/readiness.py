@@ -154,7 +154,7 @@ class Readiness:
 def readiness(now: datetime, groups: QuerySet[ServerGroup] | None = None) -> list[Readiness]:
     """Return all groups that have servers, by name. A constant number of queries."""
     counts, refused = queries.proof_counts(now), queries.refusals(now)
-    hours = queries.readiness_hours(now - timedelta(hours=HOURS))
+    hours = queries.readiness_hours(now - timedelta(hours=HOURS), now)
     chosen = ServerGroup.objects.all() if groups is None else groups
     servers = Server.objects.filter(register=True).order_by("priority")
     found = chosen.prefetch_related(Prefetch("servers", servers), "servers__health__site")
@@ -172,6 +172,32 @@ def readiness(now: datetime, groups: QuerySet[ServerGroup] | None = None) -> lis
         if standings:
             told.append(_readiness(group, standings, now))
     return told
+
+
+def trend(
+    since: datetime,
+    until: datetime,
+    group: ServerGroup | None = None,
+    server: Server | None = None,
+) -> list[dict[str, Any]]:
+    """Return how many each server would have taken over time, as the API sends it. Two queries."""
+    servers = Server.objects.filter(register=True).select_related("group")
+    if group is not None:
+        servers = servers.filter(group=group)
+    if server is not None:
+        servers = servers.filter(pk=server.pk)
+    hours = queries.readiness_hours(since, until, server__in=servers.values("pk"))
+    return [
+        {
+            "server": each.pk,
+            "server_name": str(each),
+            "group": each.group_id,
+            "group_name": each.group.name,
+            "at": [queries.moment(hour.at) for hour in hours.get(each.pk, ())],
+            **{name: [getattr(hour, name) for hour in hours.get(each.pk, ())] for name in _PARTS},
+        }
+        for each in servers.order_by("group__name", "priority")
+    ]
 
 
 def _left_alone(server: Server, refused: Mapping[tuple[str, int], int]) -> str:

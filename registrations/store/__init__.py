@@ -28,6 +28,7 @@ from registrations.store.proofs import (
     Proved,
     claim_proofs,
     ensure_proofs,
+    hasten_proofs,
     release_proofs,
     save_proofs,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "ensure_health",
     "ensure_proofs",
     "extend",
+    "hasten_proofs",
     "hear",
     "is_literal",
     "pause",

@@ -291,6 +291,31 @@ def release_proofs(claimed: Iterable[ClaimedProof], due_at: float) -> None:
         ours.update(lease_token=None, due_at=datetime.fromtimestamp(due_at, UTC))
 
 
+def hasten_proofs(now: float) -> int:
+    """Let nobody wait longer than today's PROVE_EVERY has it; return how many that moved.
+
+    Due times were set by the round of then, which a lower one must not have to wait for. Who was
+    refused keeps its pause.
+    """
+    moved, every_s = 0, float(settings.PROVE_EVERY)
+    for proof in set(Proof) - proving.REFUSALS if every_s else ():
+        longest = proving.wait(proof, 0, every_s, lambda: 1.0)
+        late = StandbyProof.objects.filter(
+            proof=proof,
+            is_observed=False,
+            lease_token=None,
+            due_at__gt=datetime.fromtimestamp(now + longest, UTC),
+        ).order_by("pk")
+        while ids := list(late.values_list("pk", flat=True)[:BATCH]):
+            moved += len(ids)
+            changed(
+                f"UPDATE registrations_standbyproof SET due_at = {_soon()} "
+                f"WHERE {within('id')} AND lease_token IS NULL RETURNING id",
+                [stamp(now), longest, listed(ids)],
+            )
+    return moved
+
+
 def ensure_proofs(line_ids: Sequence[int], now: float) -> None:
     """Keep exactly one row for each of these lines and each server that it may register with.
 

@@ -147,9 +147,7 @@ def go(request: HttpRequest) -> HttpResponse:
     """What will happen now; and it happens."""
     if request.method == "POST":
         count = first_run.go(by=request.user.get_username())
-        messages.info(
-            request, f"{count} line{'s' * (count != 1)} register{'s' * (count == 1)} now."
-        )
+        messages.info(request, f"{count} line{'s' * (count != 1)} begin{'s' * (count == 1)} now.")
         return redirect("overview")
     return _page(request, "go", starts=first_run.starts())
 

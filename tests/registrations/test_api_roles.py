@@ -55,6 +55,7 @@ MAY: dict[str, dict[str, Role]] = {
     "readiness/": READ,
     "findings/": READ,
     "readiness/summary/": READ,
+    "readiness/trend/": READ,
     "readiness/export/": READ,
     "servers/ID/outage/": READ,
     "server-changes/": READ,

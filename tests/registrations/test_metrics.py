@@ -71,6 +71,17 @@ def test_registrations_are_summed_by_group_server_role_and_state() -> None:
     assert values(condition, server=str(fleet.primary), condition="up") == [0]
 
 
+def test_proofs_are_counted_by_server_and_what_they_prove() -> None:
+    fleet = live_fleet.make(3)
+    for row in fleet.rows:
+        rows.make_proof(row, 2, "refused" if row == fleet.rows[0] else "proved")
+    found = read()["rollcall_standby_proofs"]
+    second = {"group": "ward", "server": str(fleet.secondary)}
+    assert values(found, **second, proof="proved") == [2]
+    assert values(found, **second, proof="refused") == [1]
+    assert values(found, **second, proof="stale") == [0], "so that it can be seen to grow"
+
+
 def test_two_thousand_handsets_have_as_many_series_as_three() -> None:
     def series() -> Counter[str]:
         return Counter({name: len(family.samples) for name, family in read().items()})

@@ -11,7 +11,7 @@ from rest_framework.authtoken.models import Token
 
 from fleet.models import ServerGroup
 from fleet.roles import Role
-from registrations import census, queries, services
+from registrations import census, queries, services, store
 from registrations.jobs import Terms
 from registrations.models import ReadinessHour, Registration, ServerHealth, StandbyProof, State
 from registrations.shown import previews, readiness
@@ -202,6 +202,48 @@ def test_what_would_be_taken_is_counted_once_an_hour_and_drawn_with_its_gaps() -
     assert '<rect data-state="' in trend(second.trend)
     census.thin(start + timedelta(days=91))
     assert not ReadinessHour.objects.exists()
+
+
+def test_the_api_has_what_was_counted_of_a_group_or_a_server(api: Client) -> None:
+    group, lines = ward(4)
+    other, _ = ward(2, "clinic")
+    start = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+    census.take_readiness(start)
+    rows.make_proof(lines[0], 2, REFUSED)
+    census.take_readiness(start + timedelta(hours=1, minutes=5))
+    found = api.get(f"/api/v1/readiness/trend/?group={group.pk}").json()
+    assert [(each["group_name"], each["taken"], each["not_taken"]) for each in found] == [
+        ("ward", [4, 4], [0, 0]),
+        ("ward", [4, 3], [0, 1]),
+    ]
+    assert found[1]["at"][0] == queries.moment(start)
+    one = other.servers.get(priority=2)
+    [of_one] = api.get(f"/api/v1/readiness/trend/?server={one.pk}").json()
+    assert (of_one["server"], of_one["taken"], of_one["untold"]) == (one.pk, [2, 2], [0, 0])
+    later = queries.moment(start + timedelta(hours=2))
+    assert api.get("/api/v1/readiness/trend/", {"since": later}).json()[0]["at"] == []
+    assert api.get("/api/v1/readiness/trend/?grp=1").status_code == 400
+
+
+def test_a_lower_round_counts_at_once_and_whoever_was_refused_keeps_the_pause(
+    settings: Any,
+) -> None:
+    _, lines = ward(3)
+    far = timezone.now() + timedelta(seconds=1800)
+    StandbyProof.objects.update(due_at=far)
+    rows.make_proof(lines[0], 2, REFUSED, refusals=1, due_at=far)
+    rows.make_proof(lines[1], 2, "silent", due_at=far)
+    settings.PROVE_EVERY = 60
+    now = timezone.now()
+    assert store.hasten_proofs(now.timestamp()) == 5
+    due = {(p.registration_id, p.server.priority): p.due_at for p in StandbyProof.objects.all()}
+    assert due.pop((lines[0].pk, 2)) == far
+    assert due.pop((lines[1].pk, 2)) <= now + timedelta(seconds=300), "as after any silence"
+    assert all(now <= at <= now + timedelta(seconds=60) for at in due.values())
+    assert store.hasten_proofs(now.timestamp()) == 0
+    settings.PROVE_EVERY = 0
+    StandbyProof.objects.update(due_at=far)
+    assert store.hasten_proofs(now.timestamp()) == 0, "nobody is asked"
 
 
 def test_readiness_takes_as_many_queries_for_many_groups_as_for_one(

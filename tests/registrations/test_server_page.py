@@ -13,6 +13,7 @@ from registrations.shown import outages
 from tests.registrations.test_views import signed_in, text
 from tests.support.rows import (
     make_group,
+    make_proof,
     make_registration,
     make_server_change,
     make_site,
@@ -221,3 +222,38 @@ def test_two_machines_of_one_network_are_said_to_share_its_fate() -> None:
         other.save()
     server.refresh_from_db()
     assert "Both are in 10.20.30.0/24: what takes that network down takes both." in said(server)
+
+
+def test_names_that_lead_to_one_machine_are_found_out() -> None:
+    group = make_group(re_register_on=True)
+    server = fill(group, 1)
+    for number, other in enumerate(group.servers.all(), 1):
+        Server.objects.filter(pk=other.pk).update(address=f"pbx{number}.example")
+    server.refresh_from_db()
+    assert "Both are" not in said(server), "nobody has looked them up"
+    targets = [[other.pk, "10.20.30.7", 5060] for other in group.servers.all()]
+    kept = {"courses": {"0": {"targets": targets}}}
+    Registration.objects.update(snapshot=kept, heard_at=timezone.now())
+    fate = "Both are at 10.20.30.7, whatever they are called: what takes that machine down"
+    assert fate in said(server)
+
+
+def test_a_death_is_told_with_who_is_not_proved_where_they_would_land() -> None:
+    group = make_group(re_register_on=True)
+    server = fill(group, 3)
+    lines = list(Registration.objects.order_by("pk"))
+    assert "Of these 3 are not proved there." in said(server)
+    for line in lines:
+        make_proof(line, 1, "refused")
+        make_proof(line, 2, "proved")
+    assert "127.0.0.3:5060 is proved to take all of them." in said(server)
+    make_proof(lines[0], 2, "unknown_aor")
+    make_proof(lines[1], 2, "open")
+    words = "Of these 1 would not be taken there, by what it answered last; 1 is not proved there."
+    assert words in said(server)
+    [found] = outages.outages(outages.at_place_of(server), timezone.now())
+    told = found.as_json()
+    assert (told["proved_there"], told["not_taken_there"]) == (1, 1)
+    target = group.servers.get(priority=2)
+    page = signed_in().get(f"/servers/{server.pk}/").content.decode()
+    assert f"/readiness/handsets/?server={target.pk}&amp;takes=false" in page

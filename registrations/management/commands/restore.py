@@ -25,8 +25,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--waiting",
             action="store_true",
-            help="nobody registers until somebody says go on the page of the first run: for a "
-            "copy beside the installation that was backed up",
+            help="nobody registers or is watched until somebody says go on the page of the first "
+            "run: for a copy beside the installation that was backed up",
         )
 
     def handle(
@@ -51,8 +51,8 @@ class Command(BaseCommand):
         )
         if waiting:
             self.stdout.write(
-                f"{done.waiting} lines wait: none of them registers until somebody says go, on the "
-                "page of the first run (/start/go/)."
+                f"{done.waiting} lines wait: none registers or is watched until somebody says go, "
+                "on the page of the first run (/start/go/)."
             )
         else:
             self.stdout.write(

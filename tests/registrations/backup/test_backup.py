@@ -28,7 +28,7 @@ from fleet import first_run
 from fleet.models import DnsRecord, Line, Preference, Server, ServerGroup, Site
 from fleet.roles import Role
 from fleet.supervisor import lock
-from registrations import backup, queries
+from registrations import backup, queries, store
 from registrations.backup.snapshot import snapshot
 from registrations.models import (
     Census,
@@ -45,6 +45,7 @@ from registrations.models import (
     ServerHealth,
     ServerPace,
     ServerPause,
+    StandbyProof,
     State,
     Transition,
     WallboardToken,
@@ -246,16 +247,24 @@ def test_whoever_was_registered_is_unknown_until_heard(vendor: str, tmp_path: Pa
 
 def test_a_copy_beside_the_living_one_waits_until_somebody_says_go(tmp_path: Path, on: On) -> None:
     with on("sqlite"):
-        live_there()
+        watched = make_registration(live_there(), State.PRIMARY, supervision="observe")
+        Registration.objects.filter(pk=watched.pk).update(due_at=None)
+        store.ensure_proofs([watched.line_id], timezone.now().timestamp())
         path = backed_up(tmp_path)
     with on("sqlite"):
         done = backup.restore(path, keys_of(path), waiting=True)
-        assert done.waiting == 3
-        assert Line.objects.filter(waits=True).count() == 3
-        assert not Line.objects.filter(supervision="register").exists()
+        assert done.waiting == 4
+        assert Line.objects.filter(waits=True).count() == 4
+        assert set(Line.objects.values_list("supervision", flat=True)) == {"off"}
+        assert not StandbyProof.objects.exists(), "a copy asks nobody about anybody"
         assert set(Registration.objects.values_list("state", "due_at")) == {("disabled", None)}
-        assert first_run.go(by="night") == 3
-        assert Registration.objects.exclude(state="disabled").count() == 3
+        [start] = first_run.starts()
+        assert (start.lines, start.watched) == (3, 1)
+        assert first_run.go(by="night") == 4
+        line = Line.objects.get(pk=watched.line_id)
+        assert (line.supervision, line.waits, line.waits_for) == ("observe", False, "")
+        assert Registration.objects.exclude(due_at=None).count() == 3
+        assert StandbyProof.objects.filter(registration=watched.pk, is_observed=True).count() == 2
 
 
 def test_the_embedded_database_moves_to_postgresql_by_one_command(
