@@ -1,19 +1,20 @@
 """One line's agent: its bindings, each with its redundancy machine and its REGISTER client.
 
-Sans-I/O: it is fed bytes, times and permits, and answers with datagrams, the permits it wants and
-the next time it must be woken. A runner claims the line's row, calls `start`, drives the agent
-until `is_idle`, then saves `result()`.
+Sans-I/O: it is fed bytes, times and permits; what it wants then it says by `decide`. A runner
+claims the line's row, calls `start`, drives the agent until it is idle, then saves `result()`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from registrations.binding import HOLDING, Phase
-from registrations.course import Course, Surroundings
+from registrations.course import Course
 from registrations.errands import ERRANDS, Errand, keep_back, let_go
-from registrations.keeping import Entry, known, lists_of
+from registrations.keeping import known
+from registrations.plan import Plan
 from registrations.report import (
     AgentResult,
+    Decision,
     Heard,
     Learnt,
     Moved,
@@ -26,15 +27,13 @@ from registrations.sip import message
 from registrations.sip.errors import SipParseError
 from registrations.values import (
     Account,
-    GroupMode,
     HostPort,
     News,
     Outcome,
-    Policy,
     Target,
 )
 
-__all__ = ["Agent", "AgentResult", "Entry", "Heard", "Moved", "Want", "WishResult"]
+__all__ = ["Agent", "AgentResult", "Decision", "Heard", "Moved", "Want", "WishResult"]
 
 PRIMARY, SECONDARY, FALLBACK = "primary", "secondary", "fallback"
 REGISTERING, UNREGISTERED, REJECTED, UNKNOWN = "registering", "unregistered", "rejected", "unknown"
@@ -50,47 +49,24 @@ ON_TIME_S = 10.0
 class Agent:
     """Drives all bindings of one line. Times are Unix seconds, always given by the caller.
 
-    `entries` are the group's servers in order. A failover group is one binding over all their
-    targets in one Call-ID and CSeq space (R3); in a fallback group each entry that registers has
-    a binding of its own. `cseq_offset` is what a lost lease may have used up (R16).
+    `plan` is its group's. `cseq_offset` is what a lost lease may have used up (R16).
     """
 
     def __init__(
-        self,
-        *,
-        account: Account,
-        policy: Policy,
-        mode: GroupMode,
-        entries: Sequence[Entry],
-        contact_for: Callable[[Target], str],
-        sent_by_for: Callable[[Target], str],
-        token: Callable[[], str],
-        jitter: Callable[[], float],
-        snapshot: Mapping[str, Any],
-        cseq_offset: int,
+        self, account: Account, plan: Plan, snapshot: Mapping[str, Any], cseq_offset: int
     ) -> None:
-        lists = lists_of(mode, entries)
-        if not lists or not lists[0][1]:
-            raise ValueError("a group needs a server that takes registrations")
         self._aor = account.aor
-        kept = snapshot if snapshot.get("aor") == account.aor else {}
+        kept = snapshot if snapshot.get("aor") == self._aor else {}
         self._standing = Standing(**known(Standing, snapshot.get("standing", {})))
         self._learnt = Learnt()
         self._wish = ""
         self._errand: Errand | None = None
-        about = Surroundings(account, policy, mode, contact_for, sent_by_for, token, jitter)
-        self._courses = {
-            key: Course(
-                key=key,
-                about=about,
-                entries=listed,
-                ends_list=key == lists[-1][0],
-                kept=kept.get("courses", {}).get(key, {}),
-                cseq_offset=cseq_offset,
-            )
-            for key, listed in lists
-        }
-        self._all = list(self._courses.values())
+        courses = kept.get("courses", {})
+        self._all = [
+            Course(roster, plan, account, courses.get(roster.key, {}), cseq_offset)
+            for roster in plan.rosters
+        ]
+        self._courses = {course.key: course for course in self._all}
 
     def start(self, now: float, wish: str = "", news: News | None = None) -> None:
         """Do whatever is due, knowing what the fleet knows of the servers.
@@ -119,23 +95,23 @@ class Agent:
         for course in self._all:
             self._settle(course, now)
 
-    def permits_wanted(self) -> list[Want]:
-        """Return the requests that wait for a permit since the last call; drained."""
-        wants = []
+    def decide(self) -> Decision:
+        """Return what the agent wants now, all its bindings together."""
+        decision = Decision()
         for course in self._all:
-            client = course.client
-            if client.wants_permit and not course.asked and client.target is not None:
-                course.asked = True
-                wants.append(
-                    Want(client.target.server_id, client.target, client.is_retry, course.key)
-                )
-        return wants
+            if not course.is_idle:
+                decision.is_idle = False
+                course.say(decision)
+        if not decision.is_idle:
+            timers = [at for course in self._all if (at := course.get_timer()) is not None]
+            decision.timer = min(timers, default=None)
+        return decision
 
-    def grant(self, key: str, now: float) -> None:
-        """Let the request of that binding leave; send `datagrams_to_send` next."""
+    def grant(self, key: str, now: float) -> str:
+        """Let the request of that binding leave; return its branch."""
         course = self._courses[key]
         course.asked = False
-        course.client.grant(now)
+        return course.client.grant(now)
 
     def postpone(self, key: str, until: float, now: float) -> None:
         """The permit lies beyond the lease: forget this attempt, the line is due at `until`."""
@@ -188,26 +164,6 @@ class Agent:
         for course in self._all:
             course.client.handle_timer(now)
             self._settle(course, now)
-
-    def get_timer(self) -> float | None:
-        """When `handle_timer` is wanted next; None while nothing is in flight."""
-        if self.is_idle:
-            return None
-        timers = [at for course in self._all if (at := course.get_timer()) is not None]
-        return min(timers, default=None)
-
-    def datagrams_to_send(self) -> list[tuple[Target, bytes]]:
-        """Return what must leave now; drained."""
-        return [
-            (course.client.target, data)
-            for course in self._all
-            if course.client.target is not None
-            for data in course.client.datagrams_to_send()
-        ]
-
-    def branches(self) -> tuple[str, ...]:
-        """Return the Via branches of the transactions in flight."""
-        return tuple([b for c in self._all if (b := c.client.branch)])
 
     @property
     def is_idle(self) -> bool:

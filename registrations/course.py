@@ -6,8 +6,8 @@ bound (R14): a foreign Contact holds it back.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from registrations.binding import (
@@ -17,52 +17,34 @@ from registrations.binding import (
     Event,
     EventKind,
     Phase,
-    Rules,
     Try,
 )
 from registrations.intervals import RENEWAL_MARGIN_S
-from registrations.judging import event_of, naming, patience, told, translated
-from registrations.keeping import Entry, kept_binding, kept_targets, restored, targets_of
+from registrations.judging import event_of, naming, told, translated
+from registrations.keeping import kept_binding, kept_targets, restored, targets_of
+from registrations.plan import Plan, Roster
 from registrations.redundancy import due_at, is_last, step
+from registrations.report import Decision, Want
 from registrations.resuming import elsewhere, resumed
 from registrations.sip.register import Attempt, RegisterClient
-from registrations.sip.timers import Schedule, rfc3261_schedule
+from registrations.sip.timers import rfc3261_schedule
 from registrations.values import (
     Account,
     GroupMode,
-    ListScope,
     News,
     Outcome,
-    Policy,
     Target,
     Verdict,
 )
 
 CLAIM_S = 30.0
 """How long a line's bindings begin new rounds in one claim, while others of it are under way."""
-_STREAMS = frozenset({"tcp", "tls"})
 NEWS_LASTS_S = 60.0
 """How long, at most, a server known to be silent or sick is passed over without asking again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all bindings of one line share."""
-
-    account: Account
-    policy: Policy
-    mode: GroupMode
-    contact_for: Callable[[Target], str]
-    sent_by_for: Callable[[Target], str]
-    token: Callable[[], str]
-    jitter: Callable[[], float]
-
-
 class Course:
-    """One binding of one line: machine, client and what is said about them.
-
-    `ends_list`: its entry is the last of the whole list (matters for `register_list_scope`).
-    """
+    """One binding of one line: machine, client and what is said about them."""
 
     kept_away_until = 0.0
     """Until when a lower entry works for it; known anew at each claim."""
@@ -71,27 +53,25 @@ class Course:
 
     def __init__(
         self,
-        *,
-        key: str,
-        about: Surroundings,
-        entries: Sequence[Entry],
-        ends_list: bool,
+        roster: Roster,
+        plan: Plan,
+        account: Account,
         kept: Mapping[str, Any],
         cseq_offset: int,
     ) -> None:
-        self.key = key
+        self.key = roster.key
         self.asked = False
         self.not_before = float(kept.get("not_before", 0.0))
         self.round_started_at = 0.0
-        self.targets = targets_of(entries, kept)
-        self._entries = entries
-        self._labels = {entry.server_id: entry.label for entry in entries}
-        self._about = about
-        self._policy = about.policy
-        self._ends_list = ends_list
-        self._ladder = patience(about.policy)
-        ttls = tuple(target.ttl for target in self.targets)
-        self._rules = Rules(about.policy, ttls, self._ladder_of_primary(), about.jitter)
+        self._account = account
+        self._plan = plan
+        self._policy = plan.policy
+        self._roster = roster
+        if kept.get("targets", roster.kept) == roster.kept:
+            self.targets, self._rules = roster.targets, roster.rules
+        else:
+            self.targets = targets_of(roster.entries, kept)
+            self._rules = plan.rules_for(self.targets)
         self._mishap: Outcome | None = None
         self._told: list[str] = []
         self._news = News()
@@ -103,11 +83,11 @@ class Course:
         """When it was seen last what is due."""
         self._begins_until = math.inf
         self.client = RegisterClient(
-            about.account,
-            token=about.token,
+            account,
+            token=plan.around.token,
             cseq_offset=cseq_offset,
             snapshot=kept.get("client"),
-            allow_md5=not about.policy.refuse_md5,
+            allow_md5=not plan.policy.refuse_md5,
         )
 
     @property
@@ -119,6 +99,20 @@ class Course:
     def attempts(self) -> int:
         """Rounds in a row that brought no binding."""
         return self.binding.failures + self.binding.refusals
+
+    def say(self, decision: Decision) -> None:
+        """Add what this binding wants now to what its line wants."""
+        client = self.client
+        if client.target is None:
+            return
+        if client.branch:
+            decision.branches.append(client.branch)
+            for data in client.datagrams_to_send():
+                decision.datagrams.append((client.target, data))
+        elif not self.asked:
+            self.asked = True
+            target = client.target
+            decision.wants.append(Want(target.server_id, target, client.is_retry, self.key))
 
     def get_timer(self) -> float | None:
         """When it must be looked at again in this claim.
@@ -178,7 +172,7 @@ class Course:
 
     def assumed_target(self) -> Target | None:
         """Where calls go without a registration there: `re_register_on` off, holder silent."""
-        if self._about.mode is not GroupMode.FAILOVER or self._policy.re_register_on:
+        if self._plan.mode is not GroupMode.FAILOVER or self._policy.re_register_on:
             return None
         if not (self._policy.fast_failover and self._holder_is_silent()):
             return None
@@ -259,8 +253,7 @@ class Course:
 
     def story(self) -> str:
         """Say what happened in this round, one sentence a server."""
-        unresolved = [f"{e.label}: {e.unresolved}" for e in self._entries if e.unresolved]
-        told = " ".join([*unresolved, *self._told])
+        told = " ".join([*self._roster.unresolved, *self._told])
         if not told and self.binding.phase is Phase.WAITING:
             return "Each of its servers is to be left alone for now, so none was asked."
         return told
@@ -275,7 +268,7 @@ class Course:
 
     def label(self, target: Target) -> str:
         """Return the name the admin gave that server, with its place where it has several."""
-        label = self._labels.get(target.server_id)
+        label = self._roster.labels.get(target.server_id)
         if not label:
             return str(target)
         of_server = sum(other.server_id == target.server_id for other in self.targets)
@@ -324,7 +317,7 @@ class Course:
         )
 
     def _leave_silent_server(self, now: float) -> None:
-        if self._about.mode is GroupMode.FALLBACK:
+        if self._plan.mode is GroupMode.FALLBACK:
             self.binding = replace(self.binding, renew_at=min(self.binding.renew_at, now))
             return
         if all(target.server_id in self._news.silent for target in self.targets):
@@ -344,15 +337,6 @@ class Course:
             if target.server_id in known and index != self.binding.current
         ]
         return bad if len(bad) < len(self.targets) else []
-
-    def _ladder_of_primary(self) -> float:
-        if not self.targets:
-            return self._ladder.give_up_after
-        return self._schedule(self.targets[0], last=False).give_up_after
-
-    def _schedule(self, target: Target, *, last: bool) -> Schedule:
-        is_slow = target.transport in _STREAMS and not self._policy.tcp_fast_failover
-        return rfc3261_schedule() if last or is_slow else self._ladder
 
     def _same_try(self, now: float) -> Try:
         index = self.binding.trying or 0
@@ -378,16 +362,19 @@ class Course:
         target = self.targets[wanted.index]
         if not self.round_started_at:
             self.round_started_at = now
-        is_last_of_all = self._ends_list or self._policy.register_list_scope is ListScope.OWN_GROUP
+        around, plan = self._plan.around, self._plan
+        is_end = wanted.last and self._roster.is_last_of_all
         self._is_asking = not self._is_cleared
         is_extra = self.binding.phase is Phase.RETURNING
         try:
             attempt = Attempt(
                 target=target,
-                sent_by=self._about.sent_by_for(target),
-                contact=None if self._is_asking else self._about.contact_for(target),
+                sent_by=around.sent_by_for(target),
+                contact=None
+                if self._is_asking
+                else around.contact_for(self._account.user, target, plan.spoken),
                 expires=self._policy.expires,
-                schedule=self._schedule(target, last=wanted.last and is_last_of_all),
+                schedule=plan.schedule_for(target, is_last=is_end),
                 stream_schedule=None if self._policy.tcp_fast_failover else rfc3261_schedule(),
                 # A failback try never uses up the time the renewal where it is bound needs.
                 until=self.binding.expires_at - RENEWAL_MARGIN_S if is_extra else None,

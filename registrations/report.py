@@ -16,6 +16,22 @@ class Want:
     key: str
 
 
+@dataclass(slots=True)
+class Decision:
+    """What an agent asks for after its inputs. `wants` and `datagrams` are told once."""
+
+    wants: list[Want] = field(default_factory=list)
+    """Requests that wait for a permit."""
+    datagrams: list[tuple[Target, bytes]] = field(default_factory=list)
+    """What must leave now."""
+    branches: list[str] = field(default_factory=list)
+    """Via branches of the transactions in flight."""
+    timer: float | None = None
+    """When `handle_timer` is wanted next; None while nothing is in flight."""
+    is_idle: bool = True
+    """Nothing is in flight and nothing is wanted: save `result()`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """One change of (state, server), as it goes into the history."""

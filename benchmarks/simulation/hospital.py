@@ -13,6 +13,7 @@ from benchmarks.simulation.registrar import Registrar, fields_of
 from benchmarks.simulation.script import BUSY_S, DEAD, OK, SILENT, Episode, Site
 from registrations.agent import Agent
 from registrations.keeping import Entry
+from registrations.plan import Plan, Surroundings
 from registrations.report import AgentResult, Want
 from registrations.runtime.claimer import LEASE_S
 from registrations.runtime.pacer import Pacer, Ticket
@@ -76,10 +77,17 @@ class Hospital:
             )
             for server in range(site.servers)
         }
-        self._entries = tuple(
+        entries = [
             Entry(server, server, True, (registrar.target,), f"Server {server + 1}")
             for server, registrar in self.registrars.items()
+        ]
+        around = Surroundings(
+            contact_for=lambda user, target, spoken: f"sip:{user}@10.1.0.1:5060",
+            sent_by_for=lambda target: "10.1.0.1:5070",
+            token=lambda: f"{next(self._tokens):x}",
+            jitter=self._draw.random,
         )
+        self._plan = Plan(site.mode, site.policy, entries, around)
         self._pacers = [Pacer(self.loop, self._reserve) for _ in range(PROCESSES)]  # type: ignore[arg-type]
         self.handsets = [self._handset(number) for number in range(site.handsets)]
 
@@ -148,20 +156,10 @@ class Hospital:
         handset.due = self.loop.call_at(at, self._claim, handset)
 
     def _claim(self, handset: Handset) -> None:
-        now, site = self.loop.now, self.site
+        now = self.loop.now
         handset.due = None
-        agent = Agent(
-            account=handset.account,
-            policy=site.policy,
-            mode=site.mode,
-            entries=self._entries,
-            contact_for=lambda target: f"sip:{handset.account.user}@10.1.0.1:5060",
-            sent_by_for=lambda target: "10.1.0.1:5070",
-            token=lambda: f"{next(self._tokens):x}",
-            jitter=self._draw.random,
-            snapshot=handset.result.snapshot if handset.result else {},
-            cseq_offset=0,
-        )
+        kept = handset.result.snapshot if handset.result else {}
+        agent = Agent(handset.account, self._plan, kept, cseq_offset=0)
         run = handset.run = Run(handset, agent, now + LEASE_S)
         self.referee.findings.claims += 1
         news = self._news()
@@ -179,25 +177,23 @@ class Hospital:
         while True:
             for (_, place), until in agent.pauses().items():
                 self._pacer(run).pause(place, until)
-            wants = agent.permits_wanted()
-            for want in wants:
-                self._ask(run, want)
-            sent = agent.datagrams_to_send()
-            for target, data in sent:
+            decision = agent.decide()
+            over = self._follow(run, decision.branches)
+            for target, data in decision.datagrams:
                 self._deliver(run, target, data)
-            over = self._follow(run)
-            if not (wants or sent or over):
+            for want in decision.wants:
+                self._ask(run, want)
+            if not (decision.wants or decision.datagrams or over):
                 break
         run.is_turning = False
-        if agent.is_idle:
+        if decision.is_idle:
             self._finish(run)
         else:
-            self._rearm(run)
+            self._rearm(run, decision.timer)
 
-    def _rearm(self, run: Run) -> None:
+    def _rearm(self, run: Run, timer: float | None) -> None:
         if run.timer is not None:
             run.timer.cancel()
-        timer = run.agent.get_timer()
         run.timer = None if timer is None else self.loop.call_at(timer, self._ring, run)
 
     def _ring(self, run: Run) -> None:
@@ -255,14 +251,11 @@ class Hospital:
         if run.lease_until - 1.0 <= now:
             # The runner extends leases while it works; who only waits is sent away before.
             run.lease_until = now + LEASE_S
-        before = set(run.agent.branches())
-        run.agent.grant(want.key, now)
+        branch = run.agent.grant(want.key, now)
         self.referee.left(want.server_id, now)
-        new = [branch for branch in run.agent.branches() if branch not in before]
-        for branch in new:
-            run.branches[branch] = want.server_id
+        run.branches[branch] = want.server_id
         self._drain(run)
-        return next((branch for branch in new if branch in run.branches), None)
+        return branch if branch in run.branches else None
 
     def _turn_away(self, run: Run, want: Want, until: float) -> None:
         """Somebody else heard the server's 503 while this one waited for its permit."""
@@ -273,9 +266,8 @@ class Hospital:
         action(want.key, until, self.loop.now)
         self._drain(run)
 
-    def _follow(self, run: Run) -> bool:
+    def _follow(self, run: Run, under_way: list[str]) -> bool:
         """Tell the pacer of the transactions that have ended."""
-        under_way = run.agent.branches()
         over = [branch for branch in run.branches if branch not in under_way]
         for branch in over:
             self._pacer(run).over(run.branches.pop(branch), branch)

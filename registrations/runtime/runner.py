@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from registrations.agent import Agent
-from registrations.keeping import Entry
+from registrations.plan import Plan, Surroundings
 from registrations.recovery import Pulse, longest_claim_s, longest_silence_s
 from registrations.report import Heard, Want
 from registrations.runtime.clock import Lease, steady
@@ -21,7 +21,7 @@ from registrations.runtime.switchboard import Flight, Switchboard
 from registrations.runtime.telling import NETWORK, TIMEOUT, class_of, count_end
 from registrations.runtime.tokens import fresh_token
 from registrations.sip.message import branch_of_request
-from registrations.store import Claimed, Finished
+from registrations.store import Claimed, Finished, GroupFacts
 from registrations.trace.masking import MOST_BYTES
 from registrations.trace.record import MOST_EVENTS, Kind, Noted
 from registrations.values import HostPort, Target
@@ -161,6 +161,8 @@ class Runner:
         self._results = results
         self._traces = traces
         self._contact_for = contact_for
+        self._around = Surroundings(self._contact, self._sent_by, fresh_token, random.random)
+        self._plans: dict[int, tuple[GroupFacts, Plan]] = {}
         self._runs: dict[int, Run] = {}
         self.per_server: Counter[int | None] = Counter()
         """Runs per server they were claimed for, for the bound per server."""
@@ -174,7 +176,8 @@ class Runner:
         if claimed.registration_id in self._runs:
             self._drop(self._runs[claimed.registration_id], "its lease ended here and was renewed")
         try:
-            agent = self._agent(claimed)
+            plan = self._plan(claimed.group)
+            agent = Agent(claimed.account, plan, claimed.snapshot, claimed.cseq_offset)
         except Exception:
             # A fault of ours in one line's agent is that line's alone: named, and tried again.
             self._blame(claimed)
@@ -186,21 +189,26 @@ class Runner:
             self._pacer.pause(place, until)
         self.turn(run, agent.start, run.now(), claimed.wish, claimed.news)
 
-    def turn(self, run: Run, action: Callable[..., None], *given: Any) -> None:
-        """Give the agent one input and do all that comes of it. An agent that raises is put off."""
+    def turn(self, run: Run, action: Callable[..., Any], *given: Any) -> Any:
+        """Give the agent one input and do all that comes of it; return what the action did.
+
+        An agent that raises is put off.
+        """
         if run.is_over:
-            return
+            return None
         run.is_turning = True
         run.pulse.turns += 1
         try:
-            action(*given)
+            returned = action(*given)
             self._drain(run)
         except Exception:
             # The same: the other agents of this process go on.
             self._end(run, "its agent failed")
             self._blame(run.claimed)
+            return None
         finally:
             run.is_turning = False
+        return returned
 
     def leases_ending(self, within_s: float) -> list[Run]:
         """Return the runs whose lease must be extended; forget those whose lease is over."""
@@ -244,23 +252,16 @@ class Runner:
             self._end(run, why)
         return [run.claimed for run in runs]
 
-    def _agent(self, claimed: Claimed) -> Agent:
-        user = claimed.account.user
-        spoken = common_transport(claimed.group.entries)
-        return Agent(
-            account=claimed.account,
-            policy=claimed.group.policy,
-            mode=claimed.group.mode,
-            entries=claimed.group.entries,
-            contact_for=lambda target: self._contact_for(
-                user, self._transport.local(target), spoken
-            ),
-            sent_by_for=self._sent_by,
-            token=fresh_token,
-            jitter=random.random,
-            snapshot=claimed.snapshot,
-            cseq_offset=claimed.cseq_offset,
-        )
+    def _plan(self, group: GroupFacts) -> Plan:
+        """Return the plan all lines of a group share; a claim that knows it better brings anew."""
+        facts, plan = self._plans.get(group.group_id, (None, None))
+        if plan is None or facts is not group:
+            plan = Plan(group.mode, group.policy, group.entries, self._around)
+            self._plans[group.group_id] = group, plan
+        return plan
+
+    def _contact(self, user: str, target: Target, spoken: str) -> str:
+        return self._contact_for(user, self._transport.local(target), spoken)
 
     def _sent_by(self, target: Target) -> str:
         host, port = self._transport.local(target)
@@ -273,28 +274,27 @@ class Runner:
             for (server_id, place), until in agent.pauses().items():
                 self._pacer.pause(place, until)
                 self._results.pause(server_id, place, until)
-            for want in agent.permits_wanted():
+            decision = agent.decide()
+            # Who waited for a transaction that ended goes on: that may be this very run.
+            self._let_go(run, self._switchboard.follow(run, tuple(decision.branches)))
+            if decision.datagrams and not run.is_over:
+                self._send(run, decision.datagrams)
+            for want in decision.wants:
                 self._pacer.ask(_Waiting(run, want))
-            self._follow(run)
-            if not run.is_over:
-                self._send(run)
             if run.is_over:
                 return
             if not run.is_stirred:
                 break
         else:
             raise RuntimeError("the agent does not come to rest")
-        if agent.is_idle:
+        if decision.is_idle:
             self._finish(run)
         else:
-            timer = agent.get_timer()
+            timer = decision.timer
             self._switchboard.wake(run, None if timer is None else timer - run.shift)
 
-    def _send(self, run: Run) -> None:
+    def _send(self, run: Run, datagrams: list[tuple[Target, bytes]]) -> None:
         """Let leave what the agent wants to send; what cannot leave is told to it at once."""
-        datagrams = run.agent.datagrams_to_send()
-        if not datagrams:
-            return
         if not run.lease.is_ours():
             self._drop(run, "its lease ended while it had something to send")
             return
@@ -307,14 +307,6 @@ class Runner:
                 run.note(now, Kind.FAILED, target, why)
                 run.agent.transport_failed(target, branch_of_request(data), why, now)
                 run.is_stirred = True
-
-    def _follow(self, run: Run) -> None:
-        """Note which transactions are in flight; who waited for one that ended goes on.
-
-        That may be this very run: so until none has ended.
-        """
-        while gone := self._switchboard.follow(run, run.agent.branches()):
-            self._let_go(run, gone)
 
     def _let_go(self, run: Run, gone: frozenset[str]) -> None:
         for branch in gone:
@@ -330,16 +322,17 @@ class Runner:
         if not run.lease.is_ours():
             self._drop(run, "its lease ended while it waited for its turn")
             return None
-        before = run.branches
         if run.is_turning:
+            run.is_stirred = True
             run.pulse.turns += 1
-            run.agent.grant(want.key, run.now())
-        else:
-            self.turn(run, run.agent.grant, want.key, run.now())
-        branch = next((b for b in run.agent.branches() if b not in before), None)
-        if branch is not None:
-            run.asked[branch] = (want.server_id, steady())
-            counters.REGISTERS.add(want.server_id)
+            return self._grant(run, want)
+        branch: str | None = self.turn(run, self._grant, run, want)
+        return branch if branch in run.branches else None
+
+    def _grant(self, run: Run, want: Want) -> str:
+        branch = run.agent.grant(want.key, run.now())
+        run.asked[branch] = (want.server_id, steady())
+        counters.REGISTERS.add(want.server_id)
         return branch
 
     def postpone(self, run: Run, want: Want, until: float) -> None:
@@ -387,13 +380,3 @@ class Runner:
     def _blame(self, claimed: Claimed) -> None:
         logger.exception("the agent of registration %s failed", claimed.registration_id)
         self._results.restart(claimed, time.time())
-
-
-def common_transport(entries: Iterable[Entry]) -> str:
-    """Return the transport all servers of a group share; UDP, which all can send to, otherwise.
-
-    A Contact must be the same at each server of a failover group: where they share their data,
-    another transport in it would be another binding.
-    """
-    spoken = {target.transport for entry in entries for target in entry.targets}
-    return spoken.pop() if len(spoken) == 1 else "udp"

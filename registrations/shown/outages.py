@@ -13,7 +13,7 @@ from django.db.models import QuerySet, prefetch_related_objects
 
 from fleet.models import Server, ServerGroup
 from registrations import proving, queries, store
-from registrations.course import patience
+from registrations.judging import patience
 from registrations.landing import Landing, Other, Rules, horizon, land
 from registrations.shown.behaviour import duration, is_literal, listed
 from registrations.shown.together import shared_fate

@@ -138,8 +138,8 @@ class RegisterClient:
         flight = self._flight
         return flight is not None and flight.transaction is None and flight.sent > 0
 
-    def grant(self, now: float) -> None:
-        """Let the waiting request leave now; its timers start now."""
+    def grant(self, now: float) -> str:
+        """Let the waiting request leave now; its timers start now. Return its branch."""
         flight = self._flight
         if flight is None or flight.transaction is not None:
             raise SipUsageError("nothing waits for a permit")
@@ -170,6 +170,7 @@ class RegisterClient:
             until=attempt.until,
         )
         self._out += flight.transaction.datagrams_to_send()
+        return key.branch
 
     def receive(self, response: Response, now: float) -> None:
         """Take an answer. One that fits no request of ours changes nothing."""

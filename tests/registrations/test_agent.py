@@ -235,7 +235,7 @@ def test_a_permit_beyond_the_lease_postpones_the_same_try() -> None:
     world = World()
     agent = world.agent()
     agent.start(world.now)
-    (want,) = agent.permits_wanted()
+    (want,) = agent.decide().wants
     agent.postpone(want.key, world.now + 90, world.now)
     assert agent.is_idle
     result = agent.result()
@@ -253,7 +253,7 @@ def test_a_postponed_failback_wish_is_not_lost() -> None:
     world.registrars[0].mood = "ok"
     agent = world.agent()
     agent.start(world.now, "failback")
-    (want,) = agent.permits_wanted()
+    (want,) = agent.decide().wants
     agent.postpone(want.key, world.now + 90, world.now)
     result = agent.result()
     assert (result.state, result.wish_result) == ("secondary", None)
@@ -277,14 +277,14 @@ def test_an_answer_from_elsewhere_changes_nothing() -> None:
     world = World()
     agent = world.agent()
     agent.start(world.now)
-    for want in agent.permits_wanted():
+    for want in agent.decide().wants:
         agent.grant(want.key, world.now)
-    ((_target, data),) = agent.datagrams_to_send()
+    ((_target, data),) = agent.decide().datagrams
     forged = world.registrars[0].answer(data, world.now)
     assert forged is not None
     agent.receive(forged, ("127.0.0.99", 5060), world.now)
     agent.receive(b"\x00garbage", ("127.0.0.2", 5060), world.now)
-    assert not agent.is_idle and agent.permits_wanted() == []
+    assert not agent.is_idle and agent.decide().wants == []
 
 
 def test_fallback_group_registers_with_every_entry_at_boot() -> None:

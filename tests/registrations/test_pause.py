@@ -13,7 +13,8 @@ def paused(world: World, wish: str = "", **pauses: float) -> Agent:
     agent = world.agent()
     agent.start(world.now, wish, world.news)
     while not agent.is_idle:
-        wants = agent.permits_wanted()
+        world.ask(agent)
+        wants, world.wants = world.wants, []
         for want in wants:
             if until.get(want.server_id, 0.0) > world.now:
                 agent.pause(want.key, until[want.server_id], world.now)
@@ -69,7 +70,7 @@ def test_who_waits_for_a_permit_across_claims_is_not_held_by_a_pause(world: Worl
     world.now = world.result.due_at
     agent = world.agent()
     agent.start(world.now, "", News())
-    [want] = agent.permits_wanted()
+    [want] = agent.decide().wants
     agent.postpone(want.key, world.now + 5, world.now)
     world.snapshot = agent.result().snapshot
     world.now += 5

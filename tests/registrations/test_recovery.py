@@ -37,11 +37,13 @@ class Watched(Theatre):
         if any(c.client.wants_permit for c in agent._courses.values()):
             # The others' timers go on meanwhile, as they do in a worker.
             granted_at = self.now + self.waits.choice([0.0, 0.2, PERMIT_S - 0.1])
-            while (timer := agent.get_timer()) is not None and timer < granted_at:
+            while (timer := self.ask(agent).timer) is not None and timer < granted_at:
                 self._pass(max(self.now, timer))
                 agent.handle_timer(self.now)
                 self.pulse.turns += 1
-                for target, data in agent.datagrams_to_send():
+                self.ask(agent)
+                sent, self.outbox = self.outbox, []
+                for target, data in sent:
                     self._carry(agent, target, data)
             self._pass(max(self.now, granted_at))
         before = self.now

@@ -12,22 +12,22 @@ def test_an_error_of_the_place_counts_whichever_group_first_sent_there(named: bo
     world = World()
     agent = world.agent()
     agent.start(START)
-    (want,) = agent.permits_wanted()
+    (want,) = agent.decide().wants
     agent.grant(want.key, START)
-    agent.datagrams_to_send()
-    (branch,) = agent.branches()
+    (branch,) = agent.decide().branches
     # Sockets are shared by place, so the error may name another group's server there.
     elsewhere = replace(world.registrars[0].target, server_id=77)
     agent.transport_failed(elsewhere, branch if named else None, "Connection refused", START)
-    assert [want.server_id for want in agent.permits_wanted()] == [2]
+    assert [want.server_id for want in agent.decide().wants] == [2]
 
 
 def test_an_error_of_another_place_changes_nothing() -> None:
     world = World()
     agent = world.agent()
     agent.start(START)
-    (want,) = agent.permits_wanted()
+    (want,) = agent.decide().wants
     agent.grant(want.key, START)
     agent.transport_failed(world.registrars[1].target, None, "Connection refused", START)
-    assert agent.permits_wanted() == []
-    assert agent.branches()
+    decision = agent.decide()
+    assert decision.wants == []
+    assert decision.branches

@@ -112,8 +112,10 @@ class Theatre(World):
         for _ in range(MOST_TURNS):
             if agent.is_idle:
                 break
-            for want in agent.permits_wanted():
+            self.ask(agent)
+            for want in self.wants:
                 agent.postpone(want.key, until, self.now)
+            self.wants = []
             if not agent.is_idle:
                 self.turn(agent)
         self._save(agent.result())
@@ -165,10 +167,9 @@ class Theatre(World):
         self.told |= {at: until for (_, at), until in agent.pauses().items()}
 
     def _step(self, agent: Agent) -> None:
-        for want in agent.permits_wanted():
-            agent.grant(want.key, self.now)
-        assert len(agent.branches()) <= (1 if self.mode is GroupMode.FAILOVER else self.servers)
-        sent = agent.datagrams_to_send()
+        sent, timer = self.grant(agent)
+        branches = agent.decide().branches
+        assert len(branches) <= (1 if self.mode is GroupMode.FAILOVER else self.servers)
         for target, data in sent:
             self._carry(agent, target, data)
         if not sent:
@@ -177,7 +178,6 @@ class Theatre(World):
                 agent.receive(data, (target.address, target.port), self.now)
             if late:
                 return
-            timer = agent.get_timer()
             if timer is not None:
                 self.now = max(self.now, timer)
                 agent.handle_timer(self.now)

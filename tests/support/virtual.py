@@ -11,7 +11,8 @@ from itertools import count
 
 from registrations.agent import Agent
 from registrations.keeping import Entry
-from registrations.report import AgentResult
+from registrations.plan import Plan, Surroundings
+from registrations.report import AgentResult, Decision, Want
 from registrations.values import Account, GroupMode, HostPort, News, Policy, Target
 
 ACCOUNT = Account("4101", "pbx.example", "4101", "pw-4101", "urn:uuid:1")
@@ -100,21 +101,20 @@ class World:
             courses = {key: {"is_cleared": True} for key in keys}
             self.snapshot = {"aor": ACCOUNT.aor, "courses": courses}
         self.result: AgentResult | None = None
+        self.wants: list[Want] = []
+        self.outbox: list[tuple[Target, bytes]] = []
         self._tokens = count(1)
 
     def agent(self) -> Agent:
-        return Agent(
-            account=ACCOUNT,
-            policy=self.policy,
-            mode=self.mode,
-            entries=self.entries or self.one_each(),
-            contact_for=lambda target: "sip:4101@127.0.0.1:9000",
+        self.wants, self.outbox = [], []
+        around = Surroundings(
+            contact_for=lambda user, target, spoken: "sip:4101@127.0.0.1:9000",
             sent_by_for=lambda target: "127.0.0.1:40000",
             token=lambda: f"t{next(self._tokens):08d}",
             jitter=self.jitter,
-            snapshot=self.snapshot,
-            cseq_offset=self.lease_gap,
         )
+        plan = Plan(self.mode, self.policy, self.entries or self.one_each(), around)
+        return Agent(ACCOUNT, plan, self.snapshot, self.lease_gap)
 
     def one_each(self) -> tuple[Entry, ...]:
         """Return one configured server for each registrar."""
@@ -139,16 +139,28 @@ class World:
         self.snapshot = self.result.snapshot
         return self.result
 
-    def drive_once(self, agent: Agent) -> None:
-        for want in agent.permits_wanted():
+    def ask(self, agent: Agent) -> Decision:
+        """Ask the agent what it wants; requests and datagrams wait here for whoever acts next."""
+        decision = agent.decide()
+        self.wants += decision.wants
+        self.outbox += decision.datagrams
+        return decision
+
+    def grant(self, agent: Agent) -> tuple[list[tuple[Target, bytes]], float | None]:
+        """Grant all that waits; return what leaves now and when the agent is to be woken."""
+        self.ask(agent)
+        for want in self.wants:
             agent.grant(want.key, self.now)
-        sent = agent.datagrams_to_send()
+        self.wants = []
+        timer = self.ask(agent).timer
+        sent, self.outbox = self.outbox, []
+        return sent, timer
+
+    def drive_once(self, agent: Agent) -> None:
+        sent, timer = self.grant(agent)
         for target, data in sent:
             self._deliver(agent, target, data)
-        if sent:
-            return
-        timer = agent.get_timer()
-        if timer is not None:
+        if not sent and timer is not None:
             self.now = max(self.now, timer)
             agent.handle_timer(self.now)
 
