@@ -13,7 +13,7 @@ class RegistrationsConfig(AppConfig):
         from django.db.models.signals import pre_delete
 
         from fleet.signals import fleet_changed
-        from registrations import services
+        from registrations import models, services
         from registrations.models import Drain, Job, QuietHours, Registration, WallboardToken
 
         kept = {"exclude_fields": ["digest", "used_at"], "m2m_fields": {"groups", "sites"}}
@@ -24,6 +24,13 @@ class RegistrationsConfig(AppConfig):
         ordered = ["server", "begins_at", "ends_at", "asked_by", "ended_by"]
         auditlog.register(Drain, include_fields=ordered)
         auditlog.register(QuietHours)
+        answered = ["acknowledged_at", "acknowledged_by", "comment"]
+        auditlog.register(models.Incident, include_fields=answered)
+        places = {"groups", "sites"}
+        auditlog.register(models.AlertRule, m2m_fields={*places, "channels"})
+        auditlog.register(models.MaintenanceWindow, m2m_fields={*places, "servers"})
+        masked = {"mask_fields": ["secret"], "mask_callable": "fleet.audit.mask"}
+        auditlog.register(models.Channel, **masked)
 
         fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")
         pre_delete.connect(services.on_removed, Registration, dispatch_uid="registrations.removed")

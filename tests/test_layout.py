@@ -63,7 +63,7 @@ def test_the_readme_names_every_environment_variable_and_command_others_rely_on(
 def test_every_variable_the_settings_read_stands_in_the_readme() -> None:
     """Found in the source, so that a new one cannot be forgotten."""
     reader = re.compile(
-        r"""\b(?:text|words|number|flag|host_port|dns_servers|secret)\(\s*"([A-Z][A-Z_]+)\""""
+        r"""\b(?:text|words|number|flag|host_port|dns_servers|secret|mail|web_address)\(\s*"([A-Z][A-Z_]+)\""""
     )
     sources = [ROOT / "fleet/config/settings.py", ROOT / "fleet/config/env.py"]
     read = {name for source in sources for name in reader.findall(source.read_text())}

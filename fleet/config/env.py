@@ -7,8 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote, urlsplit
 
 import environ
 from cryptography.fernet import Fernet
@@ -237,3 +237,40 @@ def broker_url(redis: str) -> str:
     if redis.startswith("rediss://") and "ssl_cert_reqs" not in redis:
         return f"{redis}{'&' if '?' in redis else '?'}ssl_cert_reqs=required"
     return redis
+
+
+MAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+"""Schemes of SMTP_URL, and the usual port of each."""
+
+
+class Mail(NamedTuple):
+    """The mail server; without one its host is ''."""
+
+    scheme: str = "smtp"
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = ""
+
+
+def mail(name: str) -> Mail:
+    given = text(name)
+    if not given:
+        return Mail()
+    try:
+        url = urlsplit(given)
+        port = url.port
+    except ValueError:
+        refuse(f"{name} cannot be read; write smtp+starttls://USER:PASSWORD@HOST:PORT.")
+    if url.scheme not in MAIL_PORTS or not url.hostname:
+        refuse(f"{name} must be smtp://, smtp+starttls:// or smtps:// and a host.")
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return Mail(url.scheme, url.hostname, port or MAIL_PORTS[url.scheme], user, password)
+
+
+def web_address(name: str) -> str:
+    """An address of the product for links in messages, without a slash at its end; or ''."""
+    given = text(name).rstrip("/")
+    if given and (urlsplit(given).scheme not in {"http", "https"} or not urlsplit(given).netloc):
+        refuse(f"{name} must be an address such as https://rollcall.example, not {given!r}.")
+    return given

@@ -3,6 +3,7 @@
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from socket import gethostname
 
 from celery.schedules import crontab
 from cryptography.fernet import Fernet
@@ -22,6 +23,7 @@ SIP_CONTACT = env.host_port("SIP_CONTACT")
 DNS_SERVERS = env.dns_servers("DNS_SERVERS")
 PROVE_EVERY = env.number("PROVE_EVERY", 1800, 0, 604_800)
 HISTORY_DAYS = env.number("HISTORY_DAYS", 400, 1, 3660)
+PUBLIC_URL = env.web_address("PUBLIC_URL")
 DEMO = env.flag("DEMO")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
 BEHIND_TLS = env.flag("BEHIND_TLS")
@@ -250,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=1),
         "options": {"expires": 2},
     },
+    "carry_messages": {
+        "task": "registrations.tasks.carry_messages",
+        "schedule": timedelta(seconds=1),
+        "options": {"expires": 2},
+    },
     "take_census": {
         "task": "registrations.tasks.take_census",
         "schedule": crontab(),  # each full minute
@@ -261,6 +268,16 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 30},
     },
 }
+
+# Where incidents are told by mail. Nothing else sends any.
+_MAIL = env.mail("SMTP_URL")
+EMAIL_HOST = _MAIL.host
+EMAIL_PORT = _MAIL.port
+EMAIL_HOST_USER = _MAIL.user
+EMAIL_HOST_PASSWORD = _MAIL.password
+EMAIL_USE_TLS = _MAIL.scheme == "smtp+starttls"
+EMAIL_USE_SSL = _MAIL.scheme == "smtps"
+DEFAULT_FROM_EMAIL = env.text("MAIL_FROM", f"rollcall@{gethostname()}")
 
 LOGGING = logs.config(
     env.text("LOG_LEVEL", "INFO"), env.choice("LOG_FORMAT", "logfmt", logs.RENDERERS)

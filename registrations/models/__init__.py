@@ -1,9 +1,11 @@
 """What happens: one hot row per line, its history, jobs, server health and pace, standby proofs,
-the census."""
+the census, incidents and who is told of them."""
 
+from registrations.models.alerts import AlertRule, Channel, Delivery, MaintenanceWindow
 from registrations.models.census import Census
 from registrations.models.exports import ExportJob, ExportPart
 from registrations.models.history import RenewalHour, Transition
+from registrations.models.incidents import Incident, IncidentEntry, IncidentLook
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.proofs import ReadinessHour, StandbyProof
 from registrations.models.registration import Registration, State
@@ -19,6 +21,13 @@ from registrations.models.servers import (
 from registrations.models.wallboard import WallboardToken
 
 __all__ = [
+    "AlertRule",
+    "Channel",
+    "Delivery",
+    "Incident",
+    "IncidentEntry",
+    "IncidentLook",
+    "MaintenanceWindow",
     "ExportJob",
     "ExportPart",
     "Census",

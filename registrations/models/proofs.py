@@ -65,6 +65,11 @@ class StandbyProof(models.Model):
         indexes = [
             models.Index(fields=["site", "due_at"], name="proofs_claim_due"),
             models.Index(
+                fields=["server"],
+                name="proofs_not_taken",
+                condition=Q(proof__in=("refused", "unknown_aor")),
+            ),
+            models.Index(
                 fields=["refused_at"], name="proofs_refused", condition=Q(refused_at__isnull=False)
             ),
         ]

@@ -76,4 +76,9 @@ class Registration(models.Model):
                 fields=["site", "due_at"], name="store_claim_due", condition=Q(due_at__isnull=False)
             ),
             models.Index(fields=["group", "state", "server"], name="queries_summary"),
+            models.Index(
+                fields=["since"],
+                name="queries_unserved",
+                condition=Q(state__in=("unregistered", "rejected")),
+            ),
         ]

@@ -1,0 +1,114 @@
+"""What is known at one moment of servers, sites, handsets, proofs and Rollcall's own parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFact:
+    """One server that is silent from somewhere or refuses handsets it accepted before."""
+
+    id: int
+    name: str
+    group: str
+    silent: Mapping[str, float] = field(default_factory=dict)
+    """Since when, by the names of the sites that hear nothing of it."""
+    asked_from: int = 1
+    """From how many sites it is asked."""
+    sick_since: float | None = None
+    refused: int = 0
+    """Handsets it had refused when it was found sick."""
+    held: int = 0
+    """Handsets whose binding it holds at the sites where it is silent."""
+    calls_it_home: int = 0
+    """Handsets of its group at those sites."""
+    others_answer: bool = True
+    """Another server of its group answers."""
+    lapsing: int = 0
+    """How many of those bindings end within HORIZON_S."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFact:
+    """A site whose own network is suspected."""
+
+    id: int
+    name: str
+    suspected_since: float
+    groups: tuple[str, ...] = ()
+    handsets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """Handsets of one group at one site whom no server takes, in one state."""
+
+    group_id: int
+    group: str
+    site_id: int
+    site: str
+    is_refused: bool
+    """Refused, not merely unanswered."""
+    count: int
+    of: int
+    """Handsets of that group at that site."""
+    since: float
+    """Since when there are more than FEW, or one where there are not."""
+    named: tuple[tuple[int, str, float, str], ...] = ()
+    """Registration, handset, since and reason of each where they are at most FEW, and else of those
+    that are an incident of their own already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFact:
+    """A worker or beat that is not heard, and whether others do its work."""
+
+    kind: str
+    site: str
+    """Whose queue it works for; '' for the shared one."""
+    names: tuple[str, ...]
+    since: float
+    others: int = 0
+    """How many of the same kind and site are heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFact:
+    """Handsets a server would have taken and would not take any more."""
+
+    server_id: int
+    server: str
+    group: str
+    sites: tuple[str, ...]
+    lost: int
+    of: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlapFact:
+    """Handsets of one site that changed their place again and again of late."""
+
+    site_id: int
+    site: str
+    groups: tuple[str, ...]
+    handsets: int
+    of: int
+    most_changes: int
+    since: float
+    one: tuple[int, str] | None = None
+    """The registration and the handset, where it is one alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All of it. What could not be looked at is in `blind`: nothing of that is opened or closed."""
+
+    servers: tuple[ServerFact, ...] = ()
+    sites: tuple[SiteFact, ...] = ()
+    unserved: tuple[Unserved, ...] = ()
+    processes: tuple[ProcessFact, ...] = ()
+    proofs: tuple[ProofFact, ...] = ()
+    flaps: tuple[FlapFact, ...] = ()
+    blind: frozenset[str] = frozenset()
+    """Kinds of incidents."""
