@@ -86,7 +86,8 @@ def place_server(server: Server, priority: int | None) -> None:
     others = list(_servers(server.group_id).exclude(pk=server.pk))
     place = len(others) + 1 if priority is None else priority
     _check(server, others, place)
-    server.priority = MAX_SERVERS + 1 + len(others)
+    _make_room(others)
+    server.priority = place
     server.save()
     _renumber([*others[: place - 1], server, *others[place - 1 :]])
 
@@ -132,12 +133,14 @@ def _servers(group_id: int) -> QuerySet[Server]:
     return Server.objects.filter(group=group_id).order_by("priority")
 
 
+def _make_room(servers: list[Server]) -> None:
+    """Put them out of the way: no two of a group have the same priority at any moment."""
+    ids = [server.pk for server in servers]
+    Server.objects.filter(pk__in=ids).update(priority=F("priority") + 4 * MAX_SERVERS)
+
+
 def _renumber(servers: list[Server]) -> None:
-    if not servers:
-        return
-    # Out of the way first: no two have the same priority at any moment.
-    beyond = 4 * MAX_SERVERS
-    _servers(servers[0].group_id).update(priority=F("priority") + beyond)
+    _make_room(servers)
     for priority, server in enumerate(servers, 1):
         server.priority = priority
         Server.objects.filter(pk=server.pk).update(priority=priority)

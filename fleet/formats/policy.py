@@ -244,6 +244,25 @@ PARAMETERS: Mapping[str, Parameter] = {
     )
 }
 
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Registering and renewing": ("expires", "expires_overlap"),
+    "A server that does not answer": (
+        *("retry_max_count", "retry_timeout", "retry_waits_after_last", "register_list_scope"),
+        "tcp_fast_failover",
+    ),
+    "A server that answers otherwise": (
+        *("failover_on_503", "failover_on_408", "on_mass_rejection", "refuse_md5"),
+    ),
+    "Failover": (
+        *("re_register_on", "fail_registration_on", "only_signal_with_registered"),
+        *("fast_failover", "shares_registrations"),
+    ),
+    "No server takes it": ("register_retry_base", "register_retry_max"),
+    "The way home": ("fail_back_mode", "fail_back_timeout"),
+    "Pace": ("max_registrations_per_second", "observe_every"),
+}
+"""The parameters as pages group them: by what the handset meets."""
+
 
 _GUIDES_NAMES = {p.guide.lower(): p.name for p in PARAMETERS.values() if p.guide}
 # "failOver.RegisterOn" stands in the guide once, without a row of its own: a slip.

@@ -1,4 +1,4 @@
-"""Setting a group's policy on its page: who may, what is refused and how, what is announced."""
+"""Editing a group and its policy on its page: who may, what is refused, what is announced."""
 
 import re
 from typing import Any
@@ -22,6 +22,7 @@ def signed_in(role: Role = Role.CONFIGURER) -> Client:
 
 def form(**changes: Any) -> dict[str, str]:
     values = {name: str(parameter.default) for name, parameter in PARAMETERS.items()}
+    values |= {"name": "ward", "mode": "failover"}
     return values | {name: str(value) for name, value in changes.items()}
 
 
@@ -29,9 +30,9 @@ def form(**changes: Any) -> dict[str, str]:
 def test_who_may_not_configure_neither_sees_nor_sets_it(role: Role) -> None:
     group = make_group()
     client = signed_in(role)
-    assert "Change" not in client.get(f"/groups/{group.pk}/").content.decode()
-    assert client.get(f"/groups/{group.pk}/policy/").status_code == 403
-    answer = client.post(f"/groups/{group.pk}/policy/", form(expires=600))
+    assert "/edit/" not in client.get(f"/groups/{group.pk}/").content.decode()
+    assert client.get(f"/groups/{group.pk}/edit/").status_code == 403
+    answer = client.post(f"/groups/{group.pk}/edit/", form(expires=600))
     assert answer.status_code == 403
     group.refresh_from_db()
     assert group.expires == 3600
@@ -39,13 +40,13 @@ def test_who_may_not_configure_neither_sees_nor_sets_it(role: Role) -> None:
 
 def test_the_form_shows_every_parameter_by_the_guides_name_with_its_value() -> None:
     group = make_group(expires=600, re_register_on=True, fail_back_mode="dns_ttl")
-    page = signed_in().get(f"/groups/{group.pk}/policy/").content.decode().replace("<wbr>", "")
+    page = signed_in().get(f"/groups/{group.pk}/edit/").content.decode().replace("<wbr>", "")
     for parameter in PARAMETERS.values():
         assert (parameter.guide_name or parameter.name) in page
         assert f'name="{parameter.name}"' in page
     assert 'value="600"' in page
     assert re.search(r'value="dns_ttl" selected>DNSTTL<', page)
-    assert re.search(r'id="id-re_register_on".*?value="true" selected', page, re.S)
+    assert re.search(r'id="id_re_register_on".*?value="true" selected', page, re.S)
 
 
 def test_a_policy_that_is_right_is_set_and_its_handsets_are_woken() -> None:
@@ -53,7 +54,7 @@ def test_a_policy_that_is_right_is_set_and_its_handsets_are_woken() -> None:
     row = make_registration(group, State.PRIMARY)
     before = Registration.objects.get(pk=row.pk).wish_version
     answer = signed_in().post(
-        f"/groups/{group.pk}/policy/",
+        f"/groups/{group.pk}/edit/",
         form(expires=600, fail_back_mode="duration", fail_back_timeout=120, re_register_on="true"),
         follow=True,
     )
@@ -77,7 +78,7 @@ def test_a_wrong_value_is_told_by_name_and_nothing_is_set(
 ) -> None:
     group = make_group()
     given = form(retry_max_count=5) | {name: str(value) for name, value in change.items()}
-    answer = signed_in().post(f"/groups/{group.pk}/policy/", given)
+    answer = signed_in().post(f"/groups/{group.pk}/edit/", given)
     assert answer.status_code == 422
     assert sentence in answer.content.decode()
     group.refresh_from_db()
@@ -86,7 +87,8 @@ def test_a_wrong_value_is_told_by_name_and_nothing_is_set(
 
 def test_re_register_on_is_refused_on_a_fallback_group_with_the_reason() -> None:
     group = make_group(mode="fallback")
-    answer = signed_in().post(f"/groups/{group.pk}/policy/", form(re_register_on="true"))
+    given = form(mode="fallback", re_register_on="true")
+    answer = signed_in().post(f"/groups/{group.pk}/edit/", given)
     assert answer.status_code == 422
     assert "applies only to failover groups" in answer.content.decode()
 
@@ -94,7 +96,7 @@ def test_re_register_on_is_refused_on_a_fallback_group_with_the_reason() -> None
 def test_the_preview_says_what_handsets_would_do_and_sets_nothing() -> None:
     group = make_group()
     answer = signed_in().get(
-        f"/groups/{group.pk}/policy/",
+        f"/groups/{group.pk}/edit/",
         form(retry_timeout=500, re_register_on="true"),
         headers={"HX-Request": "true"},
     )
@@ -107,7 +109,7 @@ def test_the_preview_says_what_handsets_would_do_and_sets_nothing() -> None:
 
 def test_a_wrong_value_is_told_beside_its_field_while_it_is_typed() -> None:
     answer = signed_in().get(
-        f"/groups/{make_group().pk}/policy/", form(expires="1"), headers={"HX-Request": "true"}
+        f"/groups/{make_group().pk}/edit/", form(expires="1"), headers={"HX-Request": "true"}
     )
     words = answer.content.decode()
     told = re.findall(r'id="fault-(\w+)" hx-swap-oob="true">([^<]*)<', words)
@@ -119,7 +121,7 @@ def test_the_preview_says_how_long_a_death_would_last_by_the_new_policy() -> Non
     group = make_group(re_register_on=True)
     for _ in range(10):
         make_registration(group, State.PRIMARY)
-    page = f"/groups/{group.pk}/policy/"
+    page = f"/groups/{group.pk}/edit/"
     given = form(re_register_on="true", max_registrations_per_second=1)
     words = signed_in().get(page, given, headers={"HX-Request": "true"}).content.decode()
     assert "20 s at the cap of 1 a second" in words
