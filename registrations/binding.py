@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from registrations.values import Policy
+from registrations.values import Policy, record
 
 
 class Phase(StrEnum):
@@ -51,7 +51,7 @@ class EventKind(StrEnum):
     """No answer, or the transport failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     kind: EventKind
     expires: int = 0
@@ -83,7 +83,7 @@ class Rules:
         return len(self.ttls)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binding:
     """One binding. Indexes point into its list of targets; times are Unix seconds."""
 
@@ -110,7 +110,7 @@ class Binding:
         return self.expires_at - self.granted
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Try:
     """REGISTER at this target now."""
 

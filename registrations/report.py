@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.values import HostPort, Outcome, Target, Verdict
+from registrations.values import HostPort, Outcome, Target, Verdict, record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Want:
     """A REGISTER that may leave only when the server's pace allows it."""
 
@@ -32,7 +32,7 @@ class Decision:
     """Nothing is in flight and nothing is wanted: save `result()`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moved:
     """One change of (state, server), as it goes into the history."""
 
@@ -49,7 +49,7 @@ class Moved:
     """How long the server that was left can have been away unnoticed, at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WishResult:
     """What became of an operator's failback for this line."""
 
@@ -58,7 +58,7 @@ class WishResult:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """What one attempt taught about a server: did it answer at all."""
 
@@ -91,7 +91,7 @@ class Heard:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentResult:
     """What is saved when the agent is idle."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import quote
+from registrations.values import record
 
 MAX_PARAMETER = 1024
 """Longest realm, nonce or opaque we echo: keeps our requests and snapshots small."""
@@ -23,7 +24,7 @@ _PARAM = re.compile(
 _ALGORITHMS = ("md5", "sha-256", "sha-512-256")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Challenge:
     """A Digest challenge we can answer (RFC 7616 section 3.3)."""
 

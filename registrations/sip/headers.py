@@ -1,7 +1,6 @@
 """What single headers mean: Via, CSeq, Contact, Expires, Retry-After (RFC 3261 section 20)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import (
@@ -11,7 +10,7 @@ from registrations.sip.grammar import (
     split_addresses,
     split_quoted,
 )
-from registrations.values import ListedContact
+from registrations.values import ListedContact, record
 
 MALFORMED_EXPIRES = 3600
 """What an unreadable expiry counts as (RFC 3261 section 10.2, R11)."""
@@ -19,7 +18,7 @@ RETRY_AFTER_MAX = 3600
 """The longest pause a server may ask of us, in seconds (S8)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Via:
     """One Via: who sent the request on this hop (RFC 3261 section 20.42)."""
 

@@ -4,10 +4,9 @@ Tolerant where the field is (bare LF, folded lines, compact names, bytes that ar
 strict where it protects us (NUL, lone CR, size, a body cut short).
 """
 
-from dataclasses import dataclass
-
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import parse_number, printable
+from registrations.values import record
 
 MAX_MESSAGE = 65_535
 """Bytes; nothing larger comes out of a UDP socket."""
@@ -34,7 +33,7 @@ _SPELLINGS = (
 _NAMES = {name: name.lower() for name in _SPELLINGS} | _COMPACT
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Response:
     """An answer. Header names are in lower case and long; values are raw, in order."""
 
@@ -48,7 +47,7 @@ class Response:
         return values[0] if values else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """A request. Headers as in Response."""
 

@@ -17,7 +17,7 @@ from registrations.sip.nat import seen_as
 from registrations.sip.timers import TIMER_F, Schedule
 from registrations.sip.transaction import ClientTransaction, Key, TransactionState, first_wire
 from registrations.sip.verdicts import Reading, answer_text, read_failure, read_success
-from registrations.values import Account, Outcome, Target, Verdict
+from registrations.values import Account, Outcome, Target, Verdict, record
 
 MIN_EXPIRES_MAX = 86_400
 """The longest registration a 423 can talk us into, in seconds (R12)."""
@@ -29,7 +29,7 @@ CSEQ_LIMIT = 2**31 - 2**20
 """Above this a fresh Call-ID starts again at 1: CSeq must stay below 2**31 (R4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """One wish: this Contact at this target for so long."""
 

@@ -5,14 +5,14 @@ branch is gone from the dispatch table, so late and doubled answers reach nobody
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from registrations.sip.errors import SipParseError
 from registrations.sip.headers import count_vias, parse_cseq, parse_via, tag_of
 from registrations.sip.message import Response
 from registrations.sip.timers import T1, T2, Schedule
-from registrations.values import Target
+from registrations.values import Target, record
 
 RELIABLE = frozenset({"tcp", "tls"})
 """Transports that need no retransmission (Timer E is not used)."""
@@ -35,7 +35,7 @@ class TransactionState(Enum):
 PENDING = frozenset({TransactionState.TRYING, TransactionState.PROCEEDING})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Key:
     """What an answer must repeat to be ours (sections 17.1.3, 18.1.2, 8.2.6.2)."""
 

@@ -1,7 +1,5 @@
 """What a final answer to a REGISTER means, with a plain sentence for an admin."""
 
-from dataclasses import dataclass
-
 from registrations.sip.errors import SipParseError
 from registrations.sip.headers import (
     RETRY_AFTER_MAX,
@@ -11,7 +9,7 @@ from registrations.sip.headers import (
 )
 from registrations.sip.message import Response
 from registrations.sip.uri import Uri, parse_uri, same_uri
-from registrations.values import Account, ListedContact, Verdict
+from registrations.values import Account, ListedContact, Verdict, record
 
 ANSWER_MAX = 200
 """Characters of a peer's own words that we keep and show."""
@@ -33,7 +31,7 @@ _SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """A final answer, understood. The fields are those of Outcome."""
 
