@@ -104,6 +104,28 @@ class Binding:
     blocked: Mapping[int, float] = field(default_factory=dict)
     """Targets to leave alone, and until when: 503 with Retry-After, or a refusal."""
 
+    def asking(self, phase: Phase, index: int) -> "Binding":
+        """Return it with a try at `index` under way: the one change that each round makes."""
+        return Binding(
+            phase,
+            self.current,
+            index,
+            self.tried,
+            self.connected_at,
+            self.granted,
+            self.expires_at,
+            self.renew_at,
+            self.failback_at,
+            self.retry_at,
+            self.failures,
+            self.refusals,
+            self.blocked,
+        )
+
+    def may_ask(self, index: int, now: float) -> bool:
+        """Say whether that target was not asked in this round, and need not be left alone."""
+        return index not in self.tried and self.blocked.get(index, 0.0) <= now
+
     @property
     def taken_at(self) -> float:
         """When `current` last took the registration."""

@@ -33,7 +33,6 @@ REFUSAL_RETRY_MAX_S = 1800.0
 HELD_RECHECK_S = 300.0
 """How often a held line asks whether the other Contact is gone."""
 
-
 Step = tuple[Binding, Try | None]
 Handler = Callable[[Binding, Event, Rules, float], Step]
 
@@ -66,11 +65,10 @@ def is_last(binding: Binding, rules: Rules, index: int, now: float) -> bool:
     """Say whether no target would be left after `index` fails."""
     if binding.phase is Phase.RETURNING:
         return False
-    tried = {*binding.tried, index}
-    return not any(
-        other not in tried and binding.blocked.get(other, 0.0) <= now
-        for other in range(rules.targets)
-    )
+    for other in range(rules.targets):
+        if other != index and binding.may_ask(other, now):
+            return False
+    return True
 
 
 def _failback_due_at(binding: Binding, rules: Rules) -> float | None:
@@ -95,14 +93,15 @@ def _armed_failback(rules: Rules, index: int, start: float) -> float | None:
 
 
 def _try(binding: Binding, rules: Rules, phase: Phase, index: int, now: float) -> Step:
-    binding = replace(binding, phase=phase, trying=index)
-    return binding, Try(index, is_last(binding, rules, index, now))
+    asking = binding.asking(phase, index)
+    return asking, Try(index, is_last(asking, rules, index, now))
 
 
 def _next(binding: Binding, rules: Rules, phase: Phase, now: float) -> Step:
     """Go on to the next target of the round, or back off when none is left."""
-    for index in sorted(range(rules.targets), key=rules.avoided.__contains__):
-        if index not in binding.tried and binding.blocked.get(index, 0.0) <= now:
+    order = range(rules.targets)
+    for index in sorted(order, key=rules.avoided.__contains__) if rules.avoided else order:
+        if binding.may_ask(index, now):
             return _try(binding, rules, phase, index, now)
     if phase is Phase.MOVING and now < binding.renew_at:
         # The fleet's word made it leave, the server holding the binding was not even asked.
@@ -168,9 +167,9 @@ def _shun(binding: Binding, rules: Rules, now: float) -> Binding:
 
 
 def _fresh(binding: Binding, now: float) -> Binding:
-    kept = {index: until for index, until in binding.blocked.items() if until > now}
-    if not binding.tried and len(kept) == len(binding.blocked):
+    if not binding.tried and not binding.blocked:
         return binding
+    kept = {index: until for index, until in binding.blocked.items() if until > now}
     return replace(binding, tried=(), blocked=kept)
 
 
@@ -260,21 +259,21 @@ def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
     connected_at = binding.connected_at if stays else now
     ladder = rules.ladder_s if index != 0 and returns_at_renewal(rules) else None
     delay = renewal_delay(event.expires, rules.policy.expires_overlap, ladder, rules.jitter())
-    blocked = {other: until for other, until in binding.blocked.items() if other != index}
-    return (
-        Binding(
-            phase=Phase.BOUND,
-            current=index,
-            connected_at=connected_at,
-            granted=float(event.expires),
-            refusals=binding.refusals if index else 0,
-            expires_at=now + event.expires,
-            renew_at=now + delay,
-            failback_at=binding.failback_at if stays else _armed_failback(rules, index, now),
-            blocked=blocked,
-        ),
-        None,
+    blocked = binding.blocked
+    if index in blocked:
+        blocked = {other: until for other, until in blocked.items() if other != index}
+    bound = Binding(
+        phase=Phase.BOUND,
+        current=index,
+        connected_at=connected_at,
+        granted=float(event.expires),
+        refusals=binding.refusals if index else 0,
+        expires_at=now + event.expires,
+        renew_at=now + delay,
+        failback_at=binding.failback_at if stays else _armed_failback(rules, index, now),
+        blocked=blocked,
     )
+    return bound, None
 
 
 def _go_on(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
