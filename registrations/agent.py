@@ -4,6 +4,7 @@ Sans-I/O: it is fed bytes, times and permits; what it wants then it says by `dec
 claims the line's row, calls `start`, drives the agent until it is idle, then saves `result()`.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,13 +26,7 @@ from registrations.report import (
 from registrations.resuming import retimed
 from registrations.sip import message
 from registrations.sip.errors import SipParseError
-from registrations.values import (
-    Account,
-    HostPort,
-    News,
-    Outcome,
-    Target,
-)
+from registrations.values import QUIET, Account, News, Outcome, Target
 
 __all__ = ["Agent", "AgentResult", "Decision", "Heard", "Moved", "Want", "WishResult"]
 
@@ -41,6 +36,8 @@ HELD = "held"
 HOLDING_STATES = frozenset({PRIMARY, SECONDARY, FALLBACK})
 LEAVING = frozenset({"failover", "fallback", "lost", "refused"})
 """Causes of a change that a server brought about which held the line no longer."""
+FIRST_PHASES = frozenset({Phase.IDLE, Phase.SEEKING})
+"""Of a binding of which it is not known yet whether any server takes it."""
 LONGEST_REASON = 300
 ON_TIME_S = 10.0
 """A row that is claimed so soon after its time was watched."""
@@ -57,83 +54,79 @@ class Agent:
     ) -> None:
         self._aor = account.aor
         kept = snapshot if snapshot.get("aor") == self._aor else {}
-        self._standing = Standing(**known(Standing, snapshot.get("standing", {})))
+        standing = snapshot.get("standing")
+        self._standing = Standing(**known(Standing, standing)) if standing else Standing()
         self._learnt = Learnt()
         self._wish = ""
         self._errand: Errand | None = None
         courses = kept.get("courses", {})
-        self._all = [
+        self._courses = [
             Course(roster, plan, account, courses.get(roster.key, {}), cseq_offset)
             for roster in plan.rosters
         ]
-        self._courses = {course.key: course for course in self._all}
 
-    def start(self, now: float, wish: str = "", news: News | None = None) -> None:
+    def start(self, now: float, wish: str = "", news: News = QUIET) -> None:
         """Do whatever is due, knowing what the fleet knows of the servers.
 
         `wish` is the operator's: one of `errands`, 'resume', 'override' (bind although somebody
         else is bound) or ''.
         """
         self._wish = wish
+        self._take_up(now, news.clock_set)
+        if wish in ("resume", "override"):
+            for course in self._courses:
+                course.resume(override=wish == "override")
+        if not news.is_quiet:
+            for course in self._courses:
+                course.hear(news, now)
+            keep_back(self._courses, news, now)
+        if wish in ERRANDS:
+            self._set_out(wish, news, now)
+        for course in self._courses:
+            self._settle(course, now)
+
+    def _take_up(self, now: float, clock_set: float) -> None:
+        """Find out what time has made of what was kept."""
         if not self._standing.since:
             self._standing.since = now
-        if news is not None and news.clock_set:
-            for course in self._all:
+        if clock_set:
+            for course in self._courses:
                 course.not_before = 0.0
-                course.binding = retimed(course.binding, news.clock_set, now)
-        lapsed = [at for at in (course.lapse(now) for course in self._all) if at]
+                course.binding = retimed(course.binding, clock_set, now)
+        lapsed = [at for course in self._courses if (at := course.lapse(now))]
         if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
             self._lapse(min(lapsed), now)
         self._stand(now)
-        for course in self._all:
-            if wish in ("resume", "override"):
-                course.resume(override=wish == "override")
-            course.hear(news or News(), now)
-        keep_back(self._all, news or News(), now)
-        if wish in ERRANDS:
-            self._set_out(wish, news or News(), now)
-        for course in self._all:
-            self._settle(course, now)
 
     def decide(self) -> Decision:
         """Return what the agent wants now, all its bindings together."""
-        decision = Decision()
-        for course in self._all:
-            if not course.is_idle:
-                decision.is_idle = False
-                course.say(decision)
-        if not decision.is_idle:
-            timers = [at for course in self._all if (at := course.get_timer()) is not None]
-            decision.timer = min(timers, default=None)
+        decision = Decision(self._learnt.pauses)
+        for course in self._courses:
+            course.say(decision)
+        if not decision.is_idle and len(self._courses) > 1:
+            for course in self._courses:
+                course.say_when_due(decision)
         return decision
 
     def grant(self, key: str, now: float) -> str:
         """Let the request of that binding leave; return its branch."""
-        course = self._courses[key]
+        course = self._course(key)
         course.asked = False
         return course.client.grant(now)
 
     def postpone(self, key: str, until: float, now: float) -> None:
         """The permit lies beyond the lease: forget this attempt, the line is due at `until`."""
-        course = self._courses[key]
+        course = self._course(key)
         course.asked = False
         course.client.abandon()
         course.not_before = until
 
     def pause(self, key: str, until: float, now: float) -> None:
         """The target of that binding's waiting request asked to be left alone until `until`."""
-        course = self._courses[key]
+        course = self._course(key)
         course.asked = False
         course.pause(until, now)
         self._settle(course, now)
-
-    def pauses(self) -> Mapping[tuple[int, HostPort], float]:
-        """Return the (server, place) that asked this line to leave them alone, and until when."""
-        return {
-            (each.server_id, each.place): each.at + each.retry_after
-            for each in self._learnt.heard
-            if each.retry_after
-        }
 
     def receive(self, data: bytes, source: tuple[str, int], now: float) -> None:
         """Take one datagram. What is not the answer to a request in flight changes nothing."""
@@ -143,7 +136,7 @@ class Agent:
             return
         if not isinstance(answer, message.Response):
             return
-        for course in self._all:
+        for course in self._courses:
             target = course.client.target
             if target is not None and (target.address, target.port) == source:
                 course.client.receive(answer, now)
@@ -151,7 +144,7 @@ class Agent:
 
     def transport_failed(self, target: Target, branch: str | None, why: str, now: float) -> None:
         """The request of `branch`, or any to the place of `target`, could not be delivered."""
-        for course in self._all:
+        for course in self._courses:
             client = course.client
             if client.target is None or client.target.place != target.place:
                 continue
@@ -161,27 +154,30 @@ class Agent:
 
     def handle_timer(self, now: float) -> None:
         """Run every transaction timer that is due."""
-        for course in self._all:
+        for course in self._courses:
             course.client.handle_timer(now)
             self._settle(course, now)
 
     @property
     def is_idle(self) -> bool:
         """Nothing is in flight and nothing is wanted: save `result()`."""
-        for course in self._all:  # noqa: SIM110 - asked at every turn: a generator costs more
+        for course in self._courses:  # noqa: SIM110 - asked at every turn: a generator costs more
             if not course.is_idle:
                 return False
         return True
 
     def result(self) -> AgentResult:
         """Return what to save. Call it when the agent `is_idle`."""
-        let_go(self._all)
+        let_go(self._courses)
         standing, learnt, holder = self._standing, self._learnt, self._holder()
         assumed = holder.assumed_target() if holder else None
         if standing.state == UNKNOWN:
             self._move(
                 standing.since, REGISTERING, None, "gap", "Waits for its turn to register.", None
             )
+        due_at, attempt = math.inf, 0
+        for course in self._courses:
+            due_at, attempt = min(due_at, course.due_at()), max(attempt, course.attempts)
         return AgentResult(
             state=standing.state,
             server_id=standing.server_id,
@@ -189,8 +185,8 @@ class Agent:
             reason=standing.reason,
             cause=standing.cause,
             expires_at=holder.binding.expires_at if holder else None,
-            due_at=min(course.due_at() for course in self._all),
-            attempt=max(course.attempts for course in self._all),
+            due_at=due_at,
+            attempt=attempt,
             code=learnt.code,
             answer=learnt.answer,
             heard_at=learnt.heard_at,
@@ -213,7 +209,7 @@ class Agent:
                 "reason": standing.reason,
                 "cause": standing.cause,
             },
-            "courses": {key: course.snapshot() for key, course in self._courses.items()},
+            "courses": {course.key: course.snapshot() for course in self._courses},
         }
 
     def _settle(self, course: Course, now: float) -> None:
@@ -243,19 +239,24 @@ class Agent:
             self._move(at, UNKNOWN, None, "gap", "Its binding ran out unwatched.", None)
 
     def _set_out(self, wish: str, news: News, now: float) -> None:
-        errand = self._errand = Errand(wish, self._all, news)
+        errand = self._errand = Errand(wish, self._courses, news)
         left = errand.begin(now)
         if left is not None:
             self._stand(now, left)
             errand.given_up()
 
-    def _first_course(self) -> Course:
-        return self._all[0]
+    def _course(self, key: str) -> Course:
+        for course in self._courses:
+            if course.key == key:
+                return course
+        raise KeyError(key)
 
     def _holder(self) -> Course | None:
         """Return the binding of the working server: the first that holds one (redundancy 1.3)."""
-        holding = (c for c in self._all if c.binding.phase in HOLDING)
-        return next(holding, None)
+        for course in self._courses:
+            if course.binding.phase in HOLDING:
+                return course
+        return None
 
     def _stand(
         self, now: float, course: Course | None = None, outcome: Outcome | None = None
@@ -263,7 +264,7 @@ class Agent:
         """Compare what the bindings say with what was shown, and record a change of it."""
         state, server_id = self._where()
         standing = self._standing
-        if (state, server_id) == (standing.state, standing.server_id):
+        if state == standing.state and server_id == standing.server_id:
             if course is not None and outcome is not None and state not in HOLDING_STATES:
                 standing.reason = course.story()[:LONGEST_REASON]
             return
@@ -280,23 +281,23 @@ class Agent:
         holder = self._holder()
         if holder is not None:
             server_id = holder.current_target().server_id
-            if holder is not self._first_course():
+            if holder is not self._courses[0]:
                 return FALLBACK, server_id
             # Another place of a fallback group's first entry lacks nothing: it is no fallback.
             return (SECONDARY if holder.binding.current else PRIMARY), server_id
-        phases = {course.binding.phase for course in self._all}
+        phases = {course.binding.phase for course in self._courses}
         if Phase.HELD in phases:
             return HELD, None
         if phases == {Phase.REFUSED}:
             return REJECTED, None
-        if phases <= {Phase.IDLE, Phase.SEEKING} or self._fallbacks_pending(phases):
+        if phases <= FIRST_PHASES or self._fallbacks_pending(phases):
             kept = self._standing.state
             return (REGISTERING if kept in HOLDING_STATES else kept), None
         return UNREGISTERED, None
 
     def _fallbacks_pending(self, phases: set[Phase]) -> bool:
         """First round of a fallback group: one entry failed, another is still being asked."""
-        return self._standing.state == REGISTERING and bool(phases & {Phase.IDLE, Phase.SEEKING})
+        return self._standing.state == REGISTERING and bool(phases & FIRST_PHASES)
 
     def _cause(self, state: str) -> str:
         before = self._standing

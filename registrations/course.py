@@ -29,6 +29,7 @@ from registrations.resuming import elsewhere, resumed
 from registrations.sip.register import Attempt, RegisterClient
 from registrations.sip.timers import rfc3261_schedule
 from registrations.values import (
+    QUIET,
     Account,
     GroupMode,
     News,
@@ -41,6 +42,7 @@ CLAIM_S = 30.0
 """How long a line's bindings begin new rounds in one claim, while others of it are under way."""
 NEWS_LASTS_S = 60.0
 """How long, at most, a server known to be silent or sick is passed over without asking again."""
+_DUE = Event(EventKind.DUE)
 
 
 class Course:
@@ -67,16 +69,18 @@ class Course:
         self._plan = plan
         self._policy = plan.policy
         self._roster = roster
-        if kept.get("targets", roster.kept) == roster.kept:
+        self._is_as_planned = kept.get("targets", roster.kept) == roster.kept
+        """Its targets are those of its group, as for nearly all lines they are."""
+        if self._is_as_planned:
             self.targets, self._rules = roster.targets, roster.rules
         else:
             self.targets = targets_of(roster.entries, kept)
             self._rules = plan.rules_for(self.targets)
         self._mishap: Outcome | None = None
         self._told: list[str] = []
-        self._news = News()
+        self._news = QUIET
         self._answers: dict[str, Any] = dict(kept.get("answers", {}))
-        self.binding = restored(kept, self.targets)
+        self.binding = restored(kept, self.targets, have_moved=not self._is_as_planned)
         self._is_cleared = bool(kept.get("is_cleared")) or self.binding.phase in HOLDING
         self._is_asking = False
         self._looked_at: float | None = None
@@ -93,7 +97,7 @@ class Course:
     @property
     def is_idle(self) -> bool:
         """Nothing of this binding is in flight or waits for a permit."""
-        return not (self.client.wants_permit or self.client.branch or self._mishap)
+        return self.client.flight is None and self._mishap is None
 
     @property
     def attempts(self) -> int:
@@ -102,28 +106,28 @@ class Course:
 
     def say(self, decision: Decision) -> None:
         """Add what this binding wants now to what its line wants."""
-        client = self.client
-        if client.target is None:
+        flight = self.client.flight
+        if flight is None:
             return
-        if client.branch:
-            decision.branches.append(client.branch)
-            for data in client.datagrams_to_send():
-                decision.datagrams.append((client.target, data))
+        decision.is_idle = False
+        transaction, target = flight.transaction, flight.wire
+        if transaction is not None:
+            decision.branches += (transaction.key.branch,)
+            for data in transaction.datagrams_to_send():
+                decision.datagrams += ((target, data),)
+            decision.wake_by(transaction.get_timer())
         elif not self.asked:
             self.asked = True
-            target = client.target
-            decision.wants.append(Want(target.server_id, target, client.is_retry, self.key))
+            is_retry = flight.sent > 0
+            decision.wants += (Want(target.server_id, target, is_retry, self.key),)
 
-    def get_timer(self) -> float | None:
-        """When it must be looked at again in this claim.
-
-        Beside its own request: when its own time comes while another binding's goes unanswered.
-        """
-        if not self.is_idle:
-            return self.client.get_timer()
-        due = self.due_at()
-        is_news = self._looked_at is None or due > self._looked_at
-        return due if is_news and self._may_begin(due) else None
+    def say_when_due(self, decision: Decision) -> None:
+        """Have it looked at when its own time comes while another binding's request is out."""
+        if self.client.flight is None:
+            due = self.due_at()
+            is_news = self._looked_at is None or due > self._looked_at
+            if is_news and self._may_begin(due):
+                decision.wake_by(due)
 
     def due_at(self) -> float:
         """When the line must be claimed for this binding's sake."""
@@ -212,7 +216,7 @@ class Course:
         """Return the outcome of the attempt that is over; if none is, begin what is due."""
         mishap, self._mishap = self._mishap, None
         outcome = mishap or self.client.outcome()
-        if outcome is None and self.is_idle and self._may_begin(now):
+        if outcome is None and self.client.flight is None and self._may_begin(now):
             self._begin_what_is_due(now)
             if self._looked_at is None:
                 self._begins_until = now + CLAIM_S
@@ -222,11 +226,11 @@ class Course:
 
     def conclude(self, outcome: Outcome, now: float) -> bool:
         """Tell the machine what became of its try; return False where the try only goes on."""
-        target = self.asked_target()
+        target, verdict = self.asked_target(), outcome.verdict
         label = self.label(target)
         self._answers[str(target.server_id)] = {
             "at": outcome.ended_at,
-            "verdict": outcome.verdict.value,
+            "verdict": verdict.value,
             "code": outcome.code,
             "answer": outcome.answer,
             "sentence": outcome.sentence or translated(outcome),
@@ -241,11 +245,11 @@ class Course:
                 self._answers[str(target.server_id)]["sentence"] = self._told[-1]
                 self._take(Event(EventKind.FOREIGN), now)
                 return True
-        if outcome.verdict is Verdict.BOUND:
+        if verdict is Verdict.BOUND:
             self._told.append(f"{label} took the registration.")
+            self._is_cleared = True
         else:
             self._told.append(naming(label, outcome.sentence, target))
-        self._is_cleared = self._is_cleared or outcome.verdict is Verdict.BOUND
         is_sick = target.server_id in self._news.sick
         kind = event_of(outcome, self._policy, is_sick=is_sick)
         self._take(Event(kind, outcome.expires or 0, outcome.retry_after), now)
@@ -271,14 +275,14 @@ class Course:
         label = self._roster.labels.get(target.server_id)
         if not label:
             return str(target)
-        of_server = sum(other.server_id == target.server_id for other in self.targets)
-        return label if of_server == 1 else f"{label} ({target})"
+        has_several = len(self.targets) > 1 and self._has_several(target.server_id)
+        return f"{label} ({target})" if has_several else label
 
     def snapshot(self) -> dict[str, Any]:
         """Return what a later claim needs, as JSON."""
         return {
             "binding": kept_binding(self.binding),
-            "targets": kept_targets(self.targets),
+            "targets": self._roster.kept if self._is_as_planned else kept_targets(self.targets),
             "not_before": self.not_before,
             "is_cleared": self._is_cleared,
             "answers": self._answers,
@@ -286,6 +290,9 @@ class Course:
         }
 
     # -- inside ----------------------------------------------------------------------------
+
+    def _has_several(self, server_id: int) -> bool:
+        return sum(target.server_id == server_id for target in self.targets) > 1
 
     def _take(self, event: Event, now: float) -> None:
         """Run the machine and begin the try it asks for."""
@@ -356,7 +363,7 @@ class Course:
             return
         due = due_at(self.binding, self._rules)
         if due is not None and due <= now:
-            self._take(Event(EventKind.DUE), now)
+            self._take(_DUE, now)
 
     def _begin(self, wanted: Try, now: float) -> None:
         target = self.targets[wanted.index]

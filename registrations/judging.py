@@ -12,7 +12,6 @@ from registrations.sip.timers import Schedule, ladder
 from registrations.values import News, OnMassRejection, Outcome, Policy, Target, Verdict
 
 _EVENT_OF: Mapping[Verdict, EventKind] = {
-    Verdict.BOUND: EventKind.BOUND,
     Verdict.REFUSED: EventKind.REFUSED,
     Verdict.BUSY: EventKind.BUSY,
     Verdict.ERROR: EventKind.ERROR,
@@ -23,6 +22,8 @@ _EVENT_OF: Mapping[Verdict, EventKind] = {
 
 def event_of(outcome: Outcome, policy: Policy, *, is_sick: bool) -> EventKind:
     """Return the event an outcome is to the machine. `is_sick`: the server refuses many of late."""
+    if outcome.verdict is Verdict.BOUND:
+        return EventKind.BOUND
     if outcome.code == 408 and not policy.failover_on_408:
         return EventKind.ERROR
     if outcome.verdict is Verdict.ERROR and outcome.code is not None and outcome.code < 300:

@@ -99,31 +99,37 @@ def known(kind: type[Any], kept: Mapping[str, Any]) -> dict[str, Any]:
     return {name: kept[name] for name in kind.__dataclass_fields__ if name in kept}
 
 
-def restored(kept: Mapping[str, Any], targets: Sequence[Target]) -> Binding:
-    """Bring a binding back; what pointed at a target that is gone is forgotten."""
+def restored(
+    kept: Mapping[str, Any], targets: Sequence[Target], *, have_moved: bool = True
+) -> Binding:
+    """Bring a binding back; what pointed at a target that is gone is forgotten.
+
+    Unless `have_moved`, the targets are those that were kept, in their order.
+    """
     fields = kept.get("binding")
     if not fields:
         return Binding()
-    before = [target(each) for each in kept["targets"]]
-    now_at = {target: index for index, target in enumerate(targets)}
-    moved = {old: now_at[target] for old, target in enumerate(before) if target in now_at}
-    current, trying = moved.get(fields["current"]), moved.get(fields["trying"])
-    binding = Binding(
-        **{
-            **known(Binding, fields),
-            "phase": Phase(fields["phase"]),
-            "current": current,
-            "trying": trying,
-            "tried": tuple(moved[old] for old in fields["tried"] if old in moved),
-            "blocked": {
-                moved[int(old)]: until
-                for old, until in fields["blocked"].items()
-                if int(old) in moved
-            },
-        }
-    )
-    if binding.phase in HOLDING and current is None:
+    read = known(Binding, fields)
+    read["phase"] = Phase(fields["phase"])
+    read["tried"] = tuple(fields["tried"])
+    read["blocked"] = {int(index): until for index, until in fields["blocked"].items()}
+    if have_moved:
+        _follow_targets(read, kept["targets"], targets)
+    binding = Binding(**read)
+    if binding.phase in HOLDING and binding.current is None:
         return Binding(blocked=binding.blocked)
-    if binding.phase not in RESTING and trying is None:
-        return replace(binding, phase=Phase.BOUND if current is not None else Phase.IDLE)
+    if binding.phase not in RESTING and binding.trying is None:
+        return replace(binding, phase=Phase.BOUND if binding.current is not None else Phase.IDLE)
     return binding
+
+
+def _follow_targets(
+    read: dict[str, Any], kept: Sequence[Sequence[Any]], targets: Sequence[Target]
+) -> None:
+    """Let what pointed at the targets that were kept point at the same ones here."""
+    now_at = {target: index for index, target in enumerate(targets)}
+    before = [target(fields) for fields in kept]
+    moved = {old: now_at[target] for old, target in enumerate(before) if target in now_at}
+    read["current"], read["trying"] = moved.get(read["current"]), moved.get(read["trying"])
+    read["tried"] = tuple([moved[old] for old in read["tried"] if old in moved])
+    read["blocked"] = {moved[old]: until for old, until in read["blocked"].items() if old in moved}

@@ -1,5 +1,6 @@
 """What an agent says to whoever drives it: permits it wants, what happened, what to save."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +21,23 @@ class Want:
 class Decision:
     """What an agent asks for after its inputs. `wants` and `datagrams` are told once."""
 
-    wants: list[Want] = field(default_factory=list)
+    pauses: Mapping[tuple[int, HostPort], float]
+    """The (server, place) that asked this line to leave them alone, and until when."""
+    wants: tuple[Want, ...] = ()
     """Requests that wait for a permit."""
-    datagrams: list[tuple[Target, bytes]] = field(default_factory=list)
+    datagrams: tuple[tuple[Target, bytes], ...] = ()
     """What must leave now."""
-    branches: list[str] = field(default_factory=list)
+    branches: tuple[str, ...] = ()
     """Via branches of the transactions in flight."""
     timer: float | None = None
     """When `handle_timer` is wanted next; None while nothing is in flight."""
     is_idle: bool = True
     """Nothing is in flight and nothing is wanted: save `result()`."""
+
+    def wake_by(self, at: float | None) -> None:
+        """Have `handle_timer` called at that time at the latest."""
+        if at is not None and (self.timer is None or at < self.timer):
+            self.timer = at
 
 
 @record
@@ -78,15 +86,16 @@ class Heard:
     @classmethod
     def of(cls, target: Target, outcome: Outcome) -> "Heard":
         """Return what the outcome of an attempt teaches."""
+        verdict, code = outcome.verdict, outcome.code
         return cls(
             target.server_id,
             target.host_port,
-            outcome.code is not None,
+            code is not None,
             outcome.ended_at,
             outcome.answer,
-            outcome.code,
-            outcome.verdict.value,
-            outcome.retry_after if outcome.verdict is Verdict.BUSY else None,
+            code,
+            verdict.value,
+            outcome.retry_after if verdict is Verdict.BUSY else None,
             outcome.sentence,
         )
 
@@ -137,6 +146,8 @@ class Learnt:
     renewed: list[int] = field(default_factory=list)
     moves: list[Moved] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
+    pauses: dict[tuple[int, HostPort], float] = field(default_factory=dict)
+    """See `Decision`."""
 
     def take(self, target: Target, outcome: Outcome, *, is_renewal: bool) -> None:
         """Add what one attempt came to."""
@@ -147,4 +158,7 @@ class Learnt:
         if outcome.verdict is Verdict.BOUND and is_renewal:
             self.renewed.append(target.server_id)
         if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
-            self.heard.append(Heard.of(target, outcome))
+            heard = Heard.of(target, outcome)
+            self.heard.append(heard)
+            if heard.retry_after:
+                self.pauses[heard.server_id, heard.place] = heard.at + heard.retry_after

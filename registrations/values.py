@@ -147,6 +147,14 @@ class News:
     clock_set: float = 0.0
     """By how many seconds the clock was set since the line's times were kept."""
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is known that would make a line do other than by itself."""
+        return not (self.silent or self.sick or self.paused or self.drained or self.stays_until)
+
+
+QUIET = News()
+
 
 class Verdict(StrEnum):
     """How one attempt to register at one target ended."""

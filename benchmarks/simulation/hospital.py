@@ -175,9 +175,9 @@ class Hospital:
         run.is_turning = True
         agent = run.agent
         while True:
-            for (_, place), until in agent.pauses().items():
-                self._pacer(run).pause(place, until)
             decision = agent.decide()
+            for (_, place), until in decision.pauses.items():
+                self._pacer(run).pause(place, until)
             over = self._follow(run, decision.branches)
             for target, data in decision.datagrams:
                 self._deliver(run, target, data)
@@ -266,7 +266,7 @@ class Hospital:
         action(want.key, until, self.loop.now)
         self._drain(run)
 
-    def _follow(self, run: Run, under_way: list[str]) -> bool:
+    def _follow(self, run: Run, under_way: tuple[str, ...]) -> bool:
         """Tell the pacer of the transactions that have ended."""
         over = [branch for branch in run.branches if branch not in under_way]
         for branch in over:

@@ -271,12 +271,12 @@ class Runner:
         agent = run.agent
         for _ in range(MOST_TURNS):
             run.is_stirred = False
-            for (server_id, place), until in agent.pauses().items():
+            decision = agent.decide()
+            for (server_id, place), until in decision.pauses.items():
                 self._pacer.pause(place, until)
                 self._results.pause(server_id, place, until)
-            decision = agent.decide()
             # Who waited for a transaction that ended goes on: that may be this very run.
-            self._let_go(run, self._switchboard.follow(run, tuple(decision.branches)))
+            self._let_go(run, self._switchboard.follow(run, decision.branches))
             if decision.datagrams and not run.is_over:
                 self._send(run, decision.datagrams)
             for want in decision.wants:
@@ -293,7 +293,7 @@ class Runner:
             timer = decision.timer
             self._switchboard.wake(run, None if timer is None else timer - run.shift)
 
-    def _send(self, run: Run, datagrams: list[tuple[Target, bytes]]) -> None:
+    def _send(self, run: Run, datagrams: Iterable[tuple[Target, bytes]]) -> None:
         """Let leave what the agent wants to send; what cannot leave is told to it at once."""
         if not run.lease.is_ours():
             self._drop(run, "its lease ended while it had something to send")

@@ -1,6 +1,6 @@
 """Asking one server whether it answers at all (OPTIONS), and whether it serves users (a fetch)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -80,7 +80,7 @@ class OptionsProbe:
         """When handle_timer() wants to be called; None when the probe is over."""
         return self._transaction.get_timer() if self.answered is None else None
 
-    def datagrams_to_send(self) -> list[bytes]:
+    def datagrams_to_send(self) -> Sequence[bytes]:
         """What must leave now. Taken once."""
         return self._transaction.datagrams_to_send()
 
@@ -160,7 +160,7 @@ class FetchProbe:
         """When handle_timer() wants to be called; None while nothing is in flight."""
         return self._client.get_timer()
 
-    def datagrams_to_send(self) -> list[bytes]:
+    def datagrams_to_send(self) -> Sequence[bytes]:
         """What must leave now. Taken once."""
         return self._client.datagrams_to_send()
 

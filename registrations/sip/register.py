@@ -4,7 +4,7 @@ RFC 3261 section 10.2 over one non-INVITE transaction at a time. It does not cho
 itself or renew by itself: the caller begins each attempt and grants each request its moment.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,7 +48,7 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class _Flight:
+class Flight:
     """An attempt from begin() to its outcome."""
 
     attempt: Attempt
@@ -96,9 +96,9 @@ class RegisterClient:
         self._account = account
         self._token = token
         self._allow_md5 = allow_md5
-        self._flight: _Flight | None = None
+        self.flight: Flight | None = None
+        """The attempt under way."""
         self._outcome: Outcome | None = None
-        self._out: list[bytes] = []
         self._keyring = Keyring(token)
         self._restore(snapshot or {}, cseq_offset)
         host = escape_host(account.domain)
@@ -117,7 +117,7 @@ class RegisterClient:
 
         Raises SipUsageError while another is in flight: one unanswered REGISTER at a time (R5).
         """
-        if self._flight is not None:
+        if self.flight is not None:
             raise SipUsageError("a REGISTER is still unanswered")
         server = str(attempt.target.server_id)
         expires = attempt.expires
@@ -125,22 +125,22 @@ class RegisterClient:
             expires = max(expires, self._min_expires.get(server, 0))
         self._outcome = None
         wire = first_wire(attempt.target)
-        self._flight = _Flight(attempt, wire, server, expires, started_at=now)
+        self.flight = Flight(attempt, wire, server, expires, started_at=now)
 
     @property
     def wants_permit(self) -> bool:
         """A new REGISTER is ready and waits for grant()."""
-        return self._flight is not None and self._flight.transaction is None
+        return self.flight is not None and self.flight.transaction is None
 
     @property
     def is_retry(self) -> bool:
         """The waiting REGISTER repeats one that a challenge, a 423 or a refused TCP ended."""
-        flight = self._flight
+        flight = self.flight
         return flight is not None and flight.transaction is None and flight.sent > 0
 
     def grant(self, now: float) -> str:
         """Let the waiting request leave now; its timers start now. Return its branch."""
-        flight = self._flight
+        flight = self.flight
         if flight is None or flight.transaction is not None:
             raise SipUsageError("nothing waits for a permit")
         if not flight.sent:
@@ -169,19 +169,17 @@ class RegisterClient:
             proceeding_s=TIMER_F,
             until=attempt.until,
         )
-        self._out += flight.transaction.datagrams_to_send()
         return key.branch
 
     def receive(self, response: Response, now: float) -> None:
         """Take an answer. One that fits no request of ours changes nothing."""
-        flight = self._flight
+        flight = self.flight
         if flight is None or flight.transaction is None:
             return
         if flight.transaction.receive(response, now) is None:
             return
         flight.was_resent = flight.transaction.was_resent
         flight.transaction = None
-        self._out = []
         code = response.code
         if code < 300:
             self._on_success(flight, response, now)
@@ -195,9 +193,9 @@ class RegisterClient:
 
         Not where TCP was only the first choice: then the same server is asked over UDP (R21).
         """
-        flight = self._flight
+        flight = self.flight
         if flight is not None and _has_udp_left(flight):
-            flight.tcp_failed, flight.transaction, self._out = True, None, []
+            flight.tcp_failed, flight.transaction = True, None
             flight.wire = replace(flight.wire, transport="udp")
         elif flight is not None:
             text = f"The server {flight.attempt.target} could not be reached: {why}."
@@ -205,12 +203,11 @@ class RegisterClient:
 
     def handle_timer(self, now: float) -> None:
         """Resend or give up, whatever is due."""
-        flight = self._flight
+        flight = self.flight
         if flight is None or flight.transaction is None:
             return
         transaction = flight.transaction
         transaction.handle_timer(now)
-        self._out += transaction.datagrams_to_send()
         if transaction.state is not TransactionState.TIMED_OUT:
             return
         said, waited = transaction.provisional, f"within {transaction.waited_s:g} s"
@@ -222,15 +219,17 @@ class RegisterClient:
 
     def get_timer(self) -> float | None:
         """When handle_timer() wants to be called; None while nothing is on its way."""
-        flight = self._flight
+        flight = self.flight
         if flight is None or flight.transaction is None:
             return None
         return flight.transaction.get_timer()
 
-    def datagrams_to_send(self) -> list[bytes]:
+    def datagrams_to_send(self) -> Sequence[bytes]:
         """What must leave now, to `target`. Taken once."""
-        out, self._out = self._out, []
-        return out
+        flight = self.flight
+        if flight is None or flight.transaction is None:
+            return ()
+        return flight.transaction.datagrams_to_send()
 
     def outcome(self) -> Outcome | None:
         """How the attempt ended, once, when it is over."""
@@ -239,13 +238,12 @@ class RegisterClient:
 
     def abandon(self) -> None:
         """Forget the attempt in flight, without an outcome. What it sent stays counted."""
-        self._flight = None
-        self._out = []
+        self.flight = None
 
     @property
     def branch(self) -> str | None:
         """Of the request on its way, for the dispatch table."""
-        flight = self._flight
+        flight = self.flight
         if flight is None or flight.transaction is None:
             return None
         return flight.transaction.key.branch
@@ -253,7 +251,7 @@ class RegisterClient:
     @property
     def target(self) -> Target | None:
         """Where the attempt in flight goes, with the transport it takes."""
-        return None if self._flight is None else self._flight.wire
+        return None if self.flight is None else self.flight.wire
 
     def snapshot(self) -> dict[str, Any]:
         """Everything the next claim needs, JSON-safe. Holds nonces: store it, never log it."""
@@ -267,7 +265,7 @@ class RegisterClient:
 
     # -- the ladder of answers -------------------------------------------------------------
 
-    def _on_success(self, flight: _Flight, response: Response, now: float) -> None:
+    def _on_success(self, flight: Flight, response: Response, now: float) -> None:
         self._keyring.take_next_nonce(flight.server, response)
         reading = read_success(
             response,
@@ -277,7 +275,7 @@ class RegisterClient:
         )
         self._finish(flight, reading, now, response)
 
-    def _on_challenge(self, flight: _Flight, response: Response, now: float) -> None:
+    def _on_challenge(self, flight: Flight, response: Response, now: float) -> None:
         """401 and 407: answer what is new, once; what is refused is refused (D1, D2)."""
         proxy = response.code == 407
         header = "proxy-authenticate" if proxy else "www-authenticate"
@@ -302,7 +300,7 @@ class RegisterClient:
             key = (proxy, challenge.realm)
             flight.answered[key] = flight.answered.get(key, 0) + 1
 
-    def _adopt_min_expires(self, flight: _Flight, response: Response) -> bool:
+    def _adopt_min_expires(self, flight: Flight, response: Response) -> bool:
         """423: ask again with what the server wants, once, and remember it (R12)."""
         wanted = parse_delta_seconds(response.first("min-expires") or "")
         asks_to_bind = flight.attempt.contact is not None and flight.expires > 0
@@ -316,7 +314,7 @@ class RegisterClient:
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _request(self, flight: _Flight, branch: str) -> bytes:
+    def _request(self, flight: Flight, branch: str) -> bytes:
         """Build it; one too long for UDP goes over TCP, unless that failed (18.1.1, R21)."""
         rest = self._after_via(flight)
         data = self._with_via(flight, branch, rest)
@@ -326,11 +324,11 @@ class RegisterClient:
             data = self._with_via(flight, branch, rest)
         return data
 
-    def _with_via(self, flight: _Flight, branch: str, rest: str) -> bytes:
+    def _with_via(self, flight: Flight, branch: str, rest: str) -> bytes:
         via = f"{flight.wire.transport.upper()} {flight.attempt.sent_by};branch={branch}"
         return f"{self._head}{via}{rest}".encode()
 
-    def _after_via(self, flight: _Flight) -> str:
+    def _after_via(self, flight: Flight) -> str:
         attempt, account = flight.attempt, self._account
         text = f"{self._names}{self._cseq} REGISTER\r\n"
         if attempt.contact is not None:
@@ -347,10 +345,9 @@ class RegisterClient:
         return f"{text}User-Agent: Rollcall\r\nContent-Length: 0\r\n\r\n"
 
     def _finish(
-        self, flight: _Flight, reading: Reading, now: float, response: Response | None = None
+        self, flight: Flight, reading: Reading, now: float, response: Response | None = None
     ) -> None:
-        self._flight = None
-        self._out = []
+        self.flight = None
         self._outcome = Outcome(
             verdict=reading.verdict,
             started_at=flight.started_at,
@@ -378,13 +375,13 @@ class RegisterClient:
         self._keyring.restore(nonces, cseq_offset, allow_md5=self._allow_md5)
 
 
-def _has_udp_left(flight: _Flight) -> bool:
+def _has_udp_left(flight: Flight) -> bool:
     """TCP was a preference or a matter of length, and it is TCP that failed."""
     may = flight.attempt.target.transport in ("tcp_preferred", "udp")
     return may and flight.wire.transport == "tcp" and not flight.tcp_failed
 
 
-def _may_answer(flight: _Flight, proxy: bool, challenge: digest.Challenge) -> bool:
+def _may_answer(flight: Flight, proxy: bool, challenge: digest.Challenge) -> bool:
     """Credentials on a nonce of this same attempt were refused: final, but once if stale (D2).
 
     Once too where the request had to be sent again: then it is its copy that was refused.

@@ -5,6 +5,7 @@ branch is gone from the dispatch table, so late and doubled answers reach nobody
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -121,7 +122,7 @@ class ClientTransaction:
         latest = math.inf if until is None else max(until, now + T1)
         self._give_up_at = min(now + schedule.give_up_after, latest)
         self._proceeding_until = min(now + proceeding_s, latest)
-        self._out = [request]
+        self._out: Sequence[bytes] = (request,)
         self._index = 0
         self._send_at: float | None = None
         self._reliable = transport in RELIABLE
@@ -149,7 +150,7 @@ class ClientTransaction:
         if now >= self._give_up_at:
             self.state = TransactionState.TIMED_OUT
         elif self._send_at is not None and now >= self._send_at:
-            self._out.append(self._request)
+            self._out = (*self._out, self._request)
             self.was_resent = True
             self._arm(now)
 
@@ -160,8 +161,9 @@ class ClientTransaction:
             return self._give_up_at
         return self._send_at
 
-    def datagrams_to_send(self) -> list[bytes]:
-        out, self._out = self._out, []
+    def datagrams_to_send(self) -> Sequence[bytes]:
+        """What must leave now. Taken once."""
+        out, self._out = self._out, ()
         return out
 
     @property

@@ -284,7 +284,7 @@ def test_an_answer_from_elsewhere_changes_nothing() -> None:
     assert forged is not None
     agent.receive(forged, ("127.0.0.99", 5060), world.now)
     agent.receive(b"\x00garbage", ("127.0.0.2", 5060), world.now)
-    assert not agent.is_idle and agent.decide().wants == []
+    assert not agent.is_idle and agent.decide().wants == ()
 
 
 def test_fallback_group_registers_with_every_entry_at_boot() -> None:

@@ -42,14 +42,14 @@ def test_a_handset_whose_server_is_paused_goes_to_the_next_one(world: World) -> 
 def test_a_pause_heard_of_says_nothing_new_about_the_server(world: World) -> None:
     agent = paused(world, s1=world.now + 90)
     assert [each.server_id for each in agent.result().heard] == [2]
-    assert agent.pauses() == {}
+    assert agent.decide().pauses == {}
 
 
 def test_a_pause_asked_of_this_handset_is_told_to_all(world: World) -> None:
     world.registrars[0].mood, world.registrars[0].extra = "503 Busy", "Retry-After: 120\r\n"
     began = world.now
     agent = paused(world)
-    assert agent.pauses() == {(1, place(1)): pytest.approx(began + 120, abs=1)}
+    assert agent.decide().pauses == {(1, place(1)): pytest.approx(began + 120, abs=1)}
     assert agent.result().server_id == 2
 
 

@@ -34,7 +34,7 @@ class Watched(Theatre):
         return super()._started(wish)
 
     def turn(self, agent: Agent) -> None:
-        if any(c.client.wants_permit for c in agent._courses.values()):
+        if any(c.client.wants_permit for c in agent._courses):
             # The others' timers go on meanwhile, as they do in a worker.
             granted_at = self.now + self.waits.choice([0.0, 0.2, PERMIT_S - 0.1])
             while (timer := self.ask(agent).timer) is not None and timer < granted_at:

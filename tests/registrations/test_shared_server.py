@@ -29,5 +29,5 @@ def test_an_error_of_another_place_changes_nothing() -> None:
     agent.grant(want.key, START)
     agent.transport_failed(world.registrars[1].target, None, "Connection refused", START)
     decision = agent.decide()
-    assert decision.wants == []
+    assert decision.wants == ()
     assert decision.branches

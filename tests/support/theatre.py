@@ -164,11 +164,11 @@ class Theatre(World):
     def turn(self, agent: Agent) -> None:
         """Let the agent take one step, and the network with it."""
         self._step(agent)
-        self.told |= {at: until for (_, at), until in agent.pauses().items()}
+        self.told |= {at: until for (_, at), until in self.ask(agent).pauses.items()}
 
     def _step(self, agent: Agent) -> None:
         sent, timer = self.grant(agent)
-        branches = agent.decide().branches
+        branches = self.ask(agent).branches
         assert len(branches) <= (1 if self.mode is GroupMode.FAILOVER else self.servers)
         for target, data in sent:
             self._carry(agent, target, data)

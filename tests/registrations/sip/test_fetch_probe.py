@@ -18,7 +18,7 @@ from tests.registrations.sip.wire import (
 
 def fetch() -> tuple[FetchProbe, bytes]:
     machine = FetchProbe(ACCOUNT, TARGET, SENT_BY, Tokens(), 10.0)
-    assert machine.datagrams_to_send() == [], "it waits for a permit like every REGISTER"
+    assert machine.datagrams_to_send() == (), "it waits for a permit like every REGISTER"
     assert machine.wants_permit
     machine.grant(10.0)
     (data,) = machine.datagrams_to_send()

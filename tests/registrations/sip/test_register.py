@@ -102,7 +102,7 @@ def test_r4_retransmissions_are_the_same_bytes() -> None:
     line = Line()
     line.begin()
     line.client.handle_timer(0.5)
-    assert line.client.datagrams_to_send() == [line.data]
+    assert line.client.datagrams_to_send() == (line.data,)
 
 
 def test_r4_cseq_stays_below_2_to_the_31() -> None:
@@ -283,7 +283,7 @@ def test_r17_r20_after_a_timeout_nothing_more_is_sent() -> None:
     for at in (0.5, 1.0, 1.5):
         assert line.client.get_timer() == at
         line.client.handle_timer(at)
-        assert line.client.datagrams_to_send() == [line.data]
+        assert line.client.datagrams_to_send() == (line.data,)
     assert line.client.get_timer() == 2.0
     line.client.handle_timer(2.0)
     outcome = line.client.outcome()
@@ -292,7 +292,7 @@ def test_r17_r20_after_a_timeout_nothing_more_is_sent() -> None:
     )
     assert (line.client.get_timer(), line.client.branch, line.client.target) == (None, None, None)
     line.client.handle_timer(99.0)
-    assert line.client.datagrams_to_send() == []
+    assert line.client.datagrams_to_send() == ()
 
 
 def test_100_trying_then_nothing_says_so() -> None:
@@ -432,7 +432,7 @@ def test_abandoning_takes_back_what_has_not_left() -> None:
     line.client.begin(Attempt(TARGET, SENT_BY, CONTACT, 600, rfc3261_schedule()), 0.0)
     line.client.grant(0.0)
     line.client.abandon()
-    assert line.client.datagrams_to_send() == []
+    assert line.client.datagrams_to_send() == ()
 
 
 def test_a_retransmission_that_is_overtaken_by_the_answer_stays_at_home() -> None:
@@ -440,11 +440,11 @@ def test_a_retransmission_that_is_overtaken_by_the_answer_stays_at_home() -> Non
     line.begin()
     line.client.handle_timer(0.5)
     line.hear("401 Unauthorized", CHALLENGE)
-    assert line.client.datagrams_to_send() == []
+    assert line.client.datagrams_to_send() == ()
     line.leave()
     line.client.handle_timer(0.5)
     line.client.transport_failed("gone", 0.6)
-    assert line.client.datagrams_to_send() == []
+    assert line.client.datagrams_to_send() == ()
 
 
 def test_two_lines_share_nothing() -> None:

@@ -118,7 +118,7 @@ def test_t13_d2_credentials_on_a_nonce_of_this_attempt_and_refused_are_refused()
     assert outcome is not None
     assert (outcome.verdict, outcome.code) == (Verdict.REFUSED, 401)
     assert outcome.sentence == ("The server refused the user name or password (401 Unauthorized).")
-    assert line.client.datagrams_to_send() == []
+    assert line.client.datagrams_to_send() == ()
 
 
 def test_d2_pre_emptive_credentials_get_one_more_answer_and_no_second() -> None:
