@@ -37,10 +37,12 @@ class Holds:
             if group in (None, group_id) and site in (None, site_id)
         )
 
-    def told(self, news: News, registration_id: int, group_id: int, site_id: int) -> News:
-        """Return the news of a site as one of its lines is told it."""
+    def told(self, news: News, group_id: int, site_id: int) -> News:
+        """Return the news of a site as the lines of one group there are told it.
+
+        Who of them was rolled back stays longer: see `rolled_back`.
+        """
         until = self.quiet_until(group_id, site_id)
-        until = max(until, self.rolled_back.get(registration_id, 0.0))
         if not until and not self.drained:
             return news
         return replace(news, drained=self.drained, stays_until=until)

@@ -4,8 +4,9 @@ Every write of a worker is fenced by the lease token of its claim: what a worker
 its lease still wants to write finds no row. Transactions touch at most BATCH rows.
 """
 
-from registrations.store.claim import Claimed, GroupFacts, claim_due, extend, policy_of, release
+from registrations.store.claim import Claimed, claim_due, extend, release
 from registrations.store.clock import clock_was_set
+from registrations.store.groups import GroupFacts, policy_of
 from registrations.store.health import (
     DOUBT_EVERY_S,
     PROBE_EVERY_S,

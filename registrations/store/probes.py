@@ -15,8 +15,9 @@ from django.db.models import Q, QuerySet
 
 from registrations.models import Registration, ServerHealth, State
 from registrations.store import chronicle, health
+from registrations.store.accounts import accounts_of
 from registrations.store.chronicle import Turn
-from registrations.store.claim import GroupFacts, accounts_of, groups_of
+from registrations.store.groups import GroupFacts, groups_of
 from registrations.store.noticed import Noticed
 from registrations.store.pace import pauses
 from registrations.store.places import configured, is_literal, targets_of

@@ -20,7 +20,8 @@ from registrations.observing import LISTS, Contacts
 from registrations.proving import Proof
 from registrations.queries import refusals
 from registrations.store import observed
-from registrations.store.claim import GroupFacts, accounts_of, groups_of
+from registrations.store.accounts import accounts_of
+from registrations.store.groups import GroupFacts, groups_of
 from registrations.store.pace import pauses
 from registrations.store.sql import (
     BATCH,
