@@ -242,7 +242,7 @@ class Asker:
         self._questions.discard(question)
         for gone in self._switchboard.follow(question, ()):
             self._pacer.over(question.turn.claimed.server_id, gone)
-        question.wake_at = None
+        self._switchboard.wake(question, None)
 
     # -- whose turn it is --------------------------------------------------------------------
 

@@ -120,6 +120,7 @@ class Engine:
         now = time.time()
         for claimed in self._runner.abandon("the worker stopped"):
             self._flusher.give_back(claimed, now)
+        self._runner.tally.tell()
         await self._flusher.finish(STOP_S)
         await self._tracer.close()
         self._pacer.close()
@@ -162,6 +163,7 @@ class Engine:
 
     def _say_alive(self) -> None:
         pulse.stir()
+        self._runner.tally.tell()
         in_flight = len(self._runner)
         live.beat(self._name.worker, self._name.site, in_flight)
         vitals.tell(

@@ -18,7 +18,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -138,9 +138,10 @@ class _Lane:
         self._firsts: deque[Ticket] = deque()
         self._rest: deque[Ticket] = deque()
         self._slots: deque[tuple[float, int, float]] = deque()
-        self._young: deque[tuple[float, str]] = deque()
-        self._unanswered: set[str] = set()
+        self._unanswered: OrderedDict[str, float] = OrderedDict()
+        """The window: branches and when they left (`steady` seconds), the oldest first."""
         self._timer: asyncio.TimerHandle | None = None
+        self._comes_back_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._is_going = False
         self._took_s = 0.0
@@ -155,11 +156,15 @@ class _Lane:
 
     def add(self, ticket: Ticket) -> None:
         paused_until = self._pacer.paused_until(ticket.place)
-        if paused_until > time.time():
+        if paused_until and paused_until > time.time():
             ticket.pause(paused_until)
             return
-        retry_or_first = self._retries if ticket.is_retry else self._firsts
-        (self._rest if ticket.can_wait else retry_or_first).append(ticket)
+        if ticket.can_wait:
+            self._rest.append(ticket)
+        elif ticket.is_retry:
+            self._retries.append(ticket)
+        else:
+            self._firsts.append(ticket)
         self.go()
 
     def send_away(self, place: HostPort, until: float) -> None:
@@ -174,21 +179,18 @@ class _Lane:
         self.go()
 
     def over(self, branch: str) -> None:
-        if branch in self._unanswered:
-            self._unanswered.discard(branch)
-            if len(self):
-                self.go()
+        if self._unanswered.pop(branch, None) is not None:
+            self.go()
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stay()
         if self._task is not None:
             self._task.cancel()
 
     def forget_times(self) -> None:
         """Whoever waits gets new slots."""
         self.close()
-        self._timer = self._task = None
+        self._task = None
         self._slots.clear()
         self.go()
 
@@ -199,42 +201,35 @@ class _Lane:
             return
         self._is_going = True
         try:
-            while len(self):
-                ticket = self._next()
-                if ticket is None or not self._has_room() or not self._take_slot(ticket.rate):
+            while (ticket := self._next()) is not None:
+                if not self._has_room() or (ticket.rate and not self._take_slot(ticket.rate)):
                     break
-                self._pop()
+                (self._retries or self._firsts or self._rest).popleft()
                 branch = ticket.use()
                 if branch is not None:
-                    self._unanswered.add(branch)
-                    self._young.append((steady(), branch))
+                    self._unanswered[branch] = steady()
         finally:
             self._is_going = False
 
     def _next(self) -> Ticket | None:
-        for queue in self._queues:
-            while queue and queue[0].is_void():
-                queue.popleft()
-            if queue:
+        while queue := self._retries or self._firsts or self._rest:
+            if not queue[0].is_void():
                 return queue[0]
+            queue.popleft()
         return None
 
-    def _pop(self) -> None:
-        next(queue for queue in self._queues if queue).popleft()
-
     def _has_room(self) -> bool:
-        now = steady()
-        while self._young and self._young[0][0] < now - YOUNG_S:
-            self._unanswered.discard(self._young.popleft()[1])
-        if len(self._unanswered) < WINDOW:
-            return True
-        self._come_back(self._young[0][0] + YOUNG_S - now)
-        return False
+        unanswered = self._unanswered
+        while len(unanswered) >= WINDOW:
+            old_at = next(iter(unanswered.values())) + YOUNG_S
+            if old_at > steady():
+                self._come_back(old_at)
+                return False
+            unanswered.popitem(last=False)
+        return True
 
     def _take_slot(self, rate: float) -> bool:
         """Use up a slot whose time has come; else see to it that there will be one."""
-        if not rate:
-            return True
         now = time.time()
         while self._slots:
             at, left, gap = self._slots.popleft()
@@ -244,7 +239,7 @@ class _Lane:
                 continue
             if at > now:
                 self._slots.appendleft((at, left, gap))
-                self._come_back(at - now)
+                self._come_back(steady() + at - now)
                 self._reserve_ahead(rate)
                 return False
             if left > 1:
@@ -285,7 +280,7 @@ class _Lane:
             # Those who wait have nobody else to ask: without another try the lane would stand.
             logger.exception("no slots could be reserved for server %s", ticket.server_id)
             self._task = None
-            self._come_back(RETRY_RESERVE_S)
+            self._come_back(steady() + RETRY_RESERVE_S)
             return
         self._task = None
         self._took_s = max(steady() - asked_at, self._took_s / 2)
@@ -318,14 +313,20 @@ class _Lane:
         for ticket, at in away:
             ticket.postpone(at)
 
-    def _come_back(self, delay: float) -> None:
-        when = self._loop.time() + max(0.0, delay)
-        if self._timer is not None and not self._timer.cancelled() and self._timer.when() <= when:
+    def _come_back(self, at: float) -> None:
+        """Look again at `at` (`steady` seconds), if not sooner."""
+        if at >= self._comes_back_at:
             return
+        self._stay()
+        self._comes_back_at = at
+        wait = max(0.0, at - steady())
+        self._timer = self._loop.call_at(self._loop.time() + wait, self._come)
+
+    def _stay(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._come)
+        self._timer, self._comes_back_at = None, math.inf
 
     def _come(self) -> None:
-        self._timer = None
+        self._stay()
         self.go()

@@ -232,7 +232,7 @@ class Prober:
         probe.inquiry.open.discard(probe)
         for gone in self._switchboard.follow(probe, ()):
             self._pacer.over(probe.claimed.target.server_id, gone)
-        probe.wake_at = None
+        self._switchboard.wake(probe, None)
 
     def _start(self) -> None:
         if self._task is None and not self._is_closed:

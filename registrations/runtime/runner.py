@@ -18,7 +18,7 @@ from registrations.report import Heard, Want
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer
 from registrations.runtime.switchboard import Flight, Switchboard
-from registrations.runtime.telling import NETWORK, TIMEOUT, class_of, count_end
+from registrations.runtime.telling import NETWORK, TIMEOUT, Tally, class_of
 from registrations.runtime.tokens import fresh_token
 from registrations.sip.message import branch_of_request
 from registrations.store import Claimed, Finished, GroupFacts
@@ -167,6 +167,8 @@ class Runner:
         self.per_server: Counter[int | None] = Counter()
         """Runs per server they were claimed for, for the bound per server."""
         self._dropped: Counter[str] = Counter()
+        self.tally = Tally()
+        """What is counted of REGISTERs; whoever drives this has it told."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -308,12 +310,12 @@ class Runner:
                 run.agent.transport_failed(target, branch_of_request(data), why, now)
                 run.is_stirred = True
 
-    def _let_go(self, run: Run, gone: frozenset[str]) -> None:
+    def _let_go(self, run: Run, gone: Iterable[str]) -> None:
         for branch in gone:
             asked = run.asked.pop(branch, None)
             if asked is not None:
                 self._pacer.over(asked[0], branch)
-                count_end(asked[0], run.said, steady() - asked[1])
+                self.tally.ended(asked[0], run.said, steady() - asked[1])
 
     def use(self, run: Run, want: Want) -> str | None:
         """Let a request leave now; return its branch, None where it has gone away."""
@@ -332,7 +334,7 @@ class Runner:
     def _grant(self, run: Run, want: Want) -> str:
         branch = run.agent.grant(want.key, run.now())
         run.asked[branch] = (want.server_id, steady())
-        counters.REGISTERS.add(want.server_id)
+        self.tally.left(want.server_id)
         return branch
 
     def postpone(self, run: Run, want: Want, until: float) -> None:
@@ -368,7 +370,7 @@ class Runner:
         """Forget a run; `note` says why it has no end of its own."""
         run.is_over = True
         self._traces.keep(run.claimed.registration_id, run.noted, heard, note)
-        run.wake_at = None
+        self._switchboard.wake(run, None)
         for branch in self._switchboard.follow(run, ()):
             asked = run.asked.pop(branch, None)
             if asked is not None:

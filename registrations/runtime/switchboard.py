@@ -1,15 +1,15 @@
 """Who gets what: datagrams by branch, network errors by branch or target, wake-ups by time.
 
-One dictionary from the branches of all transactions in flight to their flights, and one heap of
-wake-ups with a single loop timer: no task per handset, no future per datagram.
+One dictionary from the branches of all transactions in flight to their flights, and wake-ups
+gathered in ticks with a single loop timer: no task per handset, no future per datagram. A wake-up
+that is no longer wanted leaves nothing behind, as nearly all of them are: answers come first.
 """
 
 import asyncio
 import heapq
 import logging
 import math
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Sequence
 
 from registrations.runtime.clock import steady
 from registrations.runtime.transport import Transport
@@ -19,7 +19,7 @@ from registrations.values import Target
 logger = logging.getLogger(__name__)
 
 GRAIN_S = 0.02
-"""Wake-ups are gathered to this grain; SIP's own timers start at 500 ms."""
+"""How long a tick is; SIP's own timers start at 500 ms."""
 READ_FIRST_S = 2.0
 """How long wake-ups wait, at most, while answers that have come are yet to be read: a process that
 is behind would otherwise ask again for what lies before it, and fall behind the more."""
@@ -28,13 +28,12 @@ is behind would otherwise ask again for what lies before it, and fall behind the
 class Flight:
     """Something with transactions in flight. The switchboard calls these three on the loop."""
 
-    __slots__ = ("branches", "queued_at", "wake_at")
+    __slots__ = ("branches", "tick")
 
     def __init__(self) -> None:
-        self.branches: frozenset[str] = frozenset()
-        self.wake_at: float | None = None
-        """When `ring` is wanted, in `steady` seconds."""
-        self.queued_at: float | None = None
+        self.branches: tuple[str, ...] = ()
+        self.tick: int | None = None
+        """At the end of which tick `ring` is wanted."""
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         raise NotImplementedError
@@ -61,45 +60,57 @@ class Switchboard:
         self._answer = answer
         self.transport = Transport(loop, self._on_datagram, self._on_failure)
         self._flights: dict[str, Flight] = {}
-        self._heap: list[tuple[float, int, Flight]] = []
-        self._order = count()
+        self._ticks: dict[int, dict[Flight, None]] = {}
+        """Who is to be woken at the end of which tick, in order."""
+        self._heap: list[int] = []
+        """The same ticks, first the next one."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def follow(self, flight: Flight, branches: tuple[str, ...]) -> frozenset[str]:
+    def follow(self, flight: Flight, branches: tuple[str, ...]) -> Sequence[str]:
         """Let the flight have these branches from now on; return those it no longer has."""
         before = flight.branches
-        if len(before) == len(branches) and before.issuperset(branches):
-            return frozenset()
-        after = frozenset(branches)
-        gone = before - after
+        if branches == before:
+            return ()
+        flight.branches = branches
+        gone = [branch for branch in before if branch not in branches]
         for branch in gone:
             self._flights.pop(branch, None)
-        for branch in after - before:
+        for branch in branches:
             self._flights[branch] = flight
-        flight.branches = after
         return gone
 
     def wake(self, flight: Flight, at: float | None) -> None:
         """Call `flight.ring()` at `at` (`steady` seconds; None: not at all) or a grain later."""
-        flight.wake_at = at
-        if at is None or (flight.queued_at is not None and flight.queued_at <= at):
+        tick = None if at is None else math.ceil(at / GRAIN_S)
+        if tick == flight.tick:
             return
-        flight.queued_at = at
-        heapq.heappush(self._heap, (at, next(self._order), flight))
+        if flight.tick is not None and flight.tick in self._ticks:
+            self._ticks[flight.tick].pop(flight, None)
+        flight.tick = tick
+        if tick is None:
+            return
+        flights = self._ticks.get(tick)
+        if flights is not None:
+            flights[flight] = None
+            return
+        self._ticks[tick] = {flight: None}
+        heapq.heappush(self._heap, tick)
         self._arm()
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._heap.clear()
+        self._ticks.clear()
         self._flights.clear()
         self.transport.close()
 
     def _arm(self) -> None:
+        while self._heap and not self._ticks[self._heap[0]]:
+            del self._ticks[heapq.heappop(self._heap)]
         if not self._heap:
             return
-        first = math.ceil(self._heap[0][0] / GRAIN_S) * GRAIN_S
-        when = self._loop.time() + max(0.0, first - steady())
+        when = self._loop.time() + max(0.0, self._heap[0] * GRAIN_S - steady())
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
@@ -108,23 +119,19 @@ class Switchboard:
 
     def _ring(self) -> None:
         self._timer = None
-        now = steady()
-        if self.transport.is_behind() and now - self._heap[0][0] < READ_FIRST_S:
+        late_s = steady() - self._heap[0] * GRAIN_S
+        if late_s < READ_FIRST_S and self.transport.is_behind():
             # Nobody asks again for an answer that is here already.
             self._timer = self._loop.call_later(GRAIN_S, self._ring)
             return
-        while self._heap and self._heap[0][0] <= now:
-            at, _, flight = heapq.heappop(self._heap)
-            if flight.queued_at != at:
-                continue
-            flight.queued_at = None
-            if flight.wake_at is None:
-                continue
-            if flight.wake_at > now:
-                self.wake(flight, flight.wake_at)
-            else:
-                flight.wake_at = None
-                flight.ring()
+        now = math.floor(steady() / GRAIN_S)
+        while self._heap and self._heap[0] <= now:
+            tick = heapq.heappop(self._heap)
+            for flight in self._ticks.pop(tick):
+                # Another one that was woken may have come between.
+                if flight.tick == tick:
+                    flight.tick = None
+                    flight.ring()
         self._arm()
 
     def _on_datagram(

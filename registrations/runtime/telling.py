@@ -1,8 +1,11 @@
-"""How a REGISTER ended, in the few words by which it is counted."""
+"""How REGISTERs ended, in the few words by which they are counted, and the counts of this loop."""
+
+from collections import Counter, defaultdict
 
 from registrations.vitals import counters
 
 TIMEOUT, NETWORK, CHALLENGE, OTHER = "timeout", "network", "challenge", "other"
+_CLASSES = {b"1": "1xx", b"2": "2xx", b"3": "3xx", b"4": "4xx", b"5": "5xx", b"6": "6xx"}
 
 
 def class_of(data: bytes) -> str:
@@ -10,11 +13,38 @@ def class_of(data: bytes) -> str:
     code = data[8:11]
     if code in (b"401", b"407"):
         return CHALLENGE
-    return f"{code[:1].decode()}xx" if code[:1] in b"123456" and code.isdigit() else OTHER
+    return _CLASSES.get(code[:1], OTHER) if code.isdigit() else OTHER
 
 
-def count_end(server_id: int, said: str, seconds: float) -> None:
-    """Count the end of a REGISTER; only an answer says how long the way there and back is."""
-    counters.ANSWERS.add(server_id, said)
-    if said not in (TIMEOUT, NETWORK):
-        counters.ROUND_TRIP.observe(seconds, server_id)
+class Tally:
+    """What became of REGISTERs, summed on the loop's thread until `tell` hands it over.
+
+    Each is counted thrice: a lock and a name put together for each would cost more than sending it.
+    """
+
+    def __init__(self) -> None:
+        self._left: Counter[int] = Counter()
+        self._ended: Counter[tuple[int, str]] = Counter()
+        self._took: defaultdict[int, list[float]] = defaultdict(list)
+
+    def left(self, server_id: int) -> None:
+        """Count a REGISTER that left."""
+        self._left[server_id] += 1
+
+    def ended(self, server_id: int, said: str, seconds: float) -> None:
+        """Count the end of a REGISTER; only an answer says how long the way there and back is."""
+        self._ended[server_id, said] += 1
+        if said not in (TIMEOUT, NETWORK):
+            self._took[server_id].append(seconds)
+
+    def tell(self) -> None:
+        """Hand over to `counters` what was counted since the last time; call it each second."""
+        for server_id, n in self._left.items():
+            counters.REGISTERS.add(server_id, n=n)
+        for (server_id, said), n in self._ended.items():
+            counters.ANSWERS.add(server_id, said, n=n)
+        for server_id, seconds in self._took.items():
+            counters.ROUND_TRIP.observe_all(seconds, server_id)
+        self._left.clear()
+        self._ended.clear()
+        self._took.clear()

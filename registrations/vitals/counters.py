@@ -7,7 +7,7 @@ what a peer wrote.
 import threading
 from bisect import bisect_left
 from collections import Counter as Sums
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 Key = tuple[str, ...]
 """A name, its labels' values and, of a histogram, the bucket's number or `sum`."""
@@ -45,10 +45,16 @@ class Histogram:
 
     def observe(self, value: float, *values: object) -> None:
         """Take one more value."""
+        self.observe_all((value,), *values)
+
+    def observe_all(self, seen: Sequence[float], *values: object) -> None:
+        """Take so many more values, all under the same labels."""
         key = (self.name, *map(str, values))
+        within = Sums(bisect_left(self.bounds, value) for value in seen)
         with _lock:
-            _added[*key, str(bisect_left(self.bounds, value))] += 1
-            _added[*key, SUM] += value  # type: ignore[assignment]
+            for bucket, n in within.items():
+                _added[*key, str(bucket)] += n
+            _added[*key, SUM] += sum(seen)  # type: ignore[assignment]
         _tell_takers()
 
 
