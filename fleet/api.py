@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import Prefetch
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException
-from rest_framework.pagination import PageNumberPagination
 
 from fleet import allowed, dns_records, inventory, policy_fields, queries
+from fleet.api_lists import Pages
 from fleet.bodies import JSONParser
 from fleet.conditional import Conditional, VersionField
 from fleet.dns_fields import DnsCacheField
@@ -33,14 +33,6 @@ CONFIGURER_WRITES = {
     "PATCH": Role.CONFIGURER,
     "DELETE": Role.CONFIGURER,
 }
-
-
-class Pages(PageNumberPagination):
-    """`{count, next, previous, results}`; `page_size` up to 1000."""
-
-    page_size = 100
-    page_size_query_param = "page_size"
-    max_page_size = 1000
 
 
 class Conflict(APIException):

@@ -95,30 +95,31 @@ class ImportView(APIView):
         responses={200: ImportReport, 400: ImportFaults},
     )
     def post(self, request: Request) -> Response:
-        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_TOGETHER:
-            raise TooLarge
-        files, terms = _files(request)
+        files, terms = files_of(request)
         by = request.user.get_username()
-        try:
-            report = services.import_files(files, by=by, **terms)
-        except services.ImportRefused as refused:
-            count = "1 fault" if len(refused.faults) == 1 else f"{len(refused.faults)} faults"
-            return Response(
-                {
-                    "detail": f"Nothing was imported: {count}.",
-                    "faults": [asdict(fault) for fault in refused.faults],
-                },
-                status.HTTP_400_BAD_REQUEST,
-            )
-        return Response(
-            {
-                "dry_run": report.dry_run,
-                **report.as_dict(),
-                "starting": len(report.starting),
-                "notes": [asdict(note) for note in report.notes],
-                "left_out": [asdict(fault) for fault in report.left_out],
-            }
-        )
+        return answered(lambda: services.import_files(files, by=by, **terms))
+
+
+def answered(work: Callable[[], services.Imported]) -> Response:
+    """Import, and say what became of it, or every fault that kept it from being done."""
+    try:
+        report = work()
+    except services.ImportRefused as refused:
+        count = "1 fault" if len(refused.faults) == 1 else f"{len(refused.faults)} faults"
+        told = {
+            "detail": f"Nothing was imported: {count}.",
+            "faults": [asdict(fault) for fault in refused.faults],
+        }
+        return Response(told, status.HTTP_400_BAD_REQUEST)
+    return Response(
+        {
+            "dry_run": report.dry_run,
+            **report.as_dict(),
+            "starting": len(report.starting),
+            "notes": [asdict(note) for note in report.notes],
+            "left_out": [asdict(fault) for fault in report.left_out],
+        }
+    )
 
 
 class TooLarge(APIException):
@@ -127,8 +128,13 @@ class TooLarge(APIException):
     default_code = "too_large"
 
 
-def _files(request: Request) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:
-    """Return the files (name, content), and how they are to be imported."""
+def files_of(request: Request) -> tuple[list[tuple[str, bytes]], dict[str, Any]]:
+    """Return the files (name, content), and how they are to be imported.
+
+    Raises TooLarge, ValidationError.
+    """
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_TOGETHER:
+        raise TooLarge
     uploads = [file for name in request.FILES for file in request.FILES.getlist(name)]
     if uploads:
         # One byte more than is read: the reader refuses it with a sentence.

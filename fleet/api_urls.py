@@ -3,7 +3,7 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from fleet import api, api_imports
+from fleet import api, api_bulk, api_first_run, api_import_jobs, api_imports
 
 router = SimpleRouter()
 router.register("sites", api.SiteViewSet, basename="api-site")
@@ -11,8 +11,11 @@ router.register("groups", api.GroupViewSet, basename="api-group")
 router.register("servers", api.ServerViewSet, basename="api-server")
 router.register("handsets", api.HandsetViewSet, basename="api-handset")
 router.register("lines", api.LineViewSet, basename="api-line")
+router.register("imports/jobs", api_import_jobs.ImportJobViewSet, basename="api-import-job")
 
 urlpatterns = [
+    path("handsets/bulk/", api_bulk.BulkView.as_view(), name="api-handset-bulk"),
+    path("first-run/", api_first_run.FirstRunView.as_view(), name="api-first-run"),
     path("imports/", api_imports.ImportView.as_view(), name="api-import"),
     path("", include(router.urls)),
 ]

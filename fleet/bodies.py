@@ -15,6 +15,8 @@ Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 USUAL = 2 * 1024 * 1024
 """Bytes; 100,000 ids of registrations fit."""
+BULK = 16 * 1024 * 1024
+"""Bytes; 10,000 handsets in JSON fit."""
 FILES = MAX_TOGETHER + 1024 * 1024
 """Bytes where files are sent: theirs, and what a form puts around them."""
 

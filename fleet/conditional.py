@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Model
 from django.http import Http404
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -34,6 +35,7 @@ class Unsaid(APIException):
     default_code = "precondition_required"
 
 
+@extend_schema_field(str)
 class VersionField(serializers.Field[str, Any, str, Model]):
     """The version of the thing itself; read only."""
 

@@ -9,10 +9,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.config.settings")
 django_application = get_asgi_application()
 
 # Only now are the apps ready for modules that import models.
-from fleet.bodies import FILES, BoundedBodies  # noqa: E402
+from fleet.bodies import BULK, FILES, BoundedBodies  # noqa: E402
 from registrations.routing import websocket_urlpatterns  # noqa: E402
 
-LONG_BODIES = {"/api/v1/imports/": FILES, "/import/": FILES, "/start/handsets/": FILES}
+LONG_BODIES = dict.fromkeys(
+    ("/api/v1/imports/", "/api/v1/imports/jobs/", "/import/", "/start/handsets/"), FILES
+) | {"/api/v1/handsets/bulk/": BULK}
 
 application = ProtocolTypeRouter(
     {

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet.api import Pages
+from fleet.api_lists import NoParameters, Pages
 from fleet.filters import KnownNames, MomentField
 from fleet.models import Server, ServerGroup
 from fleet.roles import Role
@@ -117,7 +117,7 @@ class OutageForecast(serializers.Serializer[Any]):
     sentences = serializers.ListField(child=serializers.CharField())
 
 
-class OutageView(APIView):
+class OutageView(NoParameters):
     """What would happen if a server died now, for each group that names its place."""
 
     required_roles = VIEWER_READS

@@ -12,12 +12,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet.api import CONFIGURER_WRITES, Conflict, Pages
+from fleet.api import CONFIGURER_WRITES, Conflict
+from fleet.api_lists import NoFilters, Pages
 from fleet.conditional import Conditional, VersionField
 from fleet.models import Server
 from fleet.roles import Role
 from registrations import jobs
-from registrations.api.unfiltered import NoFilters
 from registrations.api.why import ServerRef
 from registrations.jobs.drain_rows import STATES
 from registrations.models import Drain, QuietHours

@@ -8,15 +8,15 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet.api import Conflict, Pages
-from fleet.roles import Role
+from fleet.api import Conflict
+from fleet.api_lists import NoFilters, Pages
+from fleet.roles import Role, has_role
 from registrations import exports
 from registrations.api.negotiation import WhateverIsAccepted
-from registrations.api.unfiltered import NoFilters
 from registrations.exports import orders
 from registrations.models import ExportJob
 
@@ -54,11 +54,14 @@ class ExportState(serializers.Serializer[ExportJob]):
 
 
 class ExportViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ExportJob]
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.DestroyModelMixin,
+    viewsets.GenericViewSet[ExportJob],
 ):
     """Exports made in the background, kept for a day."""
 
-    required_roles = {"GET": Role.VIEWER, "POST": Role.VIEWER}
+    required_roles = dict.fromkeys(("GET", "POST", "DELETE"), Role.VIEWER)
     queryset = ExportJob.objects.all()
     serializer_class = ExportState
     pagination_class = Pages
@@ -80,6 +83,12 @@ class ExportViewSet(
         except exports.ExportRefused as refused:
             raise ValidationError(refused.errors) from refused
         return Response(orders.described(job), status=status.HTTP_201_CREATED)
+
+    def perform_destroy(self, instance: ExportJob) -> None:
+        user = self.request.user
+        if instance.asked_by != user.get_username() and not has_role(user, Role.ADMIN):
+            raise PermissionDenied("An export is taken back by who ordered it, or by an admin.")
+        instance.delete()
 
     @extend_schema(
         responses={

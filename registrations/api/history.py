@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-from fleet.api import Pages
+from fleet.api_lists import Pages
 from fleet.roles import Role
 from registrations import queries
 from registrations.models import State, Transition
@@ -65,11 +65,13 @@ class Leaves(Pages):
     and have a `next`: then the search went as far as its time allows.
     """
 
+    shown_by = ("page_size", "before", "after")
     count_s = 1.0
 
     def paginate_queryset(
         self, queryset: QuerySet[Transition], request: Request, view: Any = None
     ) -> list[Transition]:
+        self.check(request)
         asked = queries.TransitionFilter(request.query_params, queryset).form
         bounds = asked.cleaned_data if asked.is_valid() else {}
         self.url = request.build_absolute_uri()

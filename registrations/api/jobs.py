@@ -12,11 +12,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet.api import Conflict, Pages
+from fleet.api import Conflict
+from fleet.api_lists import NoFilters, Pages
 from fleet.bodies import JSONParser
 from fleet.roles import Role
 from registrations import jobs
-from registrations.api.unfiltered import NoFilters
 from registrations.models import Job, JobResult
 from registrations.shown import previews
 

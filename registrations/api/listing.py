@@ -9,7 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
-from fleet.api import Pages
+from fleet.api_lists import Pages
 from registrations import queries, saved_views
 
 VIEW = OpenApiParameter(
@@ -22,6 +22,7 @@ class RegistrationPages(Pages):
     """Finds the ids of a page first, then their rows."""
 
     django_paginator_class = queries.Pager
+    shown_by = (*Pages.shown_by, "ordering", "sort")
 
 
 def _in_full(request: Request) -> QueryDict:

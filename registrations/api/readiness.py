@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fleet.api import Pages
+from fleet.api_lists import NoParameters, Pages
 from fleet.roles import Role
 from registrations import queries
 from registrations.api.census import SPAN_PARAMETERS, CensusQuery
@@ -129,7 +129,7 @@ class FindingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyProof
         return queries.in_full(queries.findings(timezone.now())).order_by("pk")
 
 
-class ReadinessSummary(APIView):
+class ReadinessSummary(NoParameters):
     """Readiness by group and server."""
 
     required_roles = VIEWER_READS

@@ -16,9 +16,9 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from fleet.api import Conflict
+from fleet.api_lists import NoParameters, refuse_others
 from fleet.models import Line
 from fleet.roles import Role
 from registrations import queries, wishes
@@ -132,6 +132,7 @@ class RegistrationViewSet(
     @action(detail=True)
     def why(self, request: Request, pk: str) -> Response:
         """Say why it is where it is: the rule, what it waits for, the next try, every answer."""
+        refuse_others(request.query_params, ())
         rows = queries.with_memory(queries.registrations(timezone.now()))
         row = get_object_or_404(rows, pk=pk)
         return Response(explained.why(row, {s.pk: s for s in row.group.servers.all()}))
@@ -162,7 +163,7 @@ class RegistrationViewSet(
         return Response(RegistrationRow(self.get_queryset().get(pk=row.pk)).data)
 
 
-class SummaryView(APIView):
+class SummaryView(NoParameters):
     """Counts by state, by group and by server."""
 
     required_roles = VIEWER_READS

@@ -12,12 +12,11 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet.api import Pages
+from fleet.api_lists import NoFilters, Pages
 from fleet.bodies import JSONParser
 from fleet.conditional import Versioned, VersionField
 from fleet.roles import Role
 from registrations import saved_views
-from registrations.api.unfiltered import NoFilters
 from registrations.models import SavedView
 from registrations.templatetags import handset_table
 

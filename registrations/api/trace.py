@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from fleet.api_lists import refuse_others
 from fleet.roles import Role
 from registrations import ring
 from registrations.api.negotiation import WhateverIsAccepted
@@ -142,9 +143,10 @@ class TraceView(APIView):
 
 def _asked(request: Request) -> tuple[str, int | None]:
     """Raises ValidationError."""
+    refuse_others(request.query_params, ("format", "server"))
     kind, server = (request.query_params.get(n, d) for n, d in (("format", "json"), ("server", "")))
     if kind not in ("json", "text"):
         raise ValidationError({"format": ["Give json or text."]})
-    if server and not server.isdecimal():
+    if server and not (server.isdecimal() and len(server) < 19):
         raise ValidationError({"server": ["Give the id of a server."]})
     return kind, int(server) if server else None

@@ -6,16 +6,20 @@ from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
 from registrations.api import (
+    between,
     census,
     drains,
     exporting,
     exports,
+    files,
     history,
     jobs,
     readiness,
     registrations,
+    resuming,
     saved_views,
     trace,
+    wallboards,
 )
 
 router = SimpleRouter()
@@ -29,6 +33,7 @@ router.register("findings", readiness.FindingViewSet, basename="api-finding")
 router.register("readiness", readiness.ReadinessViewSet, basename="api-readiness")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
 router.register("views", saved_views.ViewViewSet, basename="api-view")
+router.register("wallboards", wallboards.ScreenViewSet, basename="api-wallboard")
 
 urlpatterns = [
     path(
@@ -37,6 +42,10 @@ urlpatterns = [
         name="api-schema",
     ),
     path("registrations/<int:pk>/trace/", trace.TraceView.as_view(), name="api-trace"),
+    path("registrations/resume/", resuming.ResumeView.as_view(), name="api-resume"),
+    path("between/", between.BetweenView.as_view(), name="api-between"),
+    path("fleet/", files.FleetFileView.as_view(), name="api-fleet-file"),
+    path("groups/<int:pk>/site.cfg", files.SiteCfgView.as_view(), name="api-site-cfg"),
     path("summary/", registrations.SummaryView.as_view(), name="api-summary"),
     path("servers/<int:pk>/outage/", census.OutageView.as_view(), name="api-outage"),
     path(
