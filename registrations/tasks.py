@@ -27,7 +27,7 @@ from django.utils import timezone
 from fleet import checks, pulse, versions
 from fleet.models import Site
 from registrations import census, jobs, live, makers, retention, store, vitals, watch
-from registrations.alerts import courier
+from registrations.alerts import courier, looking
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime import memory
 from registrations.runtime.engine import Name
@@ -79,6 +79,12 @@ def tend_exports() -> None:
 def tend_imports() -> None:
     """Begin an import that waits, and forget those that are too old."""
     makers.IMPORTS.tend()
+
+
+@shared_task(name="registrations.tasks.look_for_incidents", expires=HINT_EXPIRES_S, throws=OUTAGE)
+def look_for_incidents() -> None:
+    """Look for what is wrong, unless somebody just did."""
+    looking.look(timezone.now())
 
 
 @shared_task(name="registrations.tasks.carry_messages", expires=HINT_EXPIRES_S, throws=OUTAGE)

@@ -253,6 +253,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=1),
         "options": {"expires": 2},
     },
+    "look_for_incidents": {
+        "task": "registrations.tasks.look_for_incidents",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 2},
+    },
     "carry_messages": {
         "task": "registrations.tasks.carry_messages",
         "schedule": timedelta(seconds=1),

@@ -34,7 +34,7 @@ LIMITS = {
     SITE_NETWORK: Limit(good_s=30),
     CREDENTIALS: Limit(at_least=5, percent=1, after_s=60, good_s=60),
     HANDSET: Limit(at_least=1, after_s=300, good_s=60),
-    FLAPPING: Limit(at_least=1, good_s=900),
+    FLAPPING: Limit(at_least=1, good_s=600),
     WORKER_SILENT: Limit(after_s=15, good_s=30),
     BEAT_SILENT: Limit(after_s=15, good_s=30),
     PROOF_LOST: Limit(at_least=10, percent=2, good_s=300),

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from registrations import vitals
+from registrations.alerts import looking
 from registrations.runtime.answerer import serve
 
 
@@ -47,11 +48,15 @@ async def _serve(host: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     name = f"answerer@{socket.gethostname()}"
-    telling = asyncio.create_task(_say_alive(name, f"{host}:{port}"))
+    beside = [
+        asyncio.create_task(_say_alive(name, f"{host}:{port}")),
+        asyncio.create_task(_look_for_incidents()),
+    ]
     try:
         await serve(host, port, stop)
     finally:
-        telling.cancel()
+        for task in beside:
+            task.cancel()
         vitals.farewell("answerer", name)
 
 
@@ -59,3 +64,10 @@ async def _say_alive(name: str, at: str) -> None:
     while True:
         vitals.tell("answerer", name, at=at)
         await asyncio.sleep(1)
+
+
+async def _look_for_incidents() -> None:
+    """Stand in where beat or every worker is silent: somebody has to tell of that too."""
+    while True:
+        await asyncio.sleep(looking.LOOK_S)
+        await asyncio.to_thread(looking.stand_in)
