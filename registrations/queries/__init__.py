@@ -6,6 +6,8 @@ the site's zone.
 """
 
 from registrations.queries.census import Series, census
+from registrations.queries.events import AT_ONCE as EVENTS_AT_ONCE
+from registrations.queries.events import Feed, is_too_old, newest
 from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.findings import FindingFilter, FindingKind, finding_row, findings
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
@@ -72,6 +74,10 @@ from registrations.queries.words import (
 
 __all__ = [
     "Difference",
+    "EVENTS_AT_ONCE",
+    "Feed",
+    "is_too_old",
+    "newest",
     "FindingFilter",
     "FindingKind",
     "finding_row",

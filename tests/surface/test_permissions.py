@@ -110,7 +110,7 @@ MAY: dict[str, dict[str, int]] = {
 }
 """By name of the address: the least role of each method. All other methods are refused to all."""
 
-SOCKETS = {"ws/live/": Role.VIEWER}
+SOCKETS = {"ws/live/": Role.VIEWER, "ws/events/": Role.VIEWER}
 
 ENDING = {"logout"}
 """After these a session is over."""
