@@ -31,6 +31,12 @@ _SPELLINGS = (
     *("Server", "User-Agent", "Max-Forwards", "Allow", "Supported", "Warning", "Content-Type"),
 )
 _NAMES = {name: name.lower() for name in _SPELLINGS} | _COMPACT
+_COMMON = {
+    "SIP/2.0 200 OK": (200, "OK"),
+    "SIP/2.0 401 Unauthorized": (401, "Unauthorized"),
+    "SIP/2.0 407 Proxy Authentication Required": (407, "Proxy Authentication Required"),
+}
+"""Status lines that nearly all answers have: there is nothing to find out about them."""
 
 
 @record
@@ -67,9 +73,12 @@ def parse(data: bytes) -> Request | Response:
         raise SipParseError("larger than a datagram can be")
     lines, body = _head_and_body(data)
     headers = _parse_headers(lines)
-    if "content-length" in headers:
-        body = _cut_body(body, headers["content-length"])
+    length = headers.get("content-length")
+    if length is not None and (body or length[0] != "0"):
+        body = _cut_body(body, length)
     start = lines[0]
+    if start in _COMMON:
+        return Response(*_COMMON[start], headers, body)
     if start[:8] == "SIP/2.0 ":
         code = parse_number(start[8:11], 3)
         if code is None or not 100 <= code <= 699 or start[11:12] not in ("", " "):
@@ -153,11 +162,11 @@ def _parse_headers(lines: list[str]) -> dict[str, list[str]]:
             if not colon:
                 raise SipParseError("a header line without a colon")
             key = _long_name(name)
-        values = headers.get(key)
-        if values is None:
-            values = headers[key] = [value.strip()]
-        else:
+        if key in headers:
+            values = headers[key]
             values.append(value.strip())
+        else:
+            values = headers[key] = [value.strip()]
     return headers
 
 

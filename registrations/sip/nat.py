@@ -1,6 +1,7 @@
 """Whether an address translation lies between us and a server: what its answer's Via tells."""
 
 import re
+from functools import lru_cache
 
 _SEEN = re.compile(r";\s*(received|rport)\s*=\s*([^;,\s]+)", re.IGNORECASE)
 
@@ -10,6 +11,13 @@ def seen_as(via: str, sent_by: str) -> str:
 
     `sent_by` is host:port of our own socket. RFC 3581: received and rport, as far as they are said.
     """
+    head, _, after = via.partition(";branch=")
+    return _seen_as(f"{head};{after.partition(';')[2]}", sent_by)
+
+
+@lru_cache(maxsize=64)
+def _seen_as(via: str, sent_by: str) -> str:
+    """Without their branches the Vias of one socket's requests are all the same."""
     said = {name.lower(): value for name, value in _SEEN.findall(via)}
     host, _, port = sent_by.rpartition(":")
     seen = said.get("received", host).strip("[]").lower(), said.get("rport", port)

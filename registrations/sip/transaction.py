@@ -52,30 +52,34 @@ class Key:
 
         More than one Via means it was not for us (8.1.3.3); so does another sent-by (18.1.2).
         """
-        headers = response.headers
-        vias, cseq, sender = headers.get("via"), response.first("cseq"), response.first("from")
-        if not vias or cseq is None or response.first("call-id") != self.call_id:
-            return False
         try:
+            headers = response.headers
             return (
-                self._is_only_hop(vias)
-                and (
-                    cseq == f"{self.cseq} {self.method}"
-                    or parse_cseq(cseq) == (self.cseq, self.method)
-                )
-                and sender is not None
-                and (sender.endswith(f";tag={self.from_tag}") or tag_of(sender) == self.from_tag)
+                headers["call-id"][0] == self.call_id
+                and self._is_only_hop(headers["via"])
+                and self._is_of_request(headers["cseq"][0])
+                and self._is_ours(headers["from"][0])
             )
-        except SipParseError:
+        except (KeyError, SipParseError):
             return False
 
     def _is_only_hop(self, vias: list[str]) -> bool:
-        if count_vias(vias) != 1:
-            return False
-        if vias[0].startswith(f"SIP/2.0/UDP {self.sent_by};branch={self.branch};"):
+        via = vias[0]
+        if len(vias) > 1 or "," in via:
+            if count_vias(vias) != 1:
+                return False
+        elif via.startswith(f"SIP/2.0/UDP {self.sent_by};branch={self.branch};"):
             return True
-        via = parse_via(vias[0])
-        return via.branch == self.branch and via.sent_by == self.sent_by.lower()
+        read = parse_via(via)
+        return read.branch == self.branch and read.sent_by == self.sent_by.lower()
+
+    def _is_of_request(self, cseq: str) -> bool:
+        if cseq == f"{self.cseq} {self.method}":
+            return True
+        return parse_cseq(cseq) == (self.cseq, self.method)
+
+    def _is_ours(self, sender: str) -> bool:
+        return sender.endswith(f";tag={self.from_tag}") or tag_of(sender) == self.from_tag
 
 
 class ClientTransaction:

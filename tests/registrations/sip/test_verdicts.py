@@ -1,9 +1,17 @@
 """What each final answer means, and that an admin is always told in a sentence."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from registrations.sip.headers import parse_contacts
 from registrations.sip.message import Response
-from registrations.sip.verdicts import answer_text, read_failure, read_success
+from registrations.sip.verdicts import (
+    answer_text,
+    granted_to_the_letter,
+    read_failure,
+    read_success,
+)
 from registrations.values import ListedContact, Verdict
 from tests.registrations.sip.wire import ACCOUNT, CONTACT, INSTANCE
 
@@ -112,6 +120,22 @@ def test_r8_granted_is_own_contact_then_expires_then_requested(
         success(*contacts, **headers), contact=CONTACT, instance=INSTANCE, requested=600
     )
     assert (reading.verdict, reading.expires) == (Verdict.BOUND, granted)
+
+
+@given(st.text('0123456789;=,"\\\\<> \t\x00expires', max_size=30))
+def test_r8_what_is_read_at_a_glance_is_what_reading_it_all_would_find(rest: str) -> None:
+    value = f"<{CONTACT}>;expires=60{rest}"
+    granted = granted_to_the_letter([value], CONTACT)
+    if granted:
+        assert parse_contacts([value]) == [ListedContact(CONTACT, granted)]
+
+
+def test_r8_the_answer_of_most_registrars_is_read_at_a_glance() -> None:
+    flow = f'+sip.instance="<{INSTANCE}>";reg-id=1'
+    assert granted_to_the_letter([f"<{CONTACT}>;expires=90;{flow}"], CONTACT) == 90
+    assert granted_to_the_letter([f"<{CONTACT}>;{flow};expires=90"], CONTACT) == 0
+    assert granted_to_the_letter([f"<{CONTACT}>;expires=90", FOREIGN], CONTACT) == 0
+    assert granted_to_the_letter([FOREIGN], CONTACT) == 0
 
 
 @pytest.mark.parametrize(
