@@ -354,7 +354,7 @@ class Course:
         return self.binding.phase in (Phase.BOUND, Phase.IDLE) or at <= self._begins_until
 
     def _begin_what_is_due(self, now: float) -> None:
-        if max(self.not_before, self.kept_away_until) > now:
+        if self.not_before > now or self.kept_away_until > now:
             return
         self.not_before = 0.0
         if self.binding.phase not in RESTING:

@@ -7,6 +7,7 @@ what servers hash and compare.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import md5, new, sha256
 from typing import Any
 
@@ -92,7 +93,7 @@ def parse_challenge(value: str) -> Challenge | None:
     except SipParseError:
         return None
     realm, nonce, opaque = params.get("realm"), params.get("nonce"), params.get("opaque")
-    if not realm or not nonce or not _echoable(realm, nonce, opaque or ""):
+    if not realm or not nonce or not _are_echoable(realm, nonce, opaque or ""):
         return None
     algorithm = params.get("algorithm", "")
     if algorithm and algorithm.lower().removesuffix("-sess") not in _ALGORITHMS:
@@ -104,8 +105,11 @@ def parse_challenge(value: str) -> Challenge | None:
     return Challenge(realm, nonce, opaque, algorithm, bool(offered), stale)
 
 
-def _echoable(*values: str) -> bool:
-    return all(len(value) <= MAX_PARAMETER and value.isprintable() for value in values)
+def _are_echoable(*values: str) -> bool:
+    for value in values:  # noqa: SIM110 - asked of every challenge: a generator costs more
+        if len(value) > MAX_PARAMETER or not value.isprintable():
+            return False
+    return True
 
 
 def choose(values: Iterable[str], *, allow_md5: bool = True) -> list[Challenge]:
@@ -115,11 +119,13 @@ def choose(values: Iterable[str], *, allow_md5: bool = True) -> list[Challenge]:
     D9): whoever put a weak one on top must not talk us down. Without `allow_md5` not even a server
     that offers nothing else can (D12).
     """
-    read = [challenge for value in values if (challenge := parse_challenge(value)) is not None]
     chosen: dict[str, Challenge] = {}
-    for challenge in read:
+    for value in values:
+        challenge = parse_challenge(value)
+        if challenge is None:
+            continue
         better = chosen.setdefault(challenge.realm, challenge)
-        if better.is_md5 and not challenge.is_md5:
+        if better is not challenge and better.is_md5 and not challenge.is_md5:
             chosen[challenge.realm] = challenge
     return [challenge for challenge in chosen.values() if allow_md5 or not challenge.is_md5]
 
@@ -131,6 +137,12 @@ def _hash(algorithm: str, text: str) -> str:
     if algorithm == "sha-256":
         return sha256(data).hexdigest()
     return new("sha512_256", data).hexdigest()
+
+
+@lru_cache(maxsize=1000)
+def _request_hash(algorithm: str, method: str, uri: str) -> str:
+    """A registrar's lines all ask for the same."""
+    return _hash(algorithm, f"{method}:{uri}")
 
 
 def authorization(
@@ -150,7 +162,7 @@ def authorization(
     secret = _hash(algorithm, f"{user}:{realm}:{password}")
     if session:
         secret = _hash(algorithm, f"{secret}:{nonce}:{cnonce}")
-    request = _hash(algorithm, f"{method}:{uri}")
+    request = _request_hash(algorithm, method, uri)
     name = "Proxy-Authorization" if credentials.proxy else "Authorization"
     tail = f", algorithm={challenge.algorithm}" if challenge.algorithm else ""
     if challenge.opaque is not None:
@@ -175,7 +187,7 @@ def next_nonce(value: str) -> str | None:
         nonce = parse_parameters(value).get("nextnonce")
     except SipParseError:
         return None
-    return nonce if nonce and _echoable(nonce) else None
+    return nonce if nonce and _are_echoable(nonce) else None
 
 
 def to_json(credentials: Credentials) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Every function is linear in its input: a peer may send 64 kB of anything.
 """
 
+from functools import lru_cache
 from urllib.parse import quote as percent_quote
 
 from registrations.sip.errors import SipParseError
@@ -137,6 +138,7 @@ def escape_user(user: str) -> str:
     return user if user.isalnum() and user.isascii() else percent_quote(user, safe=_USER_SAFE)
 
 
+@lru_cache(maxsize=1000)
 def escape_host(host: str) -> str:
     """`host` or `host:port` for a URI; a bare IPv6 address gets its brackets.
 

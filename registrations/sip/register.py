@@ -329,20 +329,22 @@ class RegisterClient:
         return f"{self._head}{via}{rest}".encode()
 
     def _after_via(self, flight: Flight) -> str:
-        attempt, account = flight.attempt, self._account
-        text = f"{self._names}{self._cseq} REGISTER\r\n"
-        if attempt.contact is not None:
+        account, contact, more = self._account, flight.attempt.contact, ""
+        if contact is not None:
             flow = f';+sip.instance="<{account.instance}>";reg-id=1' if account.instance else ""
-            text += f"Contact: <{attempt.contact}>{flow}\r\nExpires: {flight.expires}\r\n"
+            more = f"Contact: <{contact}>{flow}\r\nExpires: {flight.expires}\r\n"
         for credentials in self._keyring.of(flight.server):
-            text += digest.authorization(
+            more += digest.authorization(
                 credentials,
                 user=account.auth_user or account.user,
                 password=account.password,
                 method="REGISTER",
                 uri=self._uri,
             )
-        return f"{text}User-Agent: Rollcall\r\nContent-Length: 0\r\n\r\n"
+        return (
+            f"{self._names}{self._cseq} REGISTER\r\n{more}"
+            "User-Agent: Rollcall\r\nContent-Length: 0\r\n\r\n"
+        )
 
     def _finish(
         self, flight: Flight, reading: Reading, now: float, response: Response | None = None
