@@ -60,7 +60,7 @@ class Key:
                 and self._is_of_request(headers["cseq"][0])
                 and self._is_ours(headers["from"][0])
             )
-        except (KeyError, SipParseError):
+        except (LookupError, SipParseError):
             return False
 
     def _is_only_hop(self, vias: list[str]) -> bool:
