@@ -3,18 +3,16 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
-from redis.exceptions import RedisError
 
 from fleet.models import ServerGroup, Site
+from fleet.tries import Tries
 from registrations import live, queries
 from registrations.models import WallboardToken
 from registrations.queries.extent import EVERYTHING, Extent
@@ -25,10 +23,9 @@ USE_SECONDS = 60
 """How exactly the last use is kept: a write per minute and screen."""
 
 MOST_MISSES = 20
-"""Wrong keys one address may try in MISS_SECONDS; then nothing is looked up for it."""
+"""Wrong keys one address may try in a minute; then nothing is looked up for it."""
 
-MISS_SECONDS = 60
-MISSES = "wallboard-misses:"
+_misses = Tries("wallboard-misses", 60)
 LATELY = timedelta(hours=1)
 MOVES = 7
 
@@ -62,35 +59,17 @@ def extent_of(key: str, address: str) -> Extent | None:
     `address` is who asks. Raises TooManyKeys. A key has 256 random bits: it is not guessed, and a
     plain digest keeps it.
     """
-    if _misses(address) >= MOST_MISSES:
+    if _misses.of(address) >= MOST_MISSES:
         raise TooManyKeys
     token = WallboardToken.objects.filter(digest=_digest(key)).first()
     if token is None:
-        _count_miss(address)
+        _misses.add(address)
         return None
     now = timezone.now()
     if token.used_at is None or now - token.used_at > timedelta(seconds=USE_SECONDS):
         WallboardToken.objects.filter(pk=token.pk).update(used_at=now)
     ids = (token.groups.values_list("pk", flat=True), token.sites.values_list("pk", flat=True))
     return Extent(*map(frozenset, ids))
-
-
-def _misses(address: str) -> int:
-    """How many wrong keys this address tried lately, in any process; 0 where Redis is away.
-
-    It only spares the database: what keeps strangers out is the key.
-    """
-    try:
-        return int(cache.get(f"{MISSES}{address}", 0))
-    except RedisError:
-        return 0
-
-
-def _count_miss(address: str) -> None:
-    with suppress(RedisError, ValueError):
-        # ValueError: it has just run out.
-        cache.add(f"{MISSES}{address}", 0, MISS_SECONDS)
-        cache.incr(f"{MISSES}{address}")
 
 
 def _digest(key: str) -> str:

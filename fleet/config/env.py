@@ -101,8 +101,13 @@ def allowed_servers(name: str, bind: str, *, is_for_one_machine: bool) -> networ
     This machine itself only where Rollcall is for one machine, or where only it reaches Rollcall.
     """
     local = is_for_one_machine or bind == "localhost" or bind.startswith("127.") or bind == "::1"
+    return networks.AllowRule(networks_of(name), loopback=local)
+
+
+def networks_of(name: str) -> tuple[networks.Network, ...]:
+    """Networks and addresses, separated by commas."""
     try:
-        return networks.read(words(name), loopback=local)
+        return networks.listed(words(name))
     except ValueError as wrong:
         refuse(f"{name} must be networks such as 10.0.0.0/8, separated by commas, not '{wrong}'.")
 

@@ -8,11 +8,11 @@ import structlog
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-_KEY = re.compile(r"(/wallboard/)[^/\s\"]+")
+_KEY = re.compile(r"(/(?:wallboard|notify)/)[^/\s\"]+")
 
 
 def without_keys(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """A wallboard's URL is its key: whoever logs a request must not tell it."""
+    """Some URLs are keys, a wallboard's and a handset's: whoever logs a request must not tell."""
     return {k: _KEY.sub(r"\1***", v) if isinstance(v, str) else v for k, v in event.items()}
 
 

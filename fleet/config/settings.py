@@ -34,6 +34,7 @@ _database, EMBEDDED = env.database(DATA_DIR)
 ALLOWED_SERVERS = env.allowed_servers(
     "ALLOWED_SERVER_NETWORKS", BIND, is_for_one_machine=EMBEDDED or DEMO
 )
+NOTIFICATION_NETWORKS = env.networks_of("NOTIFICATION_NETWORKS")
 SECRET_KEY = env.secret("SECRET_KEY", DATA_DIR, EMBEDDED, lambda: secrets.token_urlsafe(64))
 CREDENTIALS_KEYS = env.credentials_keys(
     env.secret("CREDENTIALS_KEY", DATA_DIR, EMBEDDED, lambda: Fernet.generate_key().decode())

@@ -4,6 +4,7 @@ The rule holds for what somebody types and, because a name may mean another addr
 what DNS answers just before something is sent.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -42,7 +43,7 @@ class AllowRule:
         except ValueError:
             return ""
         if self.networks:
-            if any(asked in network for network in self.networks):
+            if holds(self.networks, address):
                 return ""
             return f"{address} is in none of the networks of {VARIABLE}."
         for word, networks in _REFUSED.items():
@@ -53,15 +54,29 @@ class AllowRule:
         return ""
 
 
-def read(words: list[str], *, loopback: bool) -> AllowRule:
-    """The rule of words such as `10.0.0.0/8` or `192.0.2.7`. Raises ValueError with a wrong one."""
+def holds(networks: Iterable[Network], address: str) -> bool:
+    """Whether that IP address is in one of them; what is no address is in none."""
+    try:
+        asked = _meant(ip_address(address))
+    except ValueError:
+        return False
+    return any(asked in network for network in networks)
+
+
+def listed(words: list[str]) -> tuple[Network, ...]:
+    """Words such as `10.0.0.0/8` or `192.0.2.7` as networks. Raises ValueError with a wrong one."""
     networks = []
     for word in words:
         try:
             networks.append(ip_network(word))
         except ValueError:
             raise ValueError(word) from None
-    return AllowRule(tuple(networks), loopback)
+    return tuple(networks)
+
+
+def read(words: list[str], *, loopback: bool) -> AllowRule:
+    """The rule of these words. Raises ValueError with a wrong one."""
+    return AllowRule(listed(words), loopback)
 
 
 def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

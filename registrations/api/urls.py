@@ -14,6 +14,7 @@ from registrations.api import (
     files,
     history,
     jobs,
+    notifications,
     readiness,
     registrations,
     resuming,
@@ -32,6 +33,11 @@ router.register("exports", exporting.ExportViewSet, basename="api-export")
 router.register("findings", readiness.FindingViewSet, basename="api-finding")
 router.register("readiness", readiness.ReadinessViewSet, basename="api-readiness")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
+router.register(
+    "notification-addresses",
+    notifications.NotificationAddressViewSet,
+    basename="api-notification-address",
+)
 router.register("views", saved_views.ViewViewSet, basename="api-view")
 router.register("wallboards", wallboards.ScreenViewSet, basename="api-wallboard")
 

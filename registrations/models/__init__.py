@@ -7,6 +7,7 @@ from registrations.models.exports import ExportJob, ExportPart
 from registrations.models.history import RenewalHour, Transition
 from registrations.models.incidents import Incident, IncidentEntry, IncidentLook
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
+from registrations.models.notifications import NotificationAddress
 from registrations.models.proofs import ReadinessHour, StandbyProof
 from registrations.models.registration import Registration, State
 from registrations.models.saved import SavedView
@@ -34,6 +35,7 @@ __all__ = [
     "Drain",
     "Job",
     "JobResult",
+    "NotificationAddress",
     "QuietHours",
     "ReadinessHour",
     "Registration",

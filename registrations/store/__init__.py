@@ -15,6 +15,7 @@ from registrations.store.health import (
     hear,
 )
 from registrations.store.noticed import Noticed
+from registrations.store.observed import look_now
 from registrations.store.pace import Slots, pause, reserve, reserve_slots, spread, spread_from
 from registrations.store.places import is_literal
 from registrations.store.probes import (
@@ -65,6 +66,7 @@ __all__ = [
     "hasten_proofs",
     "hear",
     "is_literal",
+    "look_now",
     "pause",
     "policy_of",
     "record",

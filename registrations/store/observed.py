@@ -224,6 +224,16 @@ def _look_again(registration_ids: Sequence[int], now: float) -> None:
     mine.filter(refusals=0, due_at__gt=soon).update(due_at=soon)
 
 
+def look_now(handset_id: int, now: float) -> int:
+    """Make the looks at the watched lines of a handset due; return how many.
+
+    Who was refused is not asked sooner for that.
+    """
+    mine = StandbyProof.objects.filter(registration__line__handset=handset_id, is_observed=True)
+    at = datetime.fromtimestamp(now, UTC)
+    return mine.filter(lease_token=None, refusals=0, due_at__gt=at).update(due_at=at)
+
+
 def _contacts(kept: Any) -> Contacts:
     return tuple((uri, float(until)) for uri, until in kept)
 

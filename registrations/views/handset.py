@@ -18,7 +18,7 @@ from fleet.roles import Role, require_role
 from registrations import queries, ring, wishes
 from registrations.models import Registration, State
 from registrations.queries.spans import spans
-from registrations.shown import diagrams, ladders, readiness, stays, why, wording
+from registrations.shown import diagrams, ladders, notifications, readiness, stays, why, wording
 from registrations.views import then
 
 HOME = (State.PRIMARY, State.DISABLED, State.HELD)
@@ -52,6 +52,7 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "unsupervised": found.lines.filter(registration__isnull=True),
         "servers": [(server, health[server.pk]) for server in servers],
         "looks": readiness.LOOKS,
+        **_reports(request, found),
         "away": any(_is_away(line["row"]) for line in lines),
         **_moves(found, request.GET),
     }
@@ -65,6 +66,14 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
             "depth": ring.DEPTH,
         }
     return render(request, "handset.html", context)
+
+
+def _reports(request: HttpRequest, found: Handset) -> dict[str, Any]:
+    """What the handset says of itself, and where it says so."""
+    told = notifications.of_handset(found)
+    address = told["address"]
+    url = notifications.url(address, request.build_absolute_uri) if address else ""
+    return {"reports": told, "reports_url": url}
 
 
 def _is_away(row: Mapping[str, Any]) -> bool:

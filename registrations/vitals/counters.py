@@ -98,6 +98,9 @@ FLUSH_SECONDS = Histogram("flush_seconds", "How long such a write took.", bounds
 FLUSH_FAILURES = Counter("flush_failures", "Writes of results that failed; they are tried again.")
 TRACES_LOST = Counter("traces_lost", "Tries that could not be kept for the traces.")
 SOCKETS_DROPPED = Counter("sockets_dropped", "Live sockets closed by us: slow, failed.", "why")
+NOTIFICATIONS = Counter(
+    "notifications", "What handsets reported of themselves, by kind; reports not taken.", "kind"
+)
 LIVE_GAPS = Counter("live_gaps", "Gaps in the live messages, each healed by reading all again.")
 
 

@@ -422,7 +422,7 @@ MOST_QUERIES = {
     "/wallboard/": 14,
     "/groups/": 12,
     "/groups/{group}/": 30,  # Who of its handsets is not proved where it would land.
-    "/handsets/{handset}/": 17,  # The chart: what held when its period began, and since; proofs.
+    "/handsets/{handset}/": 18,  # The chart, before its period and in it; proofs; its reports.
     "/history/": 8,
     "/jobs/": 9,
     "/jobs/{job}/": 10,  # Whether its wave waits in vain.

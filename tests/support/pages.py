@@ -31,6 +31,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "site_edit": ("site",),
     "handset_new": (),
     "handset_edit": ("handset",),
+    "notifications": ("group",),
     "override": ("held",),
     "ops": (),
     "readiness": (),
@@ -86,6 +87,10 @@ NO_PAGES = {
     "import_columns": "a file",
     "fleet_file": "a file",
     "group_site_cfg": "a file",
+    "notification_files": "a file",
+    "notification_make": "only takes a POST",
+    "notification_renew": "only takes a POST",
+    "notify": "for handsets, which know its key",
     "import_faults": "a file",
     "import_go": "only takes a POST",
     "import_delete": "only takes a POST",
@@ -114,6 +119,7 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
     for row in fleet.rows:
         rows.make_proof(row, 1, "proved")
         rows.make_proof(row, 2, "refused" if row == fleet.rows[0] else "open")
+    rows.make_reports(fleet.rows[1].line.handset)
     table = b"mac,extension,domain,group,site,supervision\n00907a0000f1,1,a.example,no,main,off\n"
     imported = import_orders.order([("handsets.csv", table)], by="admin")
     import_orders.make(imported.pk)

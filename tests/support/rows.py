@@ -9,7 +9,14 @@ from django.utils import timezone
 
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.roles import Role
-from registrations.models import Registration, ServerChange, StandbyProof, State, Transition
+from registrations.models import (
+    NotificationAddress,
+    Registration,
+    ServerChange,
+    StandbyProof,
+    State,
+    Transition,
+)
 
 _numbers = count(1)
 
@@ -82,6 +89,20 @@ def make_proof(registration: Registration, priority: int, proof: str, **more: An
     return StandbyProof.objects.update_or_create(
         registration=registration, server=server, defaults=facts | more
     )[0]
+
+
+def make_reports(handset: Handset) -> NotificationAddress:
+    """An address of a handset's reports, and one that came there."""
+    now = timezone.now().isoformat()
+    event = {"kind": "registered", "line": 1, "told_at": now, "at": now, "sender": "10.20.0.7"}
+    return NotificationAddress.objects.create(
+        handset=handset,
+        key=f"key of {handset.mac}",
+        digest=handset.mac,
+        made_by="admin",
+        heard_at=timezone.now(),
+        events=[event],
+    )
 
 
 def make_transition(registration: Registration | None = None, **more: Any) -> Transition:

@@ -49,6 +49,11 @@ MAY: dict[str, dict[str, int]] = {
     "groups": SEE,
     "group": SEE,
     "group_site_cfg": SEE,
+    "notifications": {"get": Role.OPERATOR},
+    "notification_files": {"get": Role.OPERATOR},
+    "notification_make": ACT,
+    "notification_renew": ACT,
+    "notify": {"post": ANYBODY},  # with its key
     "group_new": CONFIGURE,
     "group_edit": CONFIGURE,
     "server": SEE,

@@ -1,4 +1,5 @@
-"""A group's servers and policy as the guide's parameters, to be pasted into `site.cfg`.
+"""A group's servers and policy as the guide's parameters, to be pasted into `site.cfg`; and where
+a handset reports what happens to it.
 
 What handsets get from DNS, several addresses of one name, Rollcall has as a list: here that is one
 name again, with static records that hold where DNS knows nothing of it.
@@ -6,7 +7,7 @@ name again, with static records that hold where DNS knows nothing of it.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import quoteattr
 
 from fleet.formats import values
@@ -25,13 +26,23 @@ _SERVICES = {"tcp": "_sip._tcp", "tls": "_sips._tcp", "tcp_preferred": "_sip._tc
 
 def site_cfg(group: GroupRow) -> str:
     """Return a file of the 84-Series with everything of the guide that the group has."""
-    given = parameters(group)
+    return _file("SIPserver", parameters(group))
+
+
+def notifications_cfg(url: str) -> str:
+    """Return a file of one handset that lets it report to `url` what `notifications` reads."""
+    flags = ("lineRegistrationEvent", "networkUpEvent", "appInitializationEvent")
+    switched_on = {f"apps.telNotification.{flag}": "1" for flag in flags}
+    return _file("telNotification", {"apps.telNotification.URL": url} | switched_on)
+
+
+def _file(element: str, given: Mapping[str, str]) -> str:
     width = max(map(len, given))
     lines = [f"    {name:<{width}}={quoteattr(value)}" for name, value in given.items()]
     inner = "\n".join(lines)
     return (
         '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n<handsetConfig>\n'
-        f"  <SIPserver\n{inner}/>\n</handsetConfig>\n"
+        f"  <{element}\n{inner}/>\n</handsetConfig>\n"
     )
 
 

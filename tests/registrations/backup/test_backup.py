@@ -56,6 +56,7 @@ from tests.support.rows import (
     make_group,
     make_line,
     make_registration,
+    make_reports,
     make_server_change,
     make_site,
     make_transition,
@@ -110,6 +111,7 @@ def live_there() -> ServerGroup:
     make_people(group, site)
     make_orders(group, bound)
     Census.objects.create(at=NOW, group=group, states={"primary": 1}, servers={"1": {"a": 2}})
+    make_reports(bound.line.handset)
     RenewalHour.objects.create(hour=NOW, group_name="ward", server="127.0.0.2", renewals=7)
     server = group.servers.get(priority=1)
     make_server_change(server, until=NOW)
@@ -413,6 +415,7 @@ def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path: Path, on
     here = Installation(tmp_path / "new")
     here.manage("restore", str(path))
     after, told = here.dump(), plain(before)
+    del told["registrations.notificationaddress"]  # There was no such table then.
     # What newer migrations make of it beside is theirs to test.
     assert {model: after[model] for model in told} == told
     # Where there are tables already, they would have to be brought back first.
