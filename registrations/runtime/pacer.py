@@ -63,7 +63,7 @@ class Ticket:
     pause: Callable[[float], None]
     """Called instead when the server asked to be left alone, with until when."""
     is_void: Callable[[], bool]
-    """Whether nobody waits for it any more."""
+    """Whether nobody waits for it any more: it uses up no slot, and its `use` does nothing."""
     can_wait: bool = False
     """It goes only where nobody else waits, whatever its place in the queue."""
 
@@ -84,7 +84,13 @@ class Pacer:
 
     def ask(self, ticket: Ticket) -> None:
         """Queue a request; its `use` is called when it may leave, at once where nothing waits."""
-        self._lane(ticket.server_id).add(ticket)
+        lane = self._lanes.get(ticket.server_id)
+        if lane is None:
+            lane = self._lanes[ticket.server_id] = _Lane(self._loop, self._reserve, self)
+        if self._paused and (until := self.paused_until(ticket.place)) > time.time():
+            ticket.pause(until)
+        else:
+            lane.add(ticket)
 
     def pause(self, place: HostPort, until: float) -> None:
         """Send nothing there before `until` (Unix seconds); other places of its name go on."""
@@ -106,12 +112,6 @@ class Pacer:
     def waiting(self, server_id: int) -> int:
         lane = self._lanes.get(server_id)
         return len(lane) if lane is not None else 0
-
-    def _lane(self, server_id: int) -> "_Lane":
-        lane = self._lanes.get(server_id)
-        if lane is None:
-            lane = self._lanes[server_id] = _Lane(self._loop, self._reserve, self)
-        return lane
 
     def forget_times(self) -> None:
         """The clock was set: slots and pauses known here are of another time."""
@@ -155,10 +155,6 @@ class _Lane:
         return self._retries, self._firsts, self._rest
 
     def add(self, ticket: Ticket) -> None:
-        paused_until = self._pacer.paused_until(ticket.place)
-        if paused_until and paused_until > time.time():
-            ticket.pause(paused_until)
-            return
         if ticket.can_wait:
             self._rest.append(ticket)
         elif ticket.is_retry:
@@ -201,10 +197,15 @@ class _Lane:
             return
         self._is_going = True
         try:
-            while (ticket := self._next()) is not None:
-                if not self._has_room() or (ticket.rate and not self._take_slot(ticket.rate)):
+            while queue := self._retries or self._firsts or self._rest:
+                is_full = len(self._unanswered) >= WINDOW
+                if is_full and (self._timer is not None or not self._has_room()):
+                    # Whoever comes back finds the oldest old enough, or its slot's time come.
                     break
-                (self._retries or self._firsts or self._rest).popleft()
+                ticket = queue[0]
+                if ticket.rate and not ticket.is_void() and not self._take_slot(ticket.rate):
+                    break
+                queue.popleft()
                 branch = ticket.use()
                 if branch is not None:
                     self._unanswered[branch] = steady()
@@ -219,13 +220,12 @@ class _Lane:
         return None
 
     def _has_room(self) -> bool:
-        unanswered = self._unanswered
-        while len(unanswered) >= WINDOW:
-            old_at = next(iter(unanswered.values())) + YOUNG_S
-            if old_at > steady():
-                self._come_back(old_at)
-                return False
-            unanswered.popitem(last=False)
+        """Whether the oldest in a full window counts no more."""
+        old_at = next(iter(self._unanswered.values())) + YOUNG_S
+        if old_at > steady():
+            self._come_back(old_at)
+            return False
+        self._unanswered.popitem(last=False)
         return True
 
     def _take_slot(self, rate: float) -> bool:

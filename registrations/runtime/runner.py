@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from registrations.agent import Agent
@@ -100,7 +100,7 @@ class Run(Flight):
             self.noted.append((at, kind, target, data))
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
-        now = self.now()
+        now = steady() + self.shift
         self.said = class_of(data)
         self.note(now, Kind.HEARD, None, data[:MOST_BYTES])
         self.runner.turn(self, self.agent.receive, data, source, now)
@@ -119,7 +119,7 @@ class Run(Flight):
 class _Waiting:
     """A run's REGISTER in the pacer's queue: its `Ticket`."""
 
-    __slots__ = ("is_retry", "lease_until", "place", "rate", "run", "server_id", "want")
+    __slots__ = ("is_retry", "place", "rate", "run", "server_id", "want")
     can_wait = False
 
     def __init__(self, run: Run, want: Want) -> None:
@@ -129,7 +129,10 @@ class _Waiting:
         self.place = want.target.host_port
         self.rate = run.claimed.group.policy.max_registrations_per_second
         self.is_retry = want.is_retry
-        self.lease_until = run.lease.until
+
+    @property
+    def lease_until(self) -> float:
+        return self.run.lease.until
 
     def use(self) -> str | None:
         return self.run.runner.use(self.run, self.want)
@@ -274,11 +277,11 @@ class Runner:
         for _ in range(MOST_TURNS):
             run.is_stirred = False
             decision = agent.decide()
-            for (server_id, place), until in decision.pauses.items():
-                self._pacer.pause(place, until)
-                self._results.pause(server_id, place, until)
-            # Who waited for a transaction that ended goes on: that may be this very run.
-            self._let_go(run, self._switchboard.follow(run, decision.branches))
+            if decision.pauses:
+                self._pause(decision.pauses)
+            if decision.branches != run.branches:
+                # Who waited for a transaction that ended goes on: that may be this very run.
+                self._let_go(run, self._switchboard.follow(run, decision.branches))
             if decision.datagrams and not run.is_over:
                 self._send(run, decision.datagrams)
             for want in decision.wants:
@@ -295,13 +298,18 @@ class Runner:
             timer = decision.timer
             self._switchboard.wake(run, None if timer is None else timer - run.shift)
 
+    def _pause(self, pauses: Mapping[tuple[int, HostPort], float]) -> None:
+        for (server_id, place), until in pauses.items():
+            self._pacer.pause(place, until)
+            self._results.pause(server_id, place, until)
+
     def _send(self, run: Run, datagrams: Iterable[tuple[Target, bytes]]) -> None:
         """Let leave what the agent wants to send; what cannot leave is told to it at once."""
         if not run.lease.is_ours():
             self._drop(run, "its lease ended while it had something to send")
             return
+        now = run.now()
         for target, data in datagrams:
-            now = run.now()
             run.note(now, Kind.SENT, target, data)
             why = self._transport.send(target, data)
             if why is not None:
@@ -332,8 +340,9 @@ class Runner:
         return branch if branch in run.branches else None
 
     def _grant(self, run: Run, want: Want) -> str:
-        branch = run.agent.grant(want.key, run.now())
-        run.asked[branch] = (want.server_id, steady())
+        at = steady()
+        branch = run.agent.grant(want.key, at + run.shift)
+        run.asked[branch] = (want.server_id, at)
         self.tally.left(want.server_id)
         return branch
 

@@ -72,9 +72,11 @@ class Switchboard:
         if branches == before:
             return ()
         flight.branches = branches
-        gone = [branch for branch in before if branch not in branches]
-        for branch in gone:
-            self._flights.pop(branch, None)
+        gone = []
+        for branch in before:
+            if branch not in branches:
+                self._flights.pop(branch, None)
+                gone.append(branch)
         for branch in branches:
             self._flights[branch] = flight
         return gone

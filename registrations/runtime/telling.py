@@ -5,15 +5,13 @@ from collections import Counter, defaultdict
 from registrations.vitals import counters
 
 TIMEOUT, NETWORK, CHALLENGE, OTHER = "timeout", "network", "challenge", "other"
-_CLASSES = {b"1": "1xx", b"2": "2xx", b"3": "3xx", b"4": "4xx", b"5": "5xx", b"6": "6xx"}
+_CLASSES = {b"%d" % code: f"{code // 100}xx" for code in range(100, 700)}
+_CLASSES |= dict.fromkeys((b"401", b"407"), CHALLENGE)
 
 
 def class_of(data: bytes) -> str:
     """Return the class of an answer by its status line: 2xx, challenge (401, 407), 4xx, ..."""
-    code = data[8:11]
-    if code in (b"401", b"407"):
-        return CHALLENGE
-    return _CLASSES.get(code[:1], OTHER) if code.isdigit() else OTHER
+    return _CLASSES.get(data[8:11], OTHER)
 
 
 class Tally:

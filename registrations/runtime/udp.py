@@ -60,8 +60,9 @@ class UdpTransport:
 
     def send(self, target: Target, data: bytes) -> str | None:
         """Send one datagram; return why it could not leave, None if it did (or may have)."""
+        known = self._sockets.get((target.address, target.port))
         try:
-            self._socket(target).send(data)
+            (known or self._socket(target)).send(data)
         except OSError as error:
             if error.errno in _LASTING:
                 self._close((target.address, target.port))
