@@ -1,7 +1,11 @@
 """What the audit log keeps: every change of the inventory and of users, without secrets."""
 
+from typing import Any
+
+from auditlog.models import LogEntry
 from auditlog.registry import auditlog
 from django.contrib.auth import get_user_model
+from django.db.models import Model
 
 from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
 
@@ -30,3 +34,8 @@ def register() -> None:
         mask_callable="fleet.audit.mask",
         m2m_fields={"groups"},
     )
+
+
+def record(thing: Model, changes: dict[str, list[str]], **more: Any) -> None:
+    """Write down a change that no saved row shows by itself: [before, after] by what changed."""
+    LogEntry.objects.log_create(thing, action=LogEntry.Action.UPDATE, changes=changes, **more)

@@ -1,6 +1,6 @@
 """Changing what exists one thing at a time, and announcing it, so that registrations follow."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from django.db import transaction
@@ -8,7 +8,7 @@ from django.db.models import F, QuerySet
 
 from fleet.formats.values import MAX_SERVERS
 from fleet.models import Handset, Line, Server, ServerGroup, Site
-from fleet.signals import fleet_changed
+from fleet.signals import about_to_delete, fleet_changed
 
 T = TypeVar("T", Site, ServerGroup, Server, Handset, Line)
 Thing = Site | ServerGroup | Server | Handset | Line
@@ -89,7 +89,7 @@ def place_server(server: Server, priority: int | None) -> None:
     _make_room(others)
     server.priority = place
     server.save()
-    _renumber([*others[: place - 1], server, *others[place - 1 :]])
+    renumber([*others[: place - 1], server, *others[place - 1 :]])
 
 
 def _check(server: Server, others: list[Server], place: int) -> None:
@@ -104,42 +104,46 @@ def _check(server: Server, others: list[Server], place: int) -> None:
         raise Refused("register", "At least one server of a group must take registrations.")
 
 
+def refusal(thing: Thing) -> str:
+    """Say why `thing` cannot be deleted; '' where it can."""
+    if isinstance(thing, Site | ServerGroup) and (handsets := thing.handsets.count()):
+        kind = "Site" if isinstance(thing, Site) else "Group"
+        return f"{kind} {thing} cannot be deleted: it has {_handsets(handsets)}."
+    if isinstance(thing, Server):
+        others = _servers(thing.group_id).exclude(pk=thing.pk)
+        handsets = thing.group.handsets.count()
+        if handsets and not others.filter(register=True).exists():
+            return (
+                f"Server {thing} cannot be deleted: it is the last one of group {thing.group} that "
+                f"takes registrations, and the group has {_handsets(handsets)}."
+            )
+    said = about_to_delete.send(sender=type(thing), thing=thing)
+    return next((sentence for _, sentence in said if sentence), "")
+
+
 @transaction.atomic
 def delete(thing: Thing) -> None:
     """Delete `thing` and announce it. Raises InUse where something depends on it."""
-    if isinstance(thing, Site | ServerGroup) and (handsets := thing.handsets.count()):
-        kind = "Site" if isinstance(thing, Site) else "Group"
-        raise InUse(f"{kind} {thing} cannot be deleted: it has {_handsets(handsets)}.")
+    if wrong := refusal(thing):
+        raise InUse(wrong)
+    thing.delete()
     if isinstance(thing, Server):
-        _delete_server(thing)
-    else:
-        thing.delete()
-
-
-def _delete_server(server: Server) -> None:
-    others = list(_servers(server.group_id).exclude(pk=server.pk))
-    handsets = server.group.handsets.count()
-    if handsets and not any(other.register for other in others):
-        raise InUse(
-            f"Server {server} cannot be deleted: it is the last one of group {server.group} that "
-            f"takes registrations, and the group has {_handsets(handsets)}."
-        )
-    server.delete()
-    _renumber(others)
-    announce(lines_of(server))
+        renumber(_servers(thing.group_id))
+        announce(lines_of(thing))
 
 
 def _servers(group_id: int) -> QuerySet[Server]:
     return Server.objects.filter(group=group_id).order_by("priority")
 
 
-def _make_room(servers: list[Server]) -> None:
+def _make_room(servers: Sequence[Server]) -> None:
     """Put them out of the way: no two of a group have the same priority at any moment."""
     ids = [server.pk for server in servers]
     Server.objects.filter(pk__in=ids).update(priority=F("priority") + 4 * MAX_SERVERS)
 
 
-def _renumber(servers: list[Server]) -> None:
+def renumber(servers: Sequence[Server]) -> None:
+    """Give a group's servers the priorities 1, 2, 3, ... in this order; announces nothing."""
     _make_room(servers)
     for priority, server in enumerate(servers, 1):
         server.priority = priority

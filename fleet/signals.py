@@ -4,3 +4,6 @@ from django.dispatch import Signal
 
 fleet_changed = Signal()
 """Lines were made or changed, or what they depend on was: sent with `line_ids: list[int]`."""
+
+about_to_delete = Signal()
+"""Sent with `thing`, of a kind that is also the sender: a receiver answers a sentence why not."""

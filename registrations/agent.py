@@ -75,7 +75,7 @@ class Agent:
         self._take_up(now, news.clock_set)
         if wish in ("resume", "override"):
             for course in self._courses:
-                course.resume(override=wish == "override")
+                course.resume(now, override=wish == "override")
         if not news.is_quiet:
             for course in self._courses:
                 course.hear(news, now)

@@ -12,8 +12,9 @@ class RegistrationsConfig(AppConfig):
         from auditlog.registry import auditlog
         from django.db.models.signals import pre_delete
 
-        from fleet.signals import fleet_changed
-        from registrations import models, services
+        from fleet.models import Server, ServerGroup, Site
+        from fleet.signals import about_to_delete, fleet_changed
+        from registrations import limits, models, services
         from registrations.models import Drain, Job, QuietHours, Registration, WallboardToken
 
         kept = {"exclude_fields": ["digest", "used_at"], "m2m_fields": {"groups", "sites"}}
@@ -34,3 +35,5 @@ class RegistrationsConfig(AppConfig):
 
         fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")
         pre_delete.connect(services.on_removed, Registration, dispatch_uid="registrations.removed")
+        for limit in (Server, ServerGroup, Site):
+            about_to_delete.connect(limits.only_limit_of, limit, dispatch_uid="limits")

@@ -142,7 +142,7 @@ class Course:
         self.binding = Binding(blocked=binding.blocked, refusals=binding.refusals)
         return binding.expires_at
 
-    def resume(self, *, override: bool = False) -> None:
+    def resume(self, now: float, *, override: bool = False) -> None:
         """Forget refusals and back-off: an operator or an edit asks for a new try now.
 
         `override` binds although somebody else is bound there (audited by whoever set the wish).
@@ -151,7 +151,7 @@ class Course:
         self._is_cleared = self._is_cleared or override
         last = self._answers.get(str(self.targets[0].server_id), {}) if self.targets else {}
         was_refused = last.get("verdict") == Verdict.REFUSED
-        self.binding = resumed(self.binding, self._rules, was_refused_at_home=was_refused)
+        self.binding = resumed(self.binding, self._rules, now, was_refused_at_home=was_refused)
 
     def hear(self, news: News, now: float) -> None:
         """Take what the fleet knows of the servers, before anything is begun.

@@ -83,7 +83,7 @@ def returns_at_renewal(rules: Rules) -> bool:
     return rules.policy.fail_back_mode in modes and not rules.stays
 
 
-def _armed_failback(rules: Rules, index: int, start: float) -> float | None:
+def armed_failback(rules: Rules, index: int, start: float) -> float | None:
     """When the primary is tried again after connecting to `index` at `start` (1.5)."""
     policy = rules.policy
     if policy.fail_back_mode is FailBackMode.DURATION and policy.fail_back_timeout > 0:
@@ -270,7 +270,7 @@ def _bind(binding: Binding, event: Event, rules: Rules, now: float) -> Step:
         refusals=binding.refusals if index else 0,
         expires_at=now + event.expires,
         renew_at=now + delay,
-        failback_at=binding.failback_at if stays else _armed_failback(rules, index, now),
+        failback_at=binding.failback_at if stays else armed_failback(rules, index, now),
         blocked=blocked,
     )
     return bound, None
@@ -335,9 +335,7 @@ def _stay_away(binding: Binding, event: Event, rules: Rules, now: float) -> Step
         binding = _shun(binding, rules, now)
     else:
         binding = _block(binding, event.retry_after, now)
-    binding = replace(
-        _tried(binding), failback_at=_armed_failback(rules, binding.current or 0, now)
-    )
+    binding = replace(_tried(binding), failback_at=armed_failback(rules, binding.current or 0, now))
     if now < binding.renew_at:
         return replace(binding, phase=Phase.BOUND, trying=None, tried=()), None
     if binding.blocked.get(binding.current or 0, now) > now:

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from registrations.binding import HOLDING, RESTING, Binding, Phase, Rules
-from registrations.redundancy import returns_at_renewal
+from registrations.redundancy import armed_failback, returns_at_renewal
 
 LEAST_LEFT_S = 64.0
 """What is taken to be left of a binding until its server has been asked: two transactions."""
 
 
-def resumed(binding: Binding, rules: Rules, *, was_refused_at_home: bool) -> Binding:
+def resumed(binding: Binding, rules: Rules, now: float, *, was_refused_at_home: bool) -> Binding:
     """Return the binding as it goes on after an edit, an order, or its server's recovery.
 
     One held elsewhere stays; where its primary had refused it, the way home is open again: at
@@ -17,12 +17,23 @@ def resumed(binding: Binding, rules: Rules, *, was_refused_at_home: bool) -> Bin
     """
     if binding.phase in RESTING - HOLDING:
         return Binding()
-    if binding.phase is not Phase.BOUND or not binding.current or not was_refused_at_home:
+    if binding.phase is not Phase.BOUND or not binding.current:
+        return binding
+    binding = replace(binding, failback_at=_way_home(binding, rules, now))
+    if not was_refused_at_home:
         return binding
     left = {index: until for index, until in binding.blocked.items() if index}
     comes_home = returns_at_renewal(rules) or binding.failback_at is not None
     failback_at = 0.0 if comes_home else None
     return replace(binding, blocked=left, refusals=0, failback_at=failback_at)
+
+
+def _way_home(binding: Binding, rules: Rules, now: float) -> float | None:
+    """When its primary is tried by a rule that may be new, or a primary that may be another now."""
+    latest = armed_failback(rules, binding.current or 0, now)
+    if latest is None or binding.failback_at is not None:
+        return None if latest is None else min(latest, binding.failback_at or 0.0)
+    return armed_failback(rules, binding.current or 0, binding.connected_at)
 
 
 def retimed(binding: Binding, step: float, now: float) -> Binding:

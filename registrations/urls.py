@@ -4,6 +4,7 @@ from django.urls import path
 
 from registrations.views import (
     between,
+    deletes,
     demo,
     drains,
     edits,
@@ -18,6 +19,7 @@ from registrations.views import (
     metrics,
     notifications,
     ops,
+    order,
     overview,
     readiness,
     reports,
@@ -52,6 +54,7 @@ urlpatterns = [
     path("groups/<int:pk>/site.cfg", imports.group_site_cfg, name="group_site_cfg"),
     path("groups/new/", group_edit.group_new, name="group_new"),
     path("groups/<int:pk>/edit/", group_edit.group_edit, name="group_edit"),
+    path("groups/<int:pk>/order/", order.order, name="server_order"),
     path("groups/<int:pk>/servers/new/", edits.server_new, name="server_new"),
     path("groups/<int:pk>/notifications/", notifications.of_group, name="notifications"),
     path("groups/<int:pk>/notifications/make/", notifications.make, name="notification_make"),
@@ -60,6 +63,7 @@ urlpatterns = [
     path("notify/<str:key>/", notifications.notify, name="notify"),
     path("servers/<int:pk>/", server.server, name="server"),
     path("servers/<int:pk>/edit/", edits.server_edit, name="server_edit"),
+    path("delete/<slug:kind>/<int:pk>/", deletes.delete, name="delete"),
     path("sites/", edits.sites, name="sites"),
     path("sites/new/", edits.site_new, name="site_new"),
     path("sites/<int:pk>/edit/", edits.site_edit, name="site_edit"),

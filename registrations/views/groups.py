@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from fleet import ordering
 from fleet.models import Line, Server, ServerGroup
 from fleet.roles import Role, require_role
 from registrations import queries
@@ -44,6 +45,8 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "group": found,
         "card": next(card for card in summary["groups"] if card["id"] == pk),
         "as_of": summary["as_of"],
+        "ids": ",".join(str(server.pk) for server in servers),
+        "order_moves": ordering.moves([server.pk for server in servers]),
         "steps": [
             *behaviour.steps(found, servers, lines),
             *watching.steps(found, servers),

@@ -58,6 +58,8 @@ MAY: dict[str, dict[str, int]] = {
     "group_edit": CONFIGURE,
     "server": SEE,
     "server_new": CONFIGURE,
+    "server_order": {"post": Role.CONFIGURER},
+    "delete": CONFIGURE,
     "server_edit": CONFIGURE,
     "sites": SEE,
     "site_new": CONFIGURE,
