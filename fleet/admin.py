@@ -10,11 +10,15 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from rest_framework.authtoken.models import TokenProxy
 
 from fleet import inventory
 from fleet.formats import dns_cache
 from fleet.formats.policy import PARAMETERS
 from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
+
+# Nothing reads them any more: see fleet.tokens.
+admin.site.unregister(TokenProxy)
 
 
 class Inventory(admin.ModelAdmin):  # type: ignore[type-arg]

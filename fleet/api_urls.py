@@ -3,7 +3,7 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from fleet import api, api_bulk, api_first_run, api_import_jobs, api_imports
+from fleet import api, api_bulk, api_first_run, api_import_jobs, api_imports, api_tokens
 
 router = SimpleRouter()
 router.register("sites", api.SiteViewSet, basename="api-site")
@@ -12,6 +12,7 @@ router.register("servers", api.ServerViewSet, basename="api-server")
 router.register("handsets", api.HandsetViewSet, basename="api-handset")
 router.register("lines", api.LineViewSet, basename="api-line")
 router.register("imports/jobs", api_import_jobs.ImportJobViewSet, basename="api-import-job")
+router.register("tokens", api_tokens.TokenViewSet, basename="api-token")
 
 urlpatterns = [
     path("handsets/bulk/", api_bulk.BulkView.as_view(), name="api-handset-bulk"),

@@ -31,8 +31,9 @@ class FleetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from fleet import audit, checks
+        from fleet import access, audit, checks
 
+        access.watch()
         audit.register()
         checks.register()
         post_migrate.connect(make_role_groups, sender=self, dispatch_uid="fleet.roles")

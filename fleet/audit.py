@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Model
 
 from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
+from fleet.people import Account, ApiToken
 
 MASK = "********"
 
@@ -27,6 +28,8 @@ def register() -> None:
         mask_fields=["auth_password"],
         mask_callable="fleet.audit.mask",
     )
+    auditlog.register(Account)
+    auditlog.register(ApiToken, exclude_fields=["digest", "used_at"])
     auditlog.register(
         get_user_model(),
         exclude_fields=["last_login"],

@@ -1,10 +1,23 @@
-"""Who asks the API with a token."""
+"""Who asks: the API with a token, a page with a session."""
 
 from typing import Any
 
 from auditlog.context import auditlog_value
-from rest_framework import authentication
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from rest_framework import authentication, exceptions
 from rest_framework.request import Request
+
+from fleet import tokens
+
+
+class PasswordBackend(ModelBackend):
+    """Users by name and password; a session's user comes with their account, in one query."""
+
+    def get_user(self, user_id: int) -> Any:
+        users = get_user_model()._default_manager.select_related("account")
+        user = users.filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
 
 
 class TokenAuthentication(authentication.TokenAuthentication):
@@ -15,3 +28,9 @@ class TokenAuthentication(authentication.TokenAuthentication):
         if found is not None:
             auditlog_value.get({})["actor"] = found[0]
         return found
+
+    def authenticate_credentials(self, key: str) -> tuple[Any, Any]:
+        token = tokens.find(key)
+        if token is None:
+            raise exceptions.AuthenticationFailed("This token opens nothing, or not any more.")
+        return token.user, token

@@ -126,13 +126,6 @@ def _batches(items: list[Any], size: int = 500) -> Iterable[list[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-@transaction.atomic
-def make_user(name: str, password: str, role: Role) -> None:
-    """Make a user with one role. Name and password are validated."""
-    user = get_user_model()._default_manager.create_user(name, password=password)
-    user.groups.add(Group.objects.get(name=role.group_name))
-
-
 @dataclass(frozen=True, slots=True)
 class Start:
     """What happens in one group when somebody says go."""

@@ -59,12 +59,33 @@ class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
 ServerRows = forms.formset_factory(ServerForm, extra=SERVERS, max_num=SERVERS)
 
 
-class UserForm(forms.Form):
+class RoleField(forms.TypedChoiceField):
+    """A role by its number."""
+
+    def __init__(self, **more: Any) -> None:
+        choices = [(role.value, role.word) for role in Role]
+        super().__init__(choices=choices, coerce=lambda value: Role(int(value)), **more)
+
+
+class TokenForm(forms.Form):
+    """A token: what it is for, the most it may, and how many days (0: for good)."""
+
+    DAYS = ((30, "30 days"), (90, "90 days"), (365, "A year"), (0, "Until it is revoked"))
+
+    name = forms.CharField(max_length=80)
+    role = RoleField()
+    days = forms.TypedChoiceField(choices=DAYS, coerce=int, initial=90)
+
+
+class RoleForm(forms.Form):
+    role = RoleField()
+
+
+class InviteForm(forms.Form):
+    """A user to be, with a password of Rollcall's making."""
+
     name = forms.CharField(max_length=150)
-    password = forms.CharField(strip=False, widget=forms.PasswordInput)
-    role = forms.TypedChoiceField(
-        choices=[(role.value, role.word) for role in Role], coerce=lambda value: Role(int(value))
-    )
+    role = RoleField(initial=Role.VIEWER.value)
 
     def clean_name(self) -> str:
         users = get_user_model()
@@ -73,6 +94,12 @@ class UserForm(forms.Form):
         if users._default_manager.filter(username__iexact=name).exists():
             raise ValidationError("There is a user of that name already.")
         return name
+
+
+class UserForm(InviteForm):
+    """One with a password that is chosen for them."""
+
+    password = forms.CharField(strip=False, widget=forms.PasswordInput)
 
     def clean_password(self) -> str:
         password = str(self.cleaned_data["password"])

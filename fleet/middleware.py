@@ -2,13 +2,18 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import structlog
 from auditlog.middleware import AuditlogMiddleware
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
 
-from fleet import request_id, zones
+from fleet import request_id, sessions, zones
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -70,6 +75,22 @@ class RequestId:
 def _asker(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     return user.get_username() if user is not None else ""
+
+
+class Sessions(AuthenticationMiddleware):
+    """A session's user, as long as it lasts (see `fleet.sessions`)."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.user = SimpleLazyObject(partial(self._user, request))  # type: ignore[assignment]
+
+    def _user(self, request: HttpRequest) -> Any:
+        user = sessions.user_of(request)
+        if user.is_authenticated:
+            sessions.use(request)
+        elif SESSION_KEY in request.session:
+            request.session.flush()
+        return user
 
 
 class Headers:

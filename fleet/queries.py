@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 
 from fleet.filters import Filters, IdsFilter
 from fleet.models import Handset, Line, Server, ServerGroup, Site
+from fleet.people import ApiToken
 
 
 def plain_mac(text: str) -> str:
@@ -86,3 +87,11 @@ class LineFilter(_SearchFilter):
     class Meta:
         model = Line
         fields = ("handset", "extension", "supervision")
+
+
+class TokenFilter(Filters):
+    user = django_filters.CharFilter(field_name="user__username", label="User")
+
+    class Meta:
+        model = ApiToken
+        fields = ("user", "name")

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -46,19 +47,30 @@ _MEANINGS = {
 
 
 def role_of(user: User) -> Role | None:
-    """The highest role of `user`; None for anonymous, inactive, and users in no role's group."""
+    """The highest role of `user`; None for anonymous, inactive, and users in no role's group.
+
+    None too in a session in which a password has to be chosen first.
+    """
     if user is None or not user.is_authenticated or not user.is_active:
         return None
-    if getattr(user, "is_superuser", False):
-        return Role.ADMIN
+    if getattr(user, "must_change_password", False):
+        return None
     cached = getattr(user, "_rollcall_role", 0)
     if cached != 0:
         return cached
+    if getattr(user, "is_superuser", False):
+        return Role.ADMIN
     names = {role.group_name: role for role in Role}
     held = user.groups.filter(name__in=names).values_list("name", flat=True)  # type: ignore[union-attr]
     role = max((names[name] for name in held), default=None)
     user._rollcall_role = role  # type: ignore[union-attr]
     return role
+
+
+def limit(user: Any, most: Role) -> None:
+    """Let this user, as loaded here, do no more than `most`, whatever role they have."""
+    held = role_of(user)
+    user._rollcall_role = None if held is None else min(held, most)
 
 
 def has_role(user: User, least: Role) -> bool:
@@ -72,6 +84,8 @@ def check(request: HttpRequest, least: Role) -> HttpResponseBase | None:
         return None
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
+    if getattr(request.user, "must_change_password", False):
+        return redirect("password")
     raise PermissionDenied(
         f"This needs the role {least.word}. An admin can give you the role you need."
     )

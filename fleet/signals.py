@@ -7,3 +7,6 @@ fleet_changed = Signal()
 
 about_to_delete = Signal()
 """Sent with `thing`, of a kind that is also the sender: a receiver answers a sentence why not."""
+
+access_changed = Signal()
+"""Somebody may see less than before, or nothing: sent with `user_id: int`."""

@@ -13,7 +13,7 @@ class RegistrationsConfig(AppConfig):
         from django.db.models.signals import pre_delete
 
         from fleet.models import Server, ServerGroup, Site
-        from fleet.signals import about_to_delete, fleet_changed
+        from fleet.signals import about_to_delete, access_changed, fleet_changed
         from registrations import limits, models, services
         from registrations.models import Drain, Job, QuietHours, Registration, WallboardToken
 
@@ -34,6 +34,7 @@ class RegistrationsConfig(AppConfig):
         auditlog.register(models.Channel, **masked)
 
         fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")
+        access_changed.connect(services.on_access_changed, dispatch_uid="registrations.access")
         pre_delete.connect(services.on_removed, Registration, dispatch_uid="registrations.removed")
         for limit in (Server, ServerGroup, Site):
             about_to_delete.connect(limits.only_limit_of, limit, dispatch_uid="limits")

@@ -6,6 +6,7 @@ A plain ASGI application, not a Channels consumer, for it takes no channel of it
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlparse
@@ -13,19 +14,17 @@ from urllib.parse import urlparse
 from channels.db import database_sync_to_async
 from channels.security.websocket import OriginValidator
 from django.conf import settings
-from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
-from rest_framework.authentication import TokenAuthentication
-from rest_framework.exceptions import AuthenticationFailed
 
+from fleet import sessions, tokens
 from fleet.roles import Role, has_role
 from registrations import live, wallboards
 from registrations.live.sockets import Closing
 from registrations.queries.extent import Extent
 
 RECHECK_SECONDS = 45.0
-"""How often an open socket is asked again whether its session or token still holds; a wallboard
-that is revoked is told at once."""
+"""How often an open socket is asked again whether its session or token still holds. Who loses
+one by somebody's doing is told at once; time alone is noticed so."""
 
 MOST_TEXT = 32_768
 """Characters of one message; 1000 ids of 19 digits fit."""
@@ -50,8 +49,17 @@ class Refused(Exception):
     """The asker may see nothing here."""
 
 
-def limit(scope: Scope) -> Extent | None:
-    """Return what the asker may see the summary of, None for a viewer, who may see everything.
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who opened a socket."""
+
+    user_id: int = live.NO_USER
+    extent: Extent | None = None
+    """What they may see the summary of; None: a viewer, who may see everything."""
+
+
+def asker_of(scope: Scope) -> Asker:
+    """Return who asks.
 
     By API token, by session, or by a wallboard's key among the subprotocols, which no log writes
     down. The latter two count only with an Origin of ours: without one it is no page of ours that
@@ -64,14 +72,16 @@ def limit(scope: Scope) -> Extent | None:
     if origin is not None and not known.valid_origin(urlparse(origin)):
         raise Refused
     if origin is not None and (board := _wallboard_key(scope)):
-        return _wallboard_may(board, (scope.get("client") or ("",))[0])
-    if scheme:
-        may = scheme.lower() == "token" and _token_may(key.strip())
-    else:
-        may = origin is not None and _session_may(headers.get("cookie", ""))
-    if not may:
+        return Asker(extent=_wallboard_may(board, (scope.get("client") or ("",))[0]))
+    user = None
+    if scheme.lower() == "token":
+        token = tokens.find(key.strip())
+        user = token and token.user
+    elif not scheme and origin is not None:
+        user = _user_of_session(headers.get("cookie", ""))
+    if not has_role(user, Role.VIEWER):
         raise Refused
-    return None
+    return Asker(user.pk)
 
 
 def _wallboard_key(scope: Scope) -> str:
@@ -89,48 +99,39 @@ def _wallboard_may(key: str, address: str) -> Extent:
     return extent
 
 
-def _token_may(key: str) -> bool:
-    try:
-        user, _ = TokenAuthentication().authenticate_credentials(key)
-    except AuthenticationFailed:
-        return False
-    return has_role(user, Role.VIEWER)
-
-
-def _session_may(cookie: str) -> bool:
+def _user_of_session(cookie: str) -> Any:
     key = parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME)
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
-    return has_role(get_user(request), Role.VIEWER)
+    return sessions.user_of(request)
 
 
 async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one connection of `/ws/live/`: refused with 403, or told until either side ends it."""
     await receive()
     try:
-        extent = await database_sync_to_async(limit)(scope)
+        asker = await database_sync_to_async(asker_of)(scope)
     except Refused:
         await send({"type": "websocket.close", "code": 4403})
         return
     chosen = {"subprotocol": PROTOCOL} if PROTOCOL in scope.get("subprotocols", ()) else {}
     await send({"type": "websocket.accept", **chosen})
     socket = live.join(lambda text: send({"type": "websocket.send", "text": text}))
+    socket.user_id = asker.user_id
     try:
-        closing = await _until_over(socket, receive, scope, extent)
+        closing = await _until_over(socket, receive, scope, asker)
     finally:
         socket.leave()
     if closing.code != BROKEN:
         await _close(send, closing)
 
 
-async def _until_over(
-    socket: live.Socket, receive: Receive, scope: Scope, extent: Extent | None
-) -> Closing:
+async def _until_over(socket: live.Socket, receive: Receive, scope: Scope, asker: Asker) -> Closing:
     tasks = [
         asyncio.ensure_future(ending)
         for ending in (
-            _listen(socket, receive, extent),
-            _recheck(socket, scope, extent),
+            _listen(socket, receive, asker.extent),
+            _recheck(socket, scope, asker),
             socket.done,
         )
     ]
@@ -157,14 +158,14 @@ async def _listen(socket: live.Socket, receive: Receive, extent: Extent | None) 
             return Closing(4400, str(error))
 
 
-async def _recheck(socket: live.Socket, scope: Scope, extent: Extent | None) -> Closing:
+async def _recheck(socket: live.Socket, scope: Scope, asker: Asker) -> Closing:
     while True:
         with suppress(TimeoutError):
             async with asyncio.timeout(RECHECK_SECONDS):
                 await socket.recheck.wait()
         socket.recheck.clear()
         try:
-            same = await database_sync_to_async(limit)(scope) == extent
+            same = await database_sync_to_async(asker_of)(scope) == asker
         except Refused:
             same = False
         if not same:

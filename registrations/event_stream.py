@@ -61,10 +61,10 @@ async def event_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _may(scope: Scope) -> bool:
     try:
-        extent = await database_sync_to_async(consumers.limit)(scope)
+        asker = await database_sync_to_async(consumers.asker_of)(scope)
     except Refused:
         return False
-    return extent is None
+    return asker.extent is None
 
 
 def _asked(event: dict[str, Any]) -> int | None:

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -41,6 +42,11 @@ def unseen(at: datetime) -> dict[str, Any]:
 def on_fleet_changed(line_ids: Sequence[int], **_: Any) -> None:
     """Receiver of fleet's signal; runs in the transaction of the change."""
     sync_registrations(line_ids)
+
+
+def on_access_changed(user_id: int, **_: Any) -> None:
+    """Receiver of fleet's signal: open sockets ask again once it is so."""
+    transaction.on_commit(partial(live.access_changed, user_id))
 
 
 def on_removed(instance: Registration, **_: Any) -> None:

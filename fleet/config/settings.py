@@ -24,6 +24,8 @@ DNS_SERVERS = env.dns_servers("DNS_SERVERS")
 PROVE_EVERY = env.number("PROVE_EVERY", 1800, 0, 604_800)
 HISTORY_DAYS = env.number("HISTORY_DAYS", 400, 1, 3660)
 PUBLIC_URL = env.web_address("PUBLIC_URL")
+SESSION_HOURS = env.number("SESSION_HOURS", 12, 1, 720)
+SESSION_IDLE_MINUTES = env.number("SESSION_IDLE_MINUTES", 240, 5, 43_200)
 DEMO = env.flag("DEMO")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
 BEHIND_TLS = env.flag("BEHIND_TLS")
@@ -52,11 +54,12 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 INSTALLED_APPS = [
+    # Tokens as older versions kept them: for backups of that time, which a migration takes over.
+    "rest_framework.authtoken",
     "fleet",
     "registrations",
     "channels",
     "rest_framework",
-    "rest_framework.authtoken",
     "django_filters",
     "drf_spectacular",
     "auditlog",
@@ -77,7 +80,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "fleet.middleware.Sessions",
     # Default-deny: a page that forgets to ask who is there sends the visitor to the log-in.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "fleet.middleware.ViewersZone",
@@ -112,7 +115,7 @@ SERVESTATIC_ALLOW_ALL_ORIGINS = False
 # --- Who may come in --------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "fleet.authentication.PasswordBackend",
     "fleet.admin_site.AdminRoleBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -136,7 +139,7 @@ AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "fleet.faults.locked_out"
 CSRF_FAILURE_VIEW = "fleet.faults.forged"
 
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = BEHIND_TLS
 CSRF_COOKIE_HTTPONLY = True
@@ -180,6 +183,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "RegistrationState": "registrations.models.State.choices",
+        "UserRole": ["viewer", "operator", "configurer", "admin"],
         "JobKind": "registrations.models.Job.Kind",
         "ServerCondition": "registrations.models.ServerChange.What",
         "FailbackState": ["writing", "running", "paused", "done", "cancelled", "aborted"],

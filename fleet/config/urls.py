@@ -5,7 +5,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 from django.views.decorators.http import require_http_methods
 
-from fleet import views
+from fleet.views import password, times, tokens, users
 
 handler400 = "fleet.faults.bad_request"
 handler403 = "fleet.faults.forbidden"
@@ -25,6 +25,15 @@ urlpatterns = [
         name="login",
     ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
-    path("accounts/times/", views.times, name="times"),
+    path("accounts/times/", times.times, name="times"),
+    path("accounts/password/", password.password, name="password"),
+    path("accounts/sessions/end/", password.sign_out_everywhere, name="sign_out_everywhere"),
+    path("users/", users.users_page, name="users"),
+    path("users/<int:pk>/role/", users.user_role, name="user_role"),
+    path("users/<int:pk>/password/", users.user_reset, name="user_reset"),
+    path("users/<int:pk>/active/", users.user_active, name="user_active"),
+    path("users/<int:pk>/sessions/end/", users.user_end_sessions, name="user_end_sessions"),
+    path("accounts/tokens/", tokens.tokens_page, name="tokens"),
+    path("accounts/tokens/<int:pk>/revoke/", tokens.token_revoke, name="token_revoke"),
     path("admin/", admin.site.urls),
 ]

@@ -1,4 +1,4 @@
-"""The file of keys: what opens the archive's SIP passwords, and the API tokens."""
+"""The file of keys: what opens the archive's SIP passwords."""
 
 import json
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Keys:
 
     credentials_keys: tuple[str, ...] = ()
     tokens: tuple[tuple[str, int, str], ...] = ()
-    """API tokens: key, user, since when."""
+    """API tokens of an older version, which kept them as they are: key, user, since when."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -27,7 +27,10 @@ class Keys:
             given = json.loads(path.read_bytes())
             found = cls(
                 tuple(given["credentials_keys"]),
-                tuple((str(key), int(user), str(since)) for key, user, since in given["tokens"]),
+                tuple(
+                    (str(key), int(user), str(since))
+                    for key, user, since in given.get("tokens", ())
+                ),
             )
             for key in found.credentials_keys:
                 Fernet(key)
@@ -38,7 +41,7 @@ class Keys:
         return found
 
     def written(self) -> bytes:
-        given = {"credentials_keys": self.credentials_keys, "tokens": self.tokens}
+        given = {"credentials_keys": self.credentials_keys}
         return json.dumps(given, indent=1).encode() + b"\n"
 
 

@@ -1,7 +1,6 @@
 """Makes a backup: every table as it stood at one moment, and the keys in a file of their own."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ def back_up(path: Path, keys_path: Path) -> Made:
     """Write the archive and, apart from it, its keys. Raises Refused, OSError, django.db.Error."""
     with snapshot() as found, new_file(keys_path) as keys_file, new_file(path) as file:
         ours = tuple(key.decode() for key in settings.CREDENTIALS_KEYS)
-        keys_file.write(keys.Keys(ours, tuple(tokens(found))).written())
+        keys_file.write(keys.Keys(ours).written())
         manifest = write(found, file)
     return Made(manifest, path.stat().st_size)
 
@@ -69,12 +68,3 @@ def applied(found: Snapshot) -> list[tuple[str, str]]:
     """Return the migrations of a database, in the order in which they were applied."""
     asked = found.ask("SELECT app, name FROM django_migrations ORDER BY id")
     return [(str(app), str(name)) for app, name in asked]
-
-
-def tokens(found: Snapshot) -> Iterator[tuple[str, int, str]]:
-    """Yield the API tokens: key, user, since when."""
-    table = tables.token_table()
-    names = [column.name for column in table.columns]
-    for row in rows(found, table, "key"):
-        given = dict(zip(names, row, strict=True))
-        yield given["key"], given["user_id"], given["created"]

@@ -11,9 +11,10 @@ from typing import Any
 
 from django.db import DataError, IntegrityError, connection, transaction
 
+from fleet.people import ApiToken
 from registrations.backup import awakening, filling, keys, migrated, tables
 from registrations.backup.archive import Manifest, Reader, Refused, Table
-from registrations.backup.making import manifest_of, tokens
+from registrations.backup.making import manifest_of
 from registrations.backup.snapshot import Snapshot, key_of, rows, snapshot_of_file
 
 
@@ -56,7 +57,7 @@ def restore(path: Path, keys_path: Path | None, *, waiting: bool = False) -> Res
                 awaken()
         else:
             _take_in(reader, kept, awaken)
-        return Restored(reader.manifest, len(kept.tokens), held)
+        return Restored(reader.manifest, ApiToken.objects.count(), held)
 
 
 def move_from(folder: Path) -> Restored:
@@ -73,10 +74,10 @@ def move_from(folder: Path) -> Restored:
     with snapshot_of_file(file) as found:
         source = _Direct(found)
         key = _key_in(folder)
-        kept = keys.Keys((key,) if key else (), tuple(tokens(found)))
+        kept = keys.Keys((key,) if key else ())
         migrated.bring_up()
         _take_in(source, kept, awakening.forget_leases)
-        return Restored(source.manifest, len(kept.tokens))
+        return Restored(source.manifest, ApiToken.objects.count())
 
 
 def _take_in(source: filling.Source, kept: keys.Keys, awaken: Callable[[], None]) -> None:
@@ -85,7 +86,6 @@ def _take_in(source: filling.Source, kept: keys.Keys, awaken: Callable[[], None]
         filling.check_empty()
         filling.empty()
         filling.fill(source, keys.opener(kept))
-        _take_tokens(kept)
         awaken()
 
 

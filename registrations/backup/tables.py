@@ -21,7 +21,7 @@ LEFT_OUT = frozenset(
 """Emptied by a restore like all others, and then filled anew by whoever uses it."""
 
 TOKENS = "authtoken_token"
-"""API tokens stand in the database as they are: they go into the file of keys."""
+"""API tokens of older versions, kept as they are: those went into the file of keys."""
 
 KINDS = {
     "DateTimeField": "time",  # UTC, as text
@@ -72,7 +72,7 @@ def archived() -> list[type[models.Model]]:
 
 
 def token_table() -> Table:
-    """Return the table of API tokens."""
+    """Return the table of the API tokens of older versions."""
     return table_of(next(model for model in all_models() if model._meta.db_table == TOKENS))
 
 

@@ -5,10 +5,11 @@ workers' messages crossing on the way cannot show an old state.
 """
 
 from registrations.live.hub import Hub, join
-from registrations.live.publisher import access_changed, beat, leave, publish, ticked
+from registrations.live.publisher import NO_USER, access_changed, beat, leave, publish, ticked
 from registrations.live.sockets import Socket, Watch, WatchError
 
 __all__ = [
+    "NO_USER",
     "Hub",
     "Socket",
     "Watch",

@@ -134,9 +134,10 @@ class Hub:
         self._resync = self._resync or everything
         self._wake.set()
 
-    def _recheck(self) -> None:
+    def _recheck(self, users: frozenset[int]) -> None:
         for socket in self.sockets:
-            socket.recheck.set()
+            if not users or socket.user_id in users:
+                socket.recheck.set()
 
     # --- looking at the database --------------------------------------------------------------
     async def _refresh_for_ever(self) -> None:

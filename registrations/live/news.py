@@ -42,8 +42,8 @@ logger = logging.getLogger(__name__)
 Heard = Callable[[frozenset[int], bool], None]
 """Called with the ids that changed, and True when more may have changed unheard."""
 
-Recheck = Callable[[], None]
-"""Called when somebody may see less than before."""
+Recheck = Callable[[frozenset[int]], None]
+"""Called with the users who may see less than before; with nobody where it is not known who."""
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class News:
         if kind == "tick":
             self._ticked, self._ticked_at = time.monotonic(), datetime.now(UTC)
         elif kind == "access":
-            self._recheck()
+            self._recheck(frozenset(message.get("users", ())))
         elif kind == "bye":
             self._workers.pop(message["worker"], None)
         elif kind in ("rows", "beat") or (kind == "beacon" and message["boot"] == self._beacon):

@@ -21,6 +21,9 @@ from django.conf import settings
 GROUP = "live"
 """The channel-layer group all hubs listen to."""
 
+NO_USER = 0
+"""Whose sockets those of wallboards are."""
+
 SEND_SECONDS = 2.0
 MOST_IDS = 5000
 """More changes than this in one message are told as "read everything again"."""
@@ -37,7 +40,7 @@ class Publisher:
         self._ids: set[int] = set()
         self._beat: dict[str, Any] | None = None
         self._ticked = False
-        self._access = False
+        self._access: set[int] = set()
         self._left = ""
         self._said_bye = threading.Event()
         self._lock = threading.Lock()
@@ -60,9 +63,9 @@ class Publisher:
             self._ticked = True
         self._rouse()
 
-    def access_changed(self) -> None:
+    def access_changed(self, user_id: int) -> None:
         with self._lock:
-            self._access = True
+            self._access.add(user_id)
         self._rouse()
 
     def leave(self, worker: str) -> None:
@@ -98,7 +101,7 @@ class Publisher:
             left, self._left = self._left, ""
             beat, self._beat = (None if left else self._beat), None
             ticked, self._ticked = self._ticked, False
-            access, self._access = self._access, False
+            access, self._access = self._access, set()
         messages: list[dict[str, Any]] = []
         if ids:
             self._n += 1
@@ -109,7 +112,7 @@ class Publisher:
         if ticked:
             messages.append({"kind": "tick"})
         if access:
-            messages.append({"kind": "access"})
+            messages.append({"kind": "access", "users": sorted(access)})
         if left:
             messages.append({"kind": "bye", "worker": left})
         return [m | {"boot": self.boot, "n": self._n} for m in messages]
@@ -169,7 +172,10 @@ def ticked() -> None:
         _publisher.ticked()
 
 
-def access_changed() -> None:
-    """Tell all hubs to ask anew who may still see what: now, not when it is their time."""
+def access_changed(user_id: int = NO_USER) -> None:
+    """Tell all hubs to ask anew what this user's sockets may see: now, not when it is their time.
+
+    NO_USER: those of screens that watch without a log-in.
+    """
     if not _deaf():
-        _publisher.access_changed()
+        _publisher.access_changed(user_id)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from registrations.live.publisher import NO_USER
 from registrations.queries.extent import EVERYTHING, Extent
 from registrations.vitals import counters
 
@@ -112,7 +113,7 @@ class Socket:
     """One connection. The hub marks what is new; the writer task sends it, one message at a time.
 
     `done` resolves to a Closing when the hub wants the connection ended; `recheck` is set when
-    it must be asked again whether this client may still look.
+    it must be asked again whether this client may still look. `user_id`: whose it is.
     """
 
     def __init__(self, hub: Source, send: Send) -> None:
@@ -128,6 +129,7 @@ class Socket:
         self.has_asked = False
         self.wants_snapshot = False
         self.recheck = asyncio.Event()
+        self.user_id = NO_USER
         self.done: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
         self._writer = asyncio.create_task(self._write(), name="live-socket")
         self._writer.add_done_callback(self._writer_ended)

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from fleet import first_run, forms, services
+from fleet import first_run, forms, services, users
 from fleet.formats.decoding import MAX_BYTES
 from fleet.formats.handset_csv import COLUMNS
 from fleet.models import ServerGroup, Site
@@ -130,7 +130,7 @@ def people(request: HttpRequest) -> HttpResponse:
         if not may:
             return HttpResponse("This needs the role Admin.", status=403)
         if form.is_valid():
-            first_run.make_user(**form.cleaned_data)
+            users.make(**form.cleaned_data)
             messages.info(request, f"{form.cleaned_data['name']} can log in now.")
             return redirect("start_people")
     users = get_user_model()._default_manager.prefetch_related("groups").order_by("username")[:50]

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.models import Handset, Line, Server, ServerGroup, Site
@@ -15,7 +14,7 @@ from fleet.roles import Role
 from fleet.signals import fleet_changed
 from registrations.models import Registration, State
 from tests.support.certificates import Authority
-from tests.support.rows import make_group, make_line, make_site, make_user
+from tests.support.rows import make_group, make_line, make_site, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +24,8 @@ SECRET = "a very secret password"
 @pytest.fixture
 def asked() -> APIClient:
     client = APIClient()
-    token = Token.objects.create(user=make_user("carla", Role.CONFIGURER))
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user("carla", Role.CONFIGURER))
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
 
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.models import DnsRecord, Server
 from fleet.roles import Role
-from tests.support.rows import make_group, make_user
+from tests.support.rows import make_group, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -27,8 +26,8 @@ A = {"type": "A", "name": "a.pbx.example", "ttl": 300, "address": "192.0.2.10"}
 @pytest.fixture
 def asked() -> APIClient:
     client = APIClient()
-    token = Token.objects.create(user=make_user("admin", Role.CONFIGURER))
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user("admin", Role.CONFIGURER))
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet import api_imports
@@ -13,7 +12,7 @@ from fleet.models import Handset, Line, ServerGroup, Site
 from fleet.roles import Role
 from registrations.models import Registration
 from tests.support import trees
-from tests.support.rows import make_user
+from tests.support.rows import make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -36,8 +35,8 @@ TABLE = (
 @pytest.fixture
 def asked() -> APIClient:
     client = APIClient()
-    token = Token.objects.create(user=make_user("carla", Role.CONFIGURER))
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user("carla", Role.CONFIGURER))
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
 
 

@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.models import ServerGroup
 from fleet.roles import Role
-from tests.support.rows import make_group, make_user
+from tests.support.rows import make_group, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -16,8 +15,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def asked() -> APIClient:
     client = APIClient()
-    token = Token.objects.create(user=make_user("carla", Role.CONFIGURER))
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user("carla", Role.CONFIGURER))
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
 
 

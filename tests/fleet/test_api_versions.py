@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet import services, stale
 from fleet.models import Handset, Server, ServerGroup, Site
 from fleet.roles import Role
 from tests.support.databases import database, migrated_postgres
-from tests.support.rows import make_group, make_line, make_user
+from tests.support.rows import make_group, make_line, make_token, make_user
 
 __all__ = ["database", "migrated_postgres"]
 
@@ -22,8 +21,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def asked() -> APIClient:
     client = APIClient()
-    token = Token.objects.create(user=make_user("carla", Role.CONFIGURER))
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user("carla", Role.CONFIGURER))
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
 
 

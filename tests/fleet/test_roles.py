@@ -5,10 +5,8 @@ import re
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.core.management import CommandError, call_command
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
-from rest_framework.authtoken.models import Token
 
 from fleet.audit import MASK
 from fleet.models import Line
@@ -98,7 +96,7 @@ def test_djangos_admin_is_closed_to_lower_roles_and_to_mere_staff(
 def test_the_role_admin_needs_no_other_flag_for_djangos_admin(client: Client) -> None:
     client.force_login(make_user("ada", Role.ADMIN))
     for page in (
-        *("", "auth/user/", "auth/user/add/", "authtoken/tokenproxy/", "auditlog/logentry/"),
+        *("", "auth/user/", "auth/user/add/", "auditlog/logentry/"),
         *("fleet/site/", "fleet/servergroup/", "fleet/server/add/", "fleet/handset/"),
     ):
         assert client.get(f"/admin/{page}").status_code == 200, page
@@ -150,13 +148,3 @@ def test_djangos_admin_refuses_what_an_import_refuses(client: Client) -> None:
     answer = client.post("/admin/fleet/server/add/", given | {"lost_features": "[]"})
     assert answer.status_code == 302
     assert list(group.servers.values_list("priority", flat=True)) == [1, 2, 3]
-
-
-def test_a_token_is_printed_alone_and_stays_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    make_user("otto", Role.OPERATOR)
-    call_command("create_token", "otto")
-    call_command("create_token", "otto")
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == second == Token.objects.get().key
-    with pytest.raises(CommandError, match="no active user"):
-        call_command("create_token", "nobody")

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import ConsoleMessage, Page
-from rest_framework.authtoken.models import Token
 
 from registrations import vitals
 from registrations.live import publisher
 from tests.registrations.live_web import Web, channel_layers, log_in, whole, worker
 from tests.support import parts, stores
+from tests.support.rows import make_token
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def web(live_redis: str) -> Iterator[Web]:
 def token() -> str:
     """The API token of an admin."""
     user = User.objects.create_superuser("admin")
-    return str(Token.objects.create(user=user).key)
+    return make_token(user)
 
 
 @pytest.fixture(scope="session")

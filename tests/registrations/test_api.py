@@ -12,7 +12,6 @@ from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 from django.utils import timezone
 from drf_spectacular.validation import validate_schema
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.api import Pages
@@ -27,6 +26,7 @@ from tests.support.rows import (
     make_registration,
     make_server_change,
     make_site,
+    make_token,
     make_transition,
     make_user,
 )
@@ -37,8 +37,8 @@ pytestmark = pytest.mark.django_db
 def client(role: Role = Role.OPERATOR, name: str = "olga") -> APIClient:
     """A client that speaks with a token, as a program does."""
     made = APIClient()
-    token = Token.objects.create(user=make_user(name, role))
-    made.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user(name, role))
+    made.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return made
 
 
@@ -246,7 +246,7 @@ async def test_under_asgi_the_export_is_read_chunk_by_chunk(
     def prepare() -> str:
         for _ in range(35):
             make_transition()
-        return Token.objects.create(user=make_user("vera", Role.VIEWER)).key
+        return make_token(make_user("vera", Role.VIEWER))
 
     key = await sync_to_async(prepare)()
     answer = await AsyncClient().get(

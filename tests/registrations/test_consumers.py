@@ -7,10 +7,11 @@ import pytest
 import websockets
 from django.contrib.auth.models import User
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
+from fleet.people import ApiToken
 from registrations import consumers
 from tests.registrations.live_web import Web, browser, in_database
+from tests.support.rows import make_token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +28,7 @@ async def refused(web: Web, token: str = "", **headers: str) -> bool:
 
 def test_who_may_not_see_gets_no_socket(web: Web, token: str) -> None:
     nobody = User.objects.create_user("nobody", password="x")
-    his = Token.objects.create(user=nobody).key
+    his = make_token(nobody)
     ours = f"http://127.0.0.1:{web.port}"
 
     def cookie(user: User) -> str:
@@ -60,7 +61,7 @@ def test_a_socket_ends_when_its_session_does(
         async with browser(web, token) as seen:
             await seen.take()
             await in_database(
-                Token.objects.all().delete,
+                ApiToken.objects.all().delete,
             )
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await seen.until(lambda: False, 5)

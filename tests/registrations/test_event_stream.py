@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import websockets
-from rest_framework.authtoken.models import Token
 
+from fleet.people import ApiToken
 from registrations import event_stream, queries
 from registrations.models import Transition
 from registrations.queries import events
@@ -168,7 +168,7 @@ def test_it_ends_when_the_token_does(web: Web, token: str, monkeypatch: pytest.M
     async def run() -> None:
         async with listening(web, token, None) as seen:
             await seen.take()
-            await in_database(Token.objects.all().delete)
+            await in_database(ApiToken.objects.all().delete)
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 while True:
                     await seen.take()

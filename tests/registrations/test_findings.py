@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from fleet.models import Line
 from fleet.roles import Role
@@ -113,7 +112,7 @@ def test_page_and_api_say_what_is_so_and_what_to_do(client: Client) -> None:
     assert f"127.0.0.3:5060 lists {PHONE}, which is not Rollcall&#x27;s." in page
     assert "Find out whose it is." in page
     assert "Nothing matches" in client.get("/readiness/findings/?kind=twice").content.decode()
-    key = Token.objects.create(user=viewer).key
+    key = rows.make_token(viewer)
     answer = client.get("/api/v1/findings/", headers={"authorization": f"Token {key}"}).json()
     [row] = answer["results"]
     assert (row["kind"], row["registration"], row["contacts"]) == ("foreign", line.pk, [PHONE])

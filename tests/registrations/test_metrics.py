@@ -14,7 +14,6 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
-from rest_framework.authtoken.models import Token
 
 from fleet.models import Handset, Line
 from fleet.roles import Role
@@ -217,7 +216,7 @@ def _refuse(*_: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer"])
 def test_a_viewers_token_opens_it_from_anywhere(client: Client, scheme: str) -> None:
-    key = Token.objects.create(user=rows.make_user("prometheus", Role.VIEWER)).key
+    key = rows.make_token(rows.make_user("prometheus", Role.VIEWER))
     answer = client.get("/metrics", **ELSEWHERE, headers={"Authorization": f"{scheme} {key}"})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -229,9 +228,9 @@ def test_a_viewers_token_opens_it_from_anywhere(client: Client, scheme: str) -> 
     ["Bearer", "Bearer wrong", "Basic YWRtaW46YWRtaW4=", "Bearer {nobody}", "Bearer {gone}"],
 )
 def test_no_other_credentials_open_it_not_even_here(client: Client, credentials: str) -> None:
-    nobody = Token.objects.create(user=rows.make_user("nobody")).key
+    nobody = rows.make_token(rows.make_user("nobody"))
     user = rows.make_user("gone", Role.VIEWER)
-    gone = Token.objects.create(user=user).key
+    gone = rows.make_token(user)
     User.objects.filter(pk=user.pk).update(is_active=False)
     header = credentials.format(nobody=nobody, gone=gone)
     for where in (LOCAL, ELSEWHERE):

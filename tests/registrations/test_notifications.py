@@ -14,7 +14,6 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from fleet.config import logs
 from fleet.roles import Role
@@ -203,7 +202,7 @@ def test_the_api_makes_lists_and_renews_them(client: Client) -> None:
     line = watched()
     report(address(), event(line.line.handset.mac))
     other = rows.make_line(line.group)
-    key = Token.objects.create(user=rows.make_user("otto", Role.OPERATOR)).key
+    key = rows.make_token(rows.make_user("otto", Role.OPERATOR))
     client.defaults["HTTP_AUTHORIZATION"] = f"Token {key}"
     made = client.post("/api/v1/notification-addresses/", {"group": line.group_id})
     assert (made.status_code, made.json()) == (201, {"made": 1})

@@ -7,7 +7,6 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
 from fleet.models import ServerGroup
 from fleet.roles import Role
@@ -134,7 +133,7 @@ def test_a_handsets_page_says_what_each_server_would_do(client: Client) -> None:
 
 @pytest.fixture
 def api(client: Client) -> Client:
-    key = Token.objects.create(user=rows.make_user(role=Role.VIEWER)).key
+    key = rows.make_token(rows.make_user(role=Role.VIEWER))
     client.defaults["HTTP_AUTHORIZATION"] = f"Token {key}"
     return client
 

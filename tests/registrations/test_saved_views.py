@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils.http import urlencode
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet.models import Preference, ServerGroup
 from fleet.roles import Role
 from registrations.models import Registration, SavedView, State
 from tests.registrations.test_views import listed, signed_in, text
-from tests.support.rows import make_group, make_registration, make_user
+from tests.support.rows import make_group, make_registration, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +56,7 @@ def test_page_and_api_read_a_view_alike(three: list[Registration]) -> None:
     user = make_user("olga", Role.CONFIGURER)
     client, api = Client(), APIClient()
     client.force_login(user)
-    api.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    api.credentials(HTTP_AUTHORIZATION=f"Token {make_token(user)}")
     save(client, "Away", "state=secondary&sort=-extension", shared="on")
     for query in ("view=away", "view=away&q=porter", "view=away&state=primary"):
         rows = api.get(f"/api/v1/registrations/?{query}").json()["results"]

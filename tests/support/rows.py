@@ -7,7 +7,9 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
+from fleet import tokens
 from fleet.models import Handset, Line, Server, ServerGroup, Site
+from fleet.people import ApiToken
 from fleet.roles import Role
 from registrations.models import (
     NotificationAddress,
@@ -137,6 +139,14 @@ def make_server_change(server: Server, what: str = "silent", **more: Any) -> Ser
         "before": "well" if everywhere else "up",
     }
     return ServerChange.objects.create(server=server, what=what, **(fields | more))
+
+
+def make_token(user: User, role: Role = Role.ADMIN, **more: Any) -> str:
+    """The key of an API token of theirs."""
+    key = f"key-{next(_numbers)}"
+    fields = {"name": "a program", "role": role, "created_by": user.username, **more}
+    ApiToken.objects.create(user=user, digest=tokens.digest(key), **fields)
+    return key
 
 
 def make_user(name: str = "nurse", role: Role | None = None) -> User:

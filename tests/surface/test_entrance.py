@@ -8,11 +8,10 @@ from auditlog.models import LogEntry
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
 from fleet.models import Handset, Site
 from fleet.roles import Role
-from tests.support.rows import make_group, make_line, make_user
+from tests.support.rows import make_group, make_line, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -82,7 +81,7 @@ def test_a_change_through_the_api_names_who_asked_and_from_where() -> None:
     site = Site.objects.create(name="main", time_zone="UTC")
     handset = make_line(make_group(), site).handset
     LogEntry.objects.all().delete()
-    token = Token.objects.create(user=otto).key
+    token = make_token(otto)
     forged = {"authorization": f"Token {token}", "x-forwarded-for": "nonsense"}
     address = f"/api/v1/handsets/{handset.pk}/"
     body = {"data": {"name": "Ward 4"}, "content_type": "application/json"}
@@ -98,7 +97,7 @@ def test_a_change_through_the_api_names_who_asked_and_from_where() -> None:
 
 def test_who_asks_next_is_not_taken_for_who_asked_before() -> None:
     otto, vera = (person(name, "x", Role.CONFIGURER) for name in ("otto", "vera"))
-    tokens = [Token.objects.create(user=user).key for user in (otto, vera)]
+    tokens = [make_token(user) for user in (otto, vera)]
     client = Client()
     for number, key in enumerate(tokens):
         made = client.post(

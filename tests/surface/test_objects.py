@@ -4,13 +4,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.test import Client
-from rest_framework.authtoken.models import Token
 
 from fleet.roles import Role
 from registrations.exports import orders
 from registrations.models import ExportJob, SavedView, WallboardToken
 from tests.registrations import live_fleet
-from tests.support.rows import make_user
+from tests.support.rows import make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +63,7 @@ def test_who_has_no_role_reads_nothing_by_any_address_of_a_thing() -> None:
 
 def test_a_token_ends_with_its_users_account_and_a_session_with_the_password() -> None:
     vera = make_user("vera", Role.VIEWER)
-    headers = {"authorization": f"Token {Token.objects.create(user=vera).key}"}
+    headers = {"authorization": f"Token {make_token(vera)}"}
     session = signed_in(vera)
     assert Client().get("/api/v1/sites/", headers=headers).status_code == 200
     assert session.get("/").status_code == 200

@@ -13,14 +13,16 @@ import websockets
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from rest_framework.authtoken.models import Token
 
 from fleet.roles import Role
 from registrations.routing import websocket_urlpatterns
 from tests.registrations.live_web import Web
-from tests.support.rows import make_user
+from tests.support.rows import make_token, make_user
 
 pytestmark = pytest.mark.django_db
+
+IN = 0.5
+"""Whoever is logged in, also without a role."""
 
 ANYBODY = 0
 """Also who is not logged in: what guards it is not a role."""
@@ -30,7 +32,7 @@ FORM = {"get": Role.OPERATOR, "post": Role.OPERATOR}
 CONFIGURE = {"get": Role.CONFIGURER, "post": Role.CONFIGURER}
 OWN = {"get": Role.VIEWER, "post": Role.VIEWER}
 
-MAY: dict[str, dict[str, int]] = {
+MAY: dict[str, dict[str, float]] = {
     "overview": SEE,
     "moves": SEE,
     "handsets": SEE,
@@ -114,12 +116,21 @@ MAY: dict[str, dict[str, int]] = {
     "login": {"get": ANYBODY, "post": ANYBODY},
     "logout": {"post": ANYBODY},
     "times": OWN,
+    "password": {"get": IN, "post": IN},
+    "sign_out_everywhere": {"post": IN},
+    "users": {"get": Role.ADMIN, "post": Role.ADMIN},
+    "user_role": {"post": Role.ADMIN},
+    "user_reset": {"post": Role.ADMIN},
+    "user_active": {"post": Role.ADMIN},
+    "user_end_sessions": {"post": Role.ADMIN},
+    "tokens": OWN,
+    "token_revoke": {"post": Role.VIEWER},
 }
 """By name of the address: the least role of each method. All other methods are refused to all."""
 
 SOCKETS = {"ws/live/": Role.VIEWER, "ws/events/": Role.VIEWER}
 
-ENDING = {"logout"}
+ENDING = {"logout", "sign_out_everywhere"}
 """After these a session is over."""
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -180,7 +191,7 @@ def client_of(asker: str) -> Client:
 
 @pytest.mark.parametrize("asker", ASKERS)
 def test_everybody_gets_as_far_as_their_role(asker: str, live_redis: str) -> None:
-    role = ASKERS[asker] or ANYBODY
+    role = ASKERS[asker] or (ANYBODY if asker == "nobody" else IN)
     client = client_of(asker)
     wrong = []
     for name, pattern in pages().items():
@@ -235,7 +246,7 @@ def test_djangos_admin_is_for_admins_at_every_address(asker: str) -> None:
 
 def test_a_token_opens_no_page() -> None:
     """It is for the API, /metrics and the socket; whoever finds one cannot sit down with it."""
-    key = Token.objects.create(user=make_user("otto", Role.ADMIN)).key
+    key = make_token(make_user("otto", Role.ADMIN))
     for name, pattern in pages().items():
         if MAY[name].get("get", ANYBODY) != ANYBODY:
             answer = Client().get(url_of(name, pattern), headers={"authorization": f"Token {key}"})
@@ -257,7 +268,7 @@ def test_everybody_gets_as_far_into_a_socket_as_their_role(web: Web) -> None:
         if asker == "nobody":
             given[asker] = [{}, {"Origin": ours}, {"Authorization": "Token nonsense"}]
             continue
-        key = Token.objects.create(user=User.objects.get(username=asker)).key
+        key = make_token(User.objects.get(username=asker))
         session = f"sessionid={client.cookies['sessionid'].value}"
         given[asker] = [{"Cookie": session, "Origin": ours}, {"Authorization": f"Token {key}"}]
 

@@ -15,9 +15,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument(
-            "--keys", type=Path, help="where CREDENTIALS_KEY and the API tokens go (FILE.keys)"
-        )
+        parser.add_argument("--keys", type=Path, help="where CREDENTIALS_KEY goes (FILE.keys)")
 
     def handle(self, *args: Any, file: Path, keys: Path | None, **options: Any) -> None:
         keys = keys or file.with_name(f"{file.name}.keys")
@@ -35,6 +33,6 @@ class Command(BaseCommand):
             f"{at:%Y-%m-%d %H:%M:%S} UTC, {made.bytes / 1e6:.1f} MB."
         )
         self.stdout.write(
-            f"{keys}: what opens its SIP passwords, and the API tokens. Keep it apart: who has "
-            "both files has the passwords; who has lost it must type them in again."
+            f"{keys}: what opens its SIP passwords. Keep it apart: who has both files has the "
+            "passwords; who has lost it must type them in again."
         )

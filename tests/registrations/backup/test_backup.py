@@ -22,9 +22,8 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
-from rest_framework.authtoken.models import Token
 
-from fleet import first_run
+from fleet import first_run, tokens
 from fleet.models import DnsRecord, Line, Preference, Server, ServerGroup, Site
 from fleet.roles import Role
 from fleet.supervisor import lock
@@ -59,6 +58,7 @@ from tests.support.rows import (
     make_reports,
     make_server_change,
     make_site,
+    make_token,
     make_transition,
     make_user,
 )
@@ -130,7 +130,7 @@ def make_people(group: ServerGroup, site: Site) -> None:
     user = make_user("night", Role.OPERATOR)
     user.set_password("a long enough passphrase")
     user.save()
-    Token.objects.create(user=user, key="a" * 40)
+    make_token(user, Role.OPERATOR)
     Session.objects.create(session_key="s" * 32, session_data="x", expire_date=NOW)
     Preference.objects.create(user=user, time_zone="browser", handset_columns=["mac"])
     SavedView.objects.create(slug="mine", name="Mine", owner=user, query="state=primary")
@@ -298,11 +298,9 @@ def test_secrets_are_in_a_file_of_their_own(tmp_path: Path, settings: Any, on: O
     with zipfile.ZipFile(path) as archive:
         everything = b"".join(archive.read(name) for name in archive.namelist())
     ours = [key.decode() for key in settings.CREDENTIALS_KEYS]
-    for secret in ("a" * 40, "s" * 32, "a very secret password", settings.SECRET_KEY, *ours):
+    for secret in ("key-", "s" * 32, "a very secret password", settings.SECRET_KEY, *ours):
         assert secret.encode() not in everything
-    told = json.loads(keys_of(path).read_text())
-    assert told["credentials_keys"] == ours
-    assert [token[0] for token in told["tokens"]] == ["a" * 40]
+    assert json.loads(keys_of(path).read_text()) == {"credentials_keys": ours}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -412,10 +410,19 @@ def test_an_archive_of_an_older_version_is_brought_up_to_date(tmp_path: Path, on
     old = Installation(tmp_path / "old")
     old.manage("shell", "--no-imports", "-c", OLDER)
     as_of(path, old.data_dir / "rollcall.sqlite3")
+    # Tokens stood in the database as they were, and so in the file of keys.
+    night = int(*before["auth.user"])
+    token = [["a" * 40, night, "2026-01-01 00:00:00"]]
+    kept = json.loads(keys_of(path).read_text()) | {"tokens": token}
+    keys_of(path).write_text(json.dumps(kept))
     here = Installation(tmp_path / "new")
     here.manage("restore", str(path))
     after, told = here.dump(), plain(before)
     del told["registrations.notificationaddress"]  # There was no such table then.
+    del told["fleet.apitoken"]
+    (taken,) = after["fleet.apitoken"].values()
+    assert (taken["user"], taken["digest"]) == (night, tokens.digest("a" * 40))
+    assert "authtoken.token" not in after or not after["authtoken.token"]
     # What newer migrations make of it beside is theirs to test.
     assert {model: after[model] for model in told} == told
     # Where there are tables already, they would have to be brought back first.

@@ -1,0 +1,41 @@
+"""What is kept of users beside Django's own rows: how they log in, and their programs' tokens."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Account(models.Model):
+    """What admins decided about a user's log-in; who has none of it has no row."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="account"
+    )
+    must_change_password = models.BooleanField(default=False, db_default=False)
+    sessions_ended_at = models.DateTimeField(
+        null=True, help_text="Sessions that had begun before are over."
+    )
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class ApiToken(models.Model):
+    """A key of a user's program. The key itself is told once; only its digest is kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    role = models.PositiveSmallIntegerField(
+        help_text="The most it may (fleet.roles.Role); never more than its user may."
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.CharField(max_length=150)
+    expires_at = models.DateTimeField(null=True, help_text="Empty: it does not expire.")
+    used_at = models.DateTimeField(null=True, editable=False, help_text="To a few minutes")
+
+    class Meta:
+        ordering = ["user__username", "name", "pk"]
+
+    def __str__(self) -> str:
+        return self.name

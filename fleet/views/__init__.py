@@ -1,0 +1,1 @@
+"""Pages of fleet: what users set for themselves, and what admins see of users."""
