@@ -11,13 +11,11 @@ from typing import Any
 
 import structlog
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Count, Q
 
 from fleet import inventory, services
 from fleet.models import Handset, Line, Server, ServerGroup, Site
-from fleet.roles import Role
 
 log = structlog.get_logger(__name__)
 

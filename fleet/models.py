@@ -13,7 +13,8 @@ from django.db.models.functions import Cast, Concat, Lower, Now
 from fleet import allowed
 from fleet.fields import EncryptedTextField
 from fleet.formats import certificates, dns_cache, policy, values
-from fleet.people import Account as Account, ApiToken as ApiToken  # Django looks here
+from fleet.people import Account as Account  # Django looks here
+from fleet.people import ApiToken as ApiToken
 
 
 def _clean(thing: models.Model, readers: Mapping[str, Callable[[str], object]]) -> None:

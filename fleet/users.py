@@ -90,9 +90,7 @@ def _keep_an_admin(user: Any) -> None:
         Q(is_superuser=True) | Q(groups__name=Role.ADMIN.group_name), is_active=True
     )
     if role_of(user) == Role.ADMIN and {each.pk for each in admins} <= {user.pk}:
-        raise Refused(
-            f"{user.get_username()} is the only admin: make somebody else admin first."
-        )
+        raise Refused(f"{user.get_username()} is the only admin: make somebody else admin first.")
 
 
 def _temporary() -> str:

@@ -24,7 +24,7 @@ def password(request: HttpRequest) -> HttpResponse:
         user: Any = form.save()
         users.password_changed(user)
         update_session_auth_hash(request, user)
-        messages.info(request, "Your password is changed; wherever else you were logged in, no more.")
+        messages.info(request, "Your password is changed, and all your other sessions are over.")
         return redirect("overview")
     status = 400 if request.method == "POST" else 200
     must = getattr(request.user, "must_change_password", False)

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import get_user_model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -133,8 +132,8 @@ def people(request: HttpRequest) -> HttpResponse:
             users.make(**form.cleaned_data)
             messages.info(request, f"{form.cleaned_data['name']} can log in now.")
             return redirect("start_people")
-    users = get_user_model()._default_manager.prefetch_related("groups").order_by("username")[:50]
-    listed = [(user, role_of(user)) for user in users]
+    known = users.listed()[:50]
+    listed = [(user, role_of(user)) for user in known]
     refused = request.method == "POST"
     return _page(
         request, "people", 400 if refused else 200, form=form, users=listed, roles=list(Role)

@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from fleet import api_bulk
 from fleet.models import Handset, Line
 from fleet.roles import Role
 from registrations.models import Registration
-from tests.support.rows import make_group, make_site, make_user
+from tests.support.rows import make_group, make_site, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +21,8 @@ def asked() -> APIClient:
     make_group()
     make_site()
     client = APIClient()
-    token = Token.objects.create(user=make_user("carla", Role.CONFIGURER))
-    client.credentials(HTTP_AUTHORIZATION=f"Token {token.key}")
+    token = make_token(make_user("carla", Role.CONFIGURER))
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
     return client
 
 

@@ -11,7 +11,6 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from rest_framework.authtoken.models import Token
 
 from fleet import import_orders, throttling
 from fleet.models import Line
@@ -73,7 +72,7 @@ def test_every_change_says_how_it_is_guarded() -> None:
 @pytest.fixture
 def keys() -> dict[str, str]:
     users = {word: rows.make_user(word, role) for word, role in ASKERS.items() if role}
-    return {word: Token.objects.create(user=user).key for word, user in users.items()}
+    return {word: rows.make_token(user) for word, user in users.items()}
 
 
 def operations() -> Iterator[Any]:
