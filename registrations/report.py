@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.values import HostPort, Outcome, Target, Verdict, record
+from registrations.values import HostPort, ListedContact, Outcome, Target, Verdict, record
 
 
 @record
@@ -82,6 +82,8 @@ class Heard:
     """Seconds of a 503's Retry-After: the place asks to be left alone by all."""
     sentence: str = ""
     """The answer, or its absence, for an admin."""
+    others: tuple[ListedContact, ...] = ()
+    """Who else is bound, where it took the binding."""
 
     @classmethod
     def of(cls, target: Target, outcome: Outcome) -> "Heard":
@@ -97,6 +99,7 @@ class Heard:
             verdict.value,
             outcome.retry_after if verdict is Verdict.BUSY else None,
             outcome.sentence,
+            outcome.others if verdict is Verdict.BOUND else (),
         )
 
 

@@ -23,6 +23,7 @@ from registrations.store.sql import (
     text,
     token_text,
 )
+from registrations.store.strangers import note_strangers
 from registrations.vitals import counters
 
 RESUME, OVERRIDE = "resume", "override"
@@ -79,6 +80,12 @@ def save(finished: Sequence[Finished]) -> list[Saved]:
         record([change for done in kept for change in _changes(done)])
         unmoved = {each.registration_id for each in saved if not each.has_new_wish}
         _answer_failbacks([d for d in kept if d.claimed.registration_id in unmoved])
+        note_strangers(
+            (done.claimed.registration_id, heard)
+            for done in kept
+            for heard in done.result.heard
+            if heard.others
+        )
         count_renewals((pk, done.at) for done in kept for pk in done.result.renewed)
     return saved
 

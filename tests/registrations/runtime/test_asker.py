@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from fleet.models import Line
-from registrations import proving, store
+from registrations import proving, queries, store
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.sip import message
 from tests.registrations.runtime.test_engine import place, runtime, states
@@ -159,6 +161,26 @@ def test_our_own_contact_is_told_from_somebody_elses_though_no_instance_is_liste
     assert round((found.own_until - found.asked_at).total_seconds()) == 120
     assert found.others_until is not None
     assert round((found.others_until - found.asked_at).total_seconds()) == 300
+
+
+def test_a_renewal_that_lists_somebody_else_is_a_finding_at_once(settings: Any) -> None:
+    settings.PROVE_EVERY = 0
+    phone = "sip:4000@10.1.2.3:5060"
+
+    def list_both(request: message.Request) -> bytes:
+        listed = f"Contact: <{phone}>;expires=300\r\n" if "contact" in request.headers else ""
+        return accept(request).replace(b"Content-Length", listed.encode() + b"Content-Length")
+
+    with peer(answer=list_both) as registrar:
+        lines = ward(1, registrar)
+        assert not queries.findings(timezone.now()).exists()
+        Registration.objects.update(due_at=at(0))
+        with runtime() as worker:
+            worker.kick(lines[0].handset.site_id)
+            wait_until(lambda: states() == {"primary": 1}, 20, "registered", seen=states)
+    [found] = queries.findings(timezone.now())
+    assert (found.kind, [uri for uri, _ in found.contacts]) == ("foreign", [phone])
+    assert (found.proof, found.asked_at) == ("unasked", None), "nobody was asked"
 
 
 def test_a_silent_server_is_not_asked_for_every_handset() -> None:
