@@ -2,16 +2,19 @@
 
 import asyncio
 import json
+from functools import partial
 
 import pytest
 import websockets
 from django.contrib.auth.models import User
 from django.test import Client
 
+from fleet import sessions
 from fleet.people import ApiToken
+from fleet.roles import Role
 from registrations import consumers
 from tests.registrations.live_web import Web, browser, in_database
-from tests.support.rows import make_token
+from tests.support.rows import make_token, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +69,34 @@ def test_a_socket_ends_when_its_session_does(
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await seen.until(lambda: False, 5)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+
+    asyncio.run(run())
+
+
+def test_a_socket_ends_at_once_when_somebody_ends_the_sessions(web: Web) -> None:
+    """Without waiting for the time at which each socket is asked again; others' stay open."""
+    ended, other = (make_user(name, Role.VIEWER) for name in ("ended", "other"))
+
+    def cookie(user: User) -> str:
+        client = Client()
+        client.force_login(user)
+        return f"sessionid={client.cookies['sessionid'].value}"
+
+    ours = f"http://127.0.0.1:{web.port}"
+    first, second = cookie(ended), cookie(other)
+
+    async def run() -> None:
+        async with (
+            browser(web, "", Cookie=first, Origin=ours) as seen,
+            browser(web, "", Cookie=second, Origin=ours) as still,
+        ):
+            await seen.take()
+            await still.take()
+            await in_database(partial(sessions.end_all, ended, by="ada"))
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await seen.until(lambda: False, 20)
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+            await still.until(lambda: "heartbeat" in still.kinds)
 
     asyncio.run(run())
 
