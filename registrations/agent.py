@@ -168,8 +168,9 @@ class Agent:
 
     def result(self) -> AgentResult:
         """Return what to save. Call it when the agent `is_idle`."""
-        let_go(self._courses)
         standing, learnt, holder = self._standing, self._learnt, self._holder()
+        if holder is None:
+            let_go(self._courses)
         assumed = holder.assumed_target() if holder else None
         if standing.state == UNKNOWN:
             self._move(

@@ -230,7 +230,7 @@ class Course:
         label = self.label(target)
         self._answers[str(target.server_id)] = {
             "at": outcome.ended_at,
-            "verdict": verdict.value,
+            "verdict": str(verdict),
             "code": outcome.code,
             "answer": outcome.answer,
             "sentence": outcome.sentence or translated(outcome),

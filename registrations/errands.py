@@ -140,10 +140,9 @@ def keep_back(courses: Sequence[Course], news: News, now: float) -> None:
 
 
 def let_go(courses: Sequence[Course]) -> None:
-    """Where no entry works any more, each of them may register again."""
-    if _holder(courses) is None:
-        for course in courses:
-            course.kept_away_until = 0.0
+    """No entry works any more: each of them may register again."""
+    for course in courses:
+        course.kept_away_until = 0.0
 
 
 def _holder(courses: Sequence[Course]) -> Course | None:

@@ -78,7 +78,7 @@ def targets_of(entries: Sequence[Entry], kept: Mapping[str, Any]) -> tuple[Targe
 def kept_binding(binding: Binding) -> dict[str, Any]:
     """Return a binding as JSON."""
     return {
-        "phase": binding.phase.value,
+        "phase": str(binding.phase),
         "current": binding.current,
         "trying": binding.trying,
         "tried": list(binding.tried),

@@ -96,7 +96,7 @@ class Heard:
             outcome.ended_at,
             outcome.answer,
             code,
-            verdict.value,
+            str(verdict),
             outcome.retry_after if verdict is Verdict.BUSY else None,
             outcome.sentence,
             outcome.others if verdict is Verdict.BOUND else (),

@@ -33,7 +33,7 @@ class TransactionState(Enum):
     TIMED_OUT = "timed out"
 
 
-PENDING = frozenset({TransactionState.TRYING, TransactionState.PROCEEDING})
+PENDING = (TransactionState.TRYING, TransactionState.PROCEEDING)
 
 
 @record
@@ -52,13 +52,17 @@ class Key:
 
         More than one Via means it was not for us (8.1.3.3); so does another sent-by (18.1.2).
         """
+        headers = response.headers
         try:
-            headers = response.headers
+            sender, cseq = headers["from"][0], headers["cseq"][0]
             return (
                 headers["call-id"][0] == self.call_id
                 and self._is_only_hop(headers["via"])
-                and self._is_of_request(headers["cseq"][0])
-                and self._is_ours(headers["from"][0])
+                and (
+                    cseq == f"{self.cseq} {self.method}"
+                    or parse_cseq(cseq) == (self.cseq, self.method)
+                )
+                and (sender.endswith(f";tag={self.from_tag}") or tag_of(sender) == self.from_tag)
             )
         except (LookupError, SipParseError):
             return False
@@ -72,14 +76,6 @@ class Key:
             return True
         read = parse_via(via)
         return read.branch == self.branch and read.sent_by == self.sent_by.lower()
-
-    def _is_of_request(self, cseq: str) -> bool:
-        if cseq == f"{self.cseq} {self.method}":
-            return True
-        return parse_cseq(cseq) == (self.cseq, self.method)
-
-    def _is_ours(self, sender: str) -> bool:
-        return sender.endswith(f";tag={self.from_tag}") or tag_of(sender) == self.from_tag
 
 
 class ClientTransaction:
