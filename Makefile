@@ -5,7 +5,7 @@ BIN := .venv/bin
 PURE := registrations/values.py registrations/intervals.py registrations/waves.py \
 	registrations/landing.py registrations/windows.py registrations/draining.py registrations/incidents registrations/binding.py \
 	registrations/keeping.py registrations/explaining.py registrations/sip \
-	registrations/redundancy.py registrations/report.py registrations/course.py \
+	registrations/redundancy.py registrations/report.py registrations/plan.py registrations/course.py \
 	registrations/errands.py registrations/agent.py registrations/judging.py registrations/resuming.py registrations/recovery.py \
 	registrations/trace fleet/formats
 

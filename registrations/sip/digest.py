@@ -22,6 +22,8 @@ _PARAM = re.compile(
     r'[\s,]*+([^\s=,"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]*+))\s*+(?:,|$)'
 )
 """Possessive throughout: whatever a peer sends, one match is linear."""
+_USUAL = re.compile(r'Digest realm="([^"\\]++)", nonce="([^"\\]++)", qop="auth"')
+"""What nearly all challenges look like to the letter."""
 _ALGORITHMS = ("md5", "sha-256", "sha-512-256")
 
 
@@ -85,6 +87,9 @@ def parse_parameters(text: str) -> dict[str, str]:
 
 def parse_challenge(value: str) -> Challenge | None:
     """A WWW- or Proxy-Authenticate value; None if it is not one we can answer (D9, D11)."""
+    usual = _USUAL.fullmatch(value)
+    if usual is not None and _are_echoable(usual[1], usual[2]):
+        return Challenge(usual[1], usual[2], qop=True)
     scheme, _, rest = value.partition(" ")
     if scheme.lower() != "digest":
         return None

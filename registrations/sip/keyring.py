@@ -43,14 +43,16 @@ class Keyring:
         (`answered`) got them: then another realm asked for them and may again.
         """
         fresh = [Credentials(proxy, challenge, self._token()) for challenge in challenges]
-        replaced = {credentials.key for credentials in fresh}
-        kept = [
-            credentials
-            for credentials in self._kept.pop(server, [])
-            if credentials.key not in replaced
-            and (credentials.proxy != proxy or credentials.key in answered)
-        ]
-        self._kept[server] = (kept + fresh)[-MAX_REALMS:]
+        before = self._kept.pop(server, None)
+        if before:
+            replaced = {credentials.key for credentials in fresh}
+            fresh[:0] = [
+                credentials
+                for credentials in before
+                if credentials.key not in replaced
+                and (credentials.proxy != proxy or credentials.key in answered)
+            ]
+        self._kept[server] = fresh[-MAX_REALMS:]
         if len(self._kept) > MAX_SERVERS:
             del self._kept[next(iter(self._kept))]
 

@@ -281,8 +281,8 @@ class RegisterClient:
         header = "proxy-authenticate" if proxy else "www-authenticate"
         asked = response.headers.get(header, ())
         offered = digest.choose(asked, allow_md5=self._allow_md5)
-        said = answer_text(response)
         if not offered:
+            said = answer_text(response)
             text = f"The server asks for an authentication that Rollcall does not use ({said})."
             if digest.choose(asked):
                 text = f"The server offers only MD5, which the group's policy refuses ({said})."
@@ -291,7 +291,7 @@ class RegisterClient:
         usable = [c for c in offered if _may_answer(flight, proxy, c)]
         if not usable or flight.challenges >= MAX_CHALLENGES:
             self._keyring.drop(flight.server)
-            text = f"The server refused the user name or password ({said})."
+            text = f"The server refused the user name or password ({answer_text(response)})."
             self._finish(flight, Reading(Verdict.REFUSED, text), now, response)
             return
         flight.challenges += 1

@@ -211,6 +211,16 @@ def test_a_challenge_we_cannot_answer_is_none(value: str) -> None:
     assert parse_challenge(value) is None
 
 
+@pytest.mark.parametrize(
+    "realm", ["pbx, ward", "a=b", "x" * 1024, "x" * 1025, "a\tb", "a\x00b", "é"]
+)
+def test_the_usual_challenge_is_read_as_any_other_spelling_of_it(realm: str) -> None:
+    usual = f'Digest realm="{realm}", nonce="n;1", qop="auth"'
+    read = parse_challenge(usual)
+    assert read == parse_challenge(usual.replace("Digest realm", "digest  realm"))
+    assert (read is None) == (len(realm) > 1024 or not realm.isprintable())
+
+
 def test_a_user_name_cannot_break_out_of_its_quotes() -> None:
     text = line(Challenge("r", "n"), user='a"b\r\nX: y')
     assert 'username="a\\"b??X: y"' in text
