@@ -3,7 +3,15 @@
 from django.urls import include, path
 from rest_framework.routers import SimpleRouter
 
-from fleet import api, api_bulk, api_first_run, api_import_jobs, api_imports, api_tokens
+from fleet import (
+    api,
+    api_bulk,
+    api_first_run,
+    api_import_jobs,
+    api_imports,
+    api_provenance,
+    api_tokens,
+)
 
 router = SimpleRouter()
 router.register("sites", api.SiteViewSet, basename="api-site")
@@ -16,6 +24,8 @@ router.register("tokens", api_tokens.TokenViewSet, basename="api-token")
 
 urlpatterns = [
     path("handsets/bulk/", api_bulk.BulkView.as_view(), name="api-handset-bulk"),
+    path("groups/<int:pk>/provenance/", api_provenance.GroupProvenance.as_view()),
+    path("handsets/<int:pk>/provenance/", api_provenance.HandsetProvenance.as_view()),
     path("first-run/", api_first_run.FirstRunView.as_view(), name="api-first-run"),
     path("imports/", api_imports.ImportView.as_view(), name="api-import"),
     path("", include(router.urls)),

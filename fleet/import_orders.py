@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from fleet import services
+from fleet import provenance, services
 from fleet.fields import decrypt_bytes, encrypt_bytes
 from fleet.formats.decoding import MAX_FAULTS
 from fleet.formats.faults import Fault
@@ -197,7 +197,9 @@ def _kept(fault: Fault) -> dict[str, Any]:
 
 def _counted(report: services.Imported) -> dict[str, Any]:
     listed = [asdict(change) for change in report.listed]
-    return {"counts": report.as_dict(), "listed": listed, "starting": len(report.starting)}
+    unknown = [provenance.told(each.source) | {"count": each.count} for each in report.unknown]
+    counts = {"counts": report.as_dict(), "starting": len(report.starting)}
+    return counts | {"listed": listed, "unknown": unknown}
 
 
 def latest() -> list[ImportJob]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from django.db.models import F, Model
 
-from fleet import dns_records
+from fleet import dns_records, provenance
 from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, ServerRow, SiteRow
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
@@ -106,6 +106,7 @@ def groups(rows: Iterable[GroupRow], tally: Tally) -> tuple[dict[str, int], list
             fields += ["servers"] * _servers(group, before, row.servers)
         if row.dns_cache is not None:
             fields += ["dns_cache"] * dns_records.put(group, row.dns_cache)
+        provenance.put_group(group, row)
         if fields and not is_new:
             moved.append(group.pk)
         tally.count("groups", row.name, is_new=is_new, fields=fields)
@@ -174,6 +175,7 @@ def handsets(
                 wanted = _of_live(line, row, has_moved=handset.pk in moved)
             _put_line(line, handset, row, wanted, changed, tally)
         touched += [line.pk for line in _upsert(changed, ("handset", "number"), LINE_FIELDS)]
+        provenance.put_handsets((here[mac], row) for mac, of_one in some.items() for row in of_one)
     return touched
 
 

@@ -299,6 +299,22 @@ class Line(models.Model):
         _clean(self, {**readers, "auth_password": values.password})
 
 
+class Provenance(models.Model):
+    """From which file and parameter of an import the values of a group or a handset came.
+
+    Kept and read by `fleet.provenance`; no agent looks at it.
+    """
+
+    group = models.OneToOneField(ServerGroup, models.CASCADE, null=True, related_name="provenance")
+    handset = models.OneToOneField(Handset, models.CASCADE, null=True, related_name="provenance")
+    values = models.JSONField(default=dict, help_text="By field: file, row, parameter, value")
+    unknown = models.JSONField(default=list, help_text="What says nothing about registration")
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"Provenance of {self.group or self.handset}"
+
+
 class Preference(models.Model):
     """What a user chose for themselves."""
 

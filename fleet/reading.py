@@ -54,6 +54,7 @@ def read(
     found.read.rows = FleetRows.joined(part.rows for part in parts)
     found.read.faults += [fault for part in parts for fault in part.faults]
     found.read.notes += [note for part in parts for note in part.notes]
+    found.read.unknown += [each for part in parts for each in part.unknown]
     _place(found.read, here, site)
     return found.read
 

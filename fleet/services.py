@@ -16,7 +16,7 @@ from fleet.formats import consistency, leaving_out
 from fleet.formats.decoding import MAX_FAULTS
 from fleet.formats.faults import Fault, Place, in_order
 from fleet.formats.policy import PARAMETERS
-from fleet.formats.rows import FleetRows, Read
+from fleet.formats.rows import FleetRows, Read, Unknown
 from fleet.inventory import announce_ids
 from fleet.models import Handset, Line, ServerGroup, Site
 
@@ -47,6 +47,8 @@ class Imported:
     """The lines (MAC and number) that register from now on and did not before."""
     notes: list[Fault] = field(default_factory=list)
     """What is worth knowing though nothing is wrong."""
+    unknown: list[Unknown] = field(default_factory=list)
+    """Parameters of handset configuration that say nothing about registration."""
     left_out: list[Fault] = field(default_factory=list)
     """Why rows were left out, where what is right was to be imported without the rest."""
 
@@ -97,7 +99,7 @@ def apply_import(read: Read, *, by: str, dry_run: bool = False, partial: bool = 
     All faults are raised together as ImportRefused; with `partial`, rows that have one are left out
     instead. A dry run does everything, announces nothing and takes it all back.
     """
-    report = Imported(dry_run=dry_run, notes=in_order(read.notes))
+    report = Imported(dry_run=dry_run, notes=in_order(read.notes), unknown=read.unknown)
     with transaction.atomic():
         rows, faults = _checked(read, partial=partial)
         report.left_out.extend(faults)

@@ -12,6 +12,27 @@ from fleet.formats.policy import Value
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a value stands in handset configuration."""
+
+    file: str
+    row: int | None
+    parameter: str
+    """As it is written there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A parameter that says nothing about registration; its value may be a secret and is not kept.
+
+    `source` is where it stands first, `count` in how many files.
+    """
+
+    source: Source
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class SiteRow:
     place: Place
     name: str
@@ -47,6 +68,9 @@ class GroupRow:
     wrong: Set[str] = frozenset()
     tls_ca: str | None = None
     tls_certificate: str | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False)
+    """Of values out of handset configuration, by field."""
+    unknown: tuple[Unknown, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,8 @@ class HandsetRow:
     wrong: Set[str] = frozenset()
     is_live: bool = False
     """Of a device that registers by itself: its address must not be bound by Rollcall unasked."""
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False)
+    """Of values out of handset configuration, by field."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -103,3 +129,5 @@ class Read:
     rows: FleetRows = field(default_factory=FleetRows)
     faults: list[Fault] = field(default_factory=list)
     notes: list[Fault] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+    """Parameters of handset configuration that say nothing about registration."""

@@ -8,8 +8,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet import ordering
-from fleet.models import Line, Server, ServerGroup
+from fleet import ordering, provenance
+from fleet.models import Line, Provenance, Server, ServerGroup
 from fleet.roles import Role, require_role
 from registrations import queries
 from registrations.shown import behaviour, chart, outages, pages, timelines, watching, wording
@@ -65,6 +65,8 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "zone": zone,
         "zones": zones,
     }
+    if imported := Provenance.objects.filter(group=found).first():
+        context |= {"imported": imported, "origins": provenance.of_group(found, imported)}
     context |= _over_time(found, servers, request.GET.get("span", ""), zone, now)
     return render(request, "group.html", context)
 

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet import zones
-from fleet.models import Handset, Line, Server
+from fleet import provenance, zones
+from fleet.models import Handset, Line, Provenance, Server
 from fleet.roles import Role, require_role
 from registrations import queries, ring, wishes
 from registrations.models import Registration, State
@@ -56,6 +56,8 @@ def handset(request: HttpRequest, pk: int) -> HttpResponse:
         "away": any(_is_away(line["row"]) for line in lines),
         **_moves(found, request.GET),
     }
+    if imported := Provenance.objects.filter(handset=found).first():
+        context |= {"imported": imported, "origins": provenance.of_handset(found, imported)}
     if lines:
         wanted = request.GET.get("line", "")
         chosen = next((line for line in lines if str(line["row"]["id"]) == wanted), lines[0])

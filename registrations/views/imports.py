@@ -78,6 +78,7 @@ def import_job(request: HttpRequest, pk: int) -> HttpResponse:
         "faults": job.found.get("faults", [])[:SHOWN],
         "fault_count": job.found.get("fault_count", 0),
         "notes": job.found.get("notes", [])[:SHOWN],
+        "unknown": job.found.get("unknown", []),
         "note_count": job.found.get("note_count", 0),
         "is_moving": state in ("waiting", "running"),
     }

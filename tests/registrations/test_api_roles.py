@@ -51,6 +51,8 @@ MAY: dict[str, dict[str, Role]] = {
     "first-run/": {"get": Role.CONFIGURER, "post": Role.CONFIGURER},
     "fleet/": {"get": Role.CONFIGURER},
     "groups/ID/site.cfg": READ,
+    "groups/ID/provenance/": READ,
+    "handsets/ID/provenance/": READ,
     "wallboards/": {"get": Role.ADMIN, "post": Role.ADMIN},
     "wallboards/ID/": {"get": Role.ADMIN, "delete": Role.ADMIN},
     "between/": READ,

@@ -6,12 +6,13 @@ so nothing in a file can grow.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from fleet.formats.decoding import MAX_BYTES, Unreadable
 from fleet.formats.faults import Fault, Place
+from fleet.formats.rows import Source
 
 MAX_DEPTH = 32
 MOST_VALUES = 100_000
@@ -23,6 +24,9 @@ SERVERS = re.compile(
     r"voipprot\.(?:server|sip)\.|dns\.cache\.|reg\.\d+\.(?:server|outboundproxy|tcpfast)", re.ASCII
 )
 """What says where a line registers and how, begins so (in lower case)."""
+_OURS = re.compile(
+    r"reg\.[^.]*\.(?:address|auth\.userid|auth\.password|displayname|label)", re.ASCII
+)
 LINE = re.compile(r"reg\.([1-9]\d?)\.address", re.ASCII)
 
 
@@ -37,6 +41,10 @@ class Value:
 
     def fault(self, message: str) -> Fault:
         return self.place.fault(self.name, message)
+
+    @property
+    def source(self) -> Source:
+        return Source(self.place.file, self.place.row, self.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +62,12 @@ class Document:
     """Numbers of the lines whose address stands here."""
     says_servers: bool = False
     """It has something of where lines register and how."""
+
+    def unknown(self) -> Iterator[tuple[str, Value]]:
+        """Yield what says nothing about registration, by name in lower case."""
+        for name, value in self.values.items():
+            if not (SERVERS.match(name) or _OURS.fullmatch(name)):
+                yield name, value
 
     @property
     def is_master(self) -> bool:

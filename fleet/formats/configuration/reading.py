@@ -16,7 +16,7 @@ from fleet.formats.configuration.servers import ServerSet, WrongServer
 from fleet.formats.configuration.tree import Configured, Tree
 from fleet.formats.decoding import Unreadable
 from fleet.formats.faults import Fault, Place
-from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, Read
+from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, Read, Source, Unknown
 
 Places = tuple[tuple[str, int, str], ...]
 """Address, port and transport of a group's servers, in order."""
@@ -24,7 +24,9 @@ Places = tuple[tuple[str, int, str], ...]
 STEP = 200
 """Files and handsets between two words of progress."""
 NAMED = 12
-"""Parameters that are named of those that say nothing about registration."""
+"""Parameters that are named in a note of those that say nothing about registration."""
+MOST_UNKNOWN = 2000
+"""And that are kept."""
 
 Tell = Callable[[int, int], None]
 """Told how much of how much is done."""
@@ -37,6 +39,9 @@ class _Reader:
     sets: dict[tuple[object, ...], ServerSet | Fault] = field(default_factory=dict)
     of_set: dict[ServerSet, list[HandsetRow]] = field(default_factory=dict)
     first: dict[ServerSet, Place] = field(default_factory=dict)
+    sources: dict[ServerSet, dict[str, Source]] = field(default_factory=dict)
+    read_by: dict[ServerSet, dict[int, Document]] = field(default_factory=dict)
+    """Every file that the handsets of a set read, by identity."""
     bare: list[HandsetRow] = field(default_factory=list)
 
 
@@ -69,7 +74,8 @@ def read(
     tell(2 * len(given), 2 * len(given))
     found.notes += tree.notes
     found.notes += [note for each in documents.values() for note in each.notes]
-    found.notes += _left_out(documents.values())
+    found.unknown = _unknown(documents.values())
+    found.notes += _left_out(found.unknown)
     groups, handsets = _grouped(reader)
     found.rows = FleetRows(groups=groups, handsets=handsets)
     found.notes = list(dict.fromkeys(found.notes))
@@ -103,6 +109,7 @@ def _handset(reader: _Reader, configured: Configured) -> None:
         rows.append(_line(reader, configured.mac, given, line, found))
     if isinstance(group, ServerSet):
         reader.of_set.setdefault(group, []).extend(rows)
+        reader.read_by.setdefault(group, {}).update((id(d), d) for d in configured.documents)
     else:
         reader.bare += rows
 
@@ -123,6 +130,7 @@ def _servers(reader: _Reader, configured: Configured, line: int) -> ServerSet | 
             if found is not None:
                 first = given.find(f"reg.{line}.server.1.address", "voipprot.server.1.address")
                 reader.first.setdefault(found, first.place if first else configured.place)
+                reader.sources.setdefault(found, servers.sources(given, line))
         reader.read.notes += given.notes
     return reader.sets[key]
 
@@ -168,6 +176,7 @@ def _line(
         host = host or group.servers[0].address
     shown = given.find("reg.1.displayname", "reg.1.label") if line == 1 else None
     auth_user, password = (given.find(f"reg.{line}.auth.{n}") for n in ("userid", "password"))
+    told = {"name": shown, "extension": address, "auth_user": auth_user, "auth_password": password}
     return HandsetRow(
         place=address.place,
         mac=mac,
@@ -179,6 +188,7 @@ def _line(
         auth_password=take("auth_password", password, values.password),
         wrong=frozenset(wrong),
         is_live=True,
+        sources={name: value.source for name, value in told.items() if value is not None},
     )
 
 
@@ -196,7 +206,10 @@ def _grouped(reader: _Reader) -> tuple[tuple[GroupRow, ...], tuple[HandsetRow, .
     names = _names(largest, reader.known)
     groups = tuple(
         GroupRow(
-            reader.first[one], names[one], one.mode, one.servers, dict(one.policy), one.dns_cache
+            *(reader.first[one], names[one], one.mode, one.servers, dict(one.policy)),
+            one.dns_cache,
+            sources=reader.sources[one],
+            unknown=tuple(_unknown(reader.read_by[one].values())),
         )
         for one in largest
     )
@@ -229,29 +242,23 @@ def _new_name(one: ServerSet, known: Mapping[str, Places], taken: set[str]) -> s
     return name
 
 
-def _left_out(documents: Iterable[Document]) -> Iterator[Fault]:
-    """One note for all parameters that say nothing about registration."""
+def _unknown(documents: Iterable[Document]) -> list[Unknown]:
+    """Return what says nothing about registration: those that stand in most files first."""
     counted: Counter[str] = Counter()
-    spelt: dict[str, Value] = {}
+    first: dict[str, Source] = {}
     for each in documents:
-        for name, value in each.values.items():
-            if not _is_ours(name):
-                counted[name] += 1
-                spelt.setdefault(name, value)
-    if counted:
-        named = ", ".join(spelt[name].name for name, _ in counted.most_common(NAMED))
-        more = f" and {len(counted) - NAMED} more" if len(counted) > NAMED else ""
-        first = next(iter(spelt.values()))
-        what = "1 parameter says" if len(counted) == 1 else f"{len(counted)} parameters say"
+        for name, value in each.unknown():
+            counted[name] += 1
+            if name not in first:
+                first[name] = value.source
+    return [Unknown(first[name], count) for name, count in counted.most_common(MOST_UNKNOWN)]
+
+
+def _left_out(unknown: Sequence[Unknown]) -> Iterator[Fault]:
+    """One note for all of them."""
+    if unknown:
+        named = ", ".join(each.source.parameter for each in unknown[:NAMED])
+        more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        what = "1 parameter says" if len(unknown) == 1 else f"{len(unknown)} parameters say"
         message = f"{what} nothing about registration, left out: {named}{more}."
-        yield Place(first.place.file).fault("", message)
-
-
-_OURS = ("address", "auth.userid", "auth.password", "displayname", "label")
-
-
-def _is_ours(name: str) -> bool:
-    if document.SERVERS.match(name):
-        return True
-    head, _, rest = name.partition(".")
-    return head == "reg" and rest.partition(".")[2] in _OURS
+        yield Place(unknown[0].source.file).fault("", message)

@@ -10,7 +10,7 @@ from fleet.formats.configuration.effective import Effective
 from fleet.formats.dns_cache import DnsRow
 from fleet.formats.policy import PARAMETERS, Parameter
 from fleet.formats.policy import Value as Setting
-from fleet.formats.rows import ServerRow
+from fleet.formats.rows import ServerRow, Source
 
 NAPTR = "dns_naptr"
 RE_REGISTER = "re_register_on"
@@ -62,6 +62,21 @@ def of_line(given: Effective, line: int, *, is_spectralink: bool) -> ServerSet |
     _note_proxy(given, line)
     hosts = {server.address for server in servers}
     return ServerSet(mode, servers, tuple(sorted(policy.items())), _records(given, hosts))
+
+
+def sources(given: Effective, line: int) -> dict[str, Source]:
+    """Return where the servers and the policy of a line stand, by field of the group."""
+    tables = list(_tables(given, line))
+    named = {
+        f"servers.{number}.{name}": [f"{table}{name}"]
+        for number, table in enumerate(tables, 1)
+        for name in ("address", "port", "transport", "register")
+    }
+    for parameter in PARAMETERS.values():
+        if parameter.guide and tables:
+            named[parameter.name] = _names(given, parameter, line, tables[0])
+    found = {field: given.find(*names) for field, names in named.items()}
+    return {field: value.source for field, value in found.items() if value is not None}
 
 
 def _tables(given: Effective, line: int) -> Iterator[str]:

@@ -17,6 +17,8 @@ ANYBODY = "0" * 12
 
 _OWN = re.compile(r"([0-9a-f]{12})(?:[-_.].*)?\.(?:cfg|xml)", re.ASCII | re.IGNORECASE)
 _MAC = re.compile(r"\[PHONE_?MAC_?ADDRESS\]", re.IGNORECASE)
+_HEX = re.compile(r"[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_LEFT_OUT = "It is left out."
 _OVERRIDES = ("-phone.cfg", "-web.cfg")
 """How the names of overrides end; what was changed at the handset wins over its web page."""
 
@@ -64,19 +66,35 @@ class _Root:
         self._own: dict[str, list[Document]] = {}
         self._shared: list[Document] = []
         self._missing: set[tuple[str, str]] = set()
+        anybody = self._at(f"{ANYBODY}.cfg")
+        self._anybody = anybody if anybody is not None and anybody.is_master else None
+        owns = [_OWN, *_names_of_own(self._anybody)]
         for document in here.values():
-            match = _OWN.fullmatch(posixpath.basename(document.file))
+            name = posixpath.basename(document.file)
+            match = next((m for own in owns if (m := own.fullmatch(name))), None)
             if not document.is_master and not document.values:
                 continue
             if match and match[1] != ANYBODY:
                 self._own.setdefault(match[1].lower(), []).append(document)
-            elif not document.is_master:
+            elif not document.is_master and not self._is_nobodys(document, name):
                 self._shared.append(document)
 
+    def _is_nobodys(self, document: Document, name: str) -> bool:
+        """A template of handsets' own files, or one of a handset that no master file names so."""
+        message = ""
+        if _MAC.search(name):
+            message = f"A template: its name stands for those of handsets' own files. {_LEFT_OUT}"
+        elif _HEX.search(name) and document.lines:
+            message = (
+                "Looks like a handset's own file, but its name does not begin with the MAC, and no "
+                f"master file names it by [PHONE_MAC_ADDRESS]. {_LEFT_OUT}"
+            )
+        if message:
+            self._notes.append(Place(document.file).fault("", message))
+        return bool(message)
+
     def read(self) -> Iterator[Configured]:
-        anybody = self._at(f"{ANYBODY}.cfg")
-        if anybody is not None and not anybody.is_master:
-            anybody = None
+        anybody = self._anybody
         for mac, own in sorted(self._own.items()):
             master = next((d for d in own if d.is_master), anybody)
             read = self._without(own) if master is None else self._named(mac, own, master)
@@ -118,6 +136,16 @@ class _Root:
     def _at(self, name: str) -> Document | None:
         path = posixpath.normpath(posixpath.join(self._folder, name.replace("\\", "/")))
         return self._here.get(path.casefold())
+
+
+def _names_of_own(master: Document | None) -> list[re.Pattern[str]]:
+    """How handsets' own files are called besides: `phone[PHONE_MAC_ADDRESS].cfg`."""
+    names = [] if master is None else [posixpath.basename(n) for n in _config_files(master)]
+    return [
+        re.compile(r"([0-9a-f]{12})".join(map(re.escape, parts)), re.ASCII | re.IGNORECASE)
+        for parts in (_MAC.split(name) for name in names)
+        if len(parts) == 2
+    ]
 
 
 def _config_files(master: Document) -> list[str]:

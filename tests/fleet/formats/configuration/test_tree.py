@@ -130,3 +130,24 @@ def test_a_models_own_list_is_read_where_there_is_no_other() -> None:
         ("vvx.cfg", parameters(trees.SERVERS)),
     ]
     assert read(files)[0] == {WARD: ["vvx.cfg", f"{WARD}-user.cfg"]}
+
+
+def test_a_master_file_may_name_handsets_own_files_with_the_mac_further_in() -> None:
+    found, [note] = read(
+        [
+            ("000000000000.cfg", master("phone[PHONE_MAC_ADDRESS].cfg, site.cfg")),
+            ("phone0004f2abcdef.cfg", own("4101")),
+            ("phone[PHONE_MAC_ADDRESS].cfg", own("template")),
+            ("site.cfg", parameters(trees.SERVERS)),
+        ]
+    )
+    assert found == {"0004f2abcdef": ["phone0004f2abcdef.cfg", "site.cfg"]}
+    assert note.startswith("phone[PHONE_MAC_ADDRESS].cfg: A template")
+
+
+def test_a_handsets_file_that_nobody_names_is_left_out_and_told() -> None:
+    found, notes = read([(f"{WARD}.cfg", own("4101")), ("phone0004f2abcdef.cfg", own("4102"))])
+    assert found == {WARD: [f"{WARD}.cfg"]}
+    assert ["phone0004f2abcdef.cfg: Looks like a handset's own file" in note for note in notes] == [
+        True
+    ]
