@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -60,20 +60,49 @@ def cpu_of(pid: int) -> float:
 
 def resident_kb(product: Product) -> float:
     """Memory of the first worker."""
-    status = Path(f"/proc/{product.workers[0].pid}/status").read_text()
+    return _resident_kb(product.workers[0].pid)
+
+
+def cpu_by_part(product: Product) -> dict[str, float]:
+    """Seconds of CPU each of our processes, PostgreSQL and Redis have used."""
+    parts = {part: cpu_of(pid) for part, pid in _processes(product).items()}
+    rest = {"PostgreSQL": "postgres", "Redis": "redis-server"}
+    return parts | {part: sum(map(cpu_of, _of_name(comm))) for part, comm in rest.items()}
+
+
+def resident_mb(product: Product) -> dict[str, float]:
+    """Memory of each of our processes."""
+    return {part: _resident_kb(pid) / 1024 for part, pid in _processes(product).items()}
+
+
+def _processes(product: Product) -> dict[str, int]:
+    if product.web is None:
+        raise RuntimeError("the product has no web process")
+    return {"worker": product.workers[0].pid, "web": product.web.pid, "beat": product.beat.pid}
+
+
+def _resident_kb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
     return float(status.partition("VmRSS:")[2].split()[0])
 
 
 def all_cpu(product: Product) -> float:
     """Seconds of CPU the product, its PostgreSQL and its Redis have used."""
-    roots = {os.getpid()}
+    return sum(cpu_of(pid) for pid in _family(lambda comm: comm not in NOT_OURS))
+
+
+def _of_name(comm: str) -> set[int]:
+    return _family(lambda own: own == comm)
+
+
+def _family(counts: Callable[[str], bool]) -> set[int]:
+    """Children of this process whose program's name counts, and their own children."""
     pids = {int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()}
     parents = {pid: int(_fields(pid)[1]) for pid in pids if Path(f"/proc/{pid}/stat").exists()}
-    ours = {pid for pid, parent in parents.items() if parent in roots}
+    ours = {pid for pid, parent in parents.items() if parent == os.getpid()}
     names = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in ours}
-    counted = {pid for pid in ours if names[pid] not in NOT_OURS}
-    backends = {pid for pid, parent in parents.items() if parent in counted}
-    return sum(cpu_of(pid) for pid in counted | backends)
+    counted = {pid for pid in ours if counts(names[pid])}
+    return counted | {pid for pid, parent in parents.items() if parent in counted}
 
 
 def _fields(pid: int) -> list[str]:
