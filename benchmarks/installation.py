@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def cpu_by_part(product: Product) -> dict[str, float]:
     """Seconds of CPU each of our processes, PostgreSQL and Redis have used."""
     parts = {part: cpu_of(pid) for part, pid in _processes(product).items()}
     rest = {"PostgreSQL": "postgres", "Redis": "redis-server"}
-    return parts | {part: sum(map(cpu_of, _of_name(comm))) for part, comm in rest.items()}
+    return parts | {part: _cpu_of_all(_of_name(comm)) for part, comm in rest.items()}
 
 
 def resident_mb(product: Product) -> dict[str, float]:
@@ -88,7 +88,16 @@ def _resident_kb(pid: int) -> float:
 
 def all_cpu(product: Product) -> float:
     """Seconds of CPU the product, its PostgreSQL and its Redis have used."""
-    return sum(cpu_of(pid) for pid in _family(lambda comm: comm not in NOT_OURS))
+    return _cpu_of_all(_family(lambda comm: comm not in NOT_OURS))
+
+
+def _cpu_of_all(pids: set[int]) -> float:
+    spent = 0.0
+    for pid in pids:
+        # One that has ended meanwhile is in its parent's account.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            spent += cpu_of(pid)
+    return spent
 
 
 def _of_name(comm: str) -> set[int]:
