@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from fleet.formats import values
+from fleet.formats.networks import AllowRule
 
 
 def refusal(address: str) -> str:
@@ -17,3 +18,9 @@ def server_address(given: str) -> str:
     if why := refusal(address):
         raise ValueError(why)
     return address
+
+
+def outside_refusal(address: str) -> str:
+    """As `refusal`, for what is no server of the fleet: whoever is told of incidents."""
+    rule = AllowRule(loopback=settings.ALLOWED_SERVERS.loopback)
+    return rule.refusal(address)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
-from registrations.alerts import courier, gathering, keeping, telling
+from registrations.alerts import courier, following, gathering, keeping, telling
 from registrations.incidents.causes import troubles
 from registrations.incidents.course import decide
 from registrations.incidents.limits import HANDSET
@@ -44,6 +44,7 @@ def look(now: datetime) -> bool:
     with transaction.atomic():
         keeping.keep(open_now, decisions, windows, now)
         telling.tell(windows, now)
+        following.tell_followers(now)
         transaction.on_commit(courier.rouse)
     return True
 

@@ -14,12 +14,18 @@ class Channel(models.Model):
 
     class Kind(models.TextChoices):
         EMAIL = "email", "E-mail"
+        SYSLOG = "syslog", "Syslog"
+        WEBHOOK = "webhook", "Webhook"
+        CHAT = "chat", "Chat, SMS, pager"
 
     name = models.CharField(max_length=80, unique=True)
     kind = models.CharField(max_length=8, choices=Kind.choices)
     is_on = models.BooleanField(default=True)
     settings = models.JSONField(default=dict)
     secret = EncryptedTextField(blank=True, default="")
+    told = models.JSONField(
+        null=True, editable=False, help_text="How far it was told what it follows beside incidents"
+    )
     made_by = models.CharField(max_length=150, editable=False)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -119,6 +125,8 @@ class Delivery(models.Model):
         AGAIN = "again", "Still on"
         RESOLVED = "resolved", "Over"
         TEST = "test", "Test"
+        CHANGES = "changes", "Changes"
+        JOB = "job", "End of a job"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"

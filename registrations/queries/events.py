@@ -1,7 +1,8 @@
 """The history as a stream: what came after the last change somebody saw."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from django.db.models import Max, Min
 
@@ -43,8 +44,22 @@ class Feed:
     def __post_init__(self) -> None:
         self._top = self.last
 
+    def kept(self) -> dict[str, Any]:
+        """Return how far it is, as JSON; `restored` goes on from there."""
+        return {"last": self.last, "told": sorted(self._told), "since": self._missing_since}
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Any]) -> Self:
+        """Return the feed that was `kept`; its looks must go on by the same clock."""
+        feed = cls(kept["last"])
+        feed._told = set(kept["told"])
+        feed._top = max(feed._told, default=feed.last)
+        feed._missing_since = kept["since"]
+        return feed
+
     def look(self, now: float) -> list[dict[str, Any]]:
-        """Return up to AT_ONCE changes that were not told yet, by number (monotonic now).
+        """Return up to AT_ONCE changes that were not told yet, by number. `now`: seconds
+        of one clock.
 
         Fewer: there are no more for now.
         """

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from registrations.alerts.channels.chat import Chat
 from registrations.alerts.channels.email import Email
 from registrations.alerts.channels.sending import NotSent
+from registrations.alerts.channels.syslog import Syslog
+from registrations.alerts.channels.webhook import Webhook
 from registrations.incidents.message import Message
 from registrations.models import Channel
 
@@ -25,7 +28,12 @@ class Sender(Protocol):
         """
 
 
-SENDERS: Mapping[str, Sender] = {Channel.Kind.EMAIL: Email()}
+SENDERS: Mapping[str, Sender] = {
+    Channel.Kind.EMAIL: Email(),
+    Channel.Kind.SYSLOG: Syslog(),
+    Channel.Kind.WEBHOOK: Webhook(),
+    Channel.Kind.CHAT: Chat(),
+}
 
 
 def recipients(channel: Channel) -> Sequence[str]:
