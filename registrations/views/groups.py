@@ -47,10 +47,7 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "as_of": summary["as_of"],
         "ids": ",".join(str(server.pk) for server in servers),
         "order_moves": ordering.moves([server.pk for server in servers]),
-        "steps": [
-            *behaviour.steps(found, servers, lines),
-            *watching.steps(found, servers),
-        ],
+        "steps": behaviour.steps(found, servers, lines) + watching.steps(found, servers),
         "warnings": [
             *filter(None, [wording.one_place(servers, queries.addresses(found))]),
             *wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),

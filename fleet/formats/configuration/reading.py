@@ -45,6 +45,11 @@ class _Reader:
     bare: list[HandsetRow] = field(default_factory=list)
 
 
+NOBODY = (
+    "No handset is in these files: a handset's own file begins with its MAC (00907a0a1b2c-ext.cfg)."
+)
+
+
 def read(
     files: Iterable[tuple[str, bytes]],
     *,
@@ -80,11 +85,7 @@ def read(
     found.rows = FleetRows(groups=groups, handsets=handsets)
     found.notes = list(dict.fromkeys(found.notes))
     if not handsets and not found.faults and given:
-        message = (
-            "No handset is in these files: a handset's own file begins with its MAC "
-            "(00907a0a1b2c-ext.cfg)."
-        )
-        found.faults.append(Place(given[0][0]).fault("", message))
+        found.faults.append(Place(given[0][0]).fault("", NOBODY))
     return found
 
 
