@@ -23,8 +23,8 @@ from registrations.shown import findings, readiness
 VIEWER_READS = {"GET": Role.VIEWER}
 
 
-class ProofRow(serializers.Serializer[StandbyProof]):
-    """What one server says of one line: whether it would take it."""
+class LineAtServer(serializers.Serializer[StandbyProof]):
+    """Of which line, and of which server."""
 
     id = serializers.IntegerField()
     registration = serializers.IntegerField()
@@ -38,6 +38,11 @@ class ProofRow(serializers.Serializer[StandbyProof]):
     site_name = serializers.CharField()
     server = ServerRef()
     server_name = serializers.CharField()
+
+
+class ProofRow(LineAtServer):
+    """What one server says of one line: whether it would take it."""
+
     proof = serializers.ChoiceField(choices=StandbyProof.Proof.choices)
     proof_word = serializers.CharField()
     since = serializers.DateTimeField(
@@ -87,25 +92,13 @@ class ReadinessViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyPro
         return queries.in_full(queries.proofs(timezone.now())).order_by("pk")
 
 
-class FindingRow(serializers.Serializer[StandbyProof]):
+class FindingRow(LineAtServer):
     """Where a registrar lists something else than is believed."""
 
-    id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=queries.FindingKind.choices)
     kind_word = serializers.CharField()
     sentence = serializers.CharField(help_text="What is so, times in the site's zone.")
     to_do = serializers.CharField()
-    registration = serializers.IntegerField()
-    handset = serializers.IntegerField()
-    mac = serializers.CharField()
-    extension = serializers.CharField()
-    name = serializers.CharField(help_text="The handset's name.")
-    group = serializers.IntegerField()
-    group_name = serializers.CharField()
-    site = serializers.IntegerField()
-    site_name = serializers.CharField()
-    server = ServerRef()
-    server_name = serializers.CharField()
     contacts = serializers.ListField(child=serializers.CharField())
     others_until = serializers.DateTimeField(allow_null=True)
     own_until = serializers.DateTimeField(allow_null=True)

@@ -21,6 +21,7 @@ from registrations.queries.past import Difference, between, counts_at, fleet_at,
 from registrations.queries.places import addresses
 from registrations.queries.readiness import (
     Hour,
+    ProofFilter,
     ReadinessFilter,
     in_full,
     proof_counts,
@@ -106,6 +107,7 @@ __all__ = [
     "ORDERS",
     "Pager",
     "Place",
+    "ProofFilter",
     "ReadinessFilter",
     "RegistrationFilter",
     "Renewals",

@@ -1,15 +1,16 @@
 """Binding truth: where what a registrar lists is not what Rollcall believes, each with its kind."""
 
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
-from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 from django.db.models.enums import TextChoices
 
-from fleet.filters import Filters, IdFilter, IdsFilter, WordsFilter
-from fleet.models import Server, ServerGroup, Site
+from fleet.filters import WordsFilter
+from fleet.models import ServerGroup
 from registrations import observing
 from registrations.models import StandbyProof
+from registrations.queries.readiness import ProofFilter, Proofs, line_at_server, proofs_at
 from registrations.queries.rows import BOUND
 from registrations.queries.words import moment
 
@@ -27,28 +28,15 @@ class FindingKind(TextChoices):
     TWICE = "twice", "Bound on two servers"
 
 
-class Findings(QuerySet[StandbyProof]):
-    """Findings at one moment, `now`."""
-
-    now: datetime
-
-    def _clone(self) -> Self:
-        clone: Self = super()._clone()  # type: ignore[misc]
-        clone.now = self.now
-        return clone
-
-
-def findings(now: datetime) -> Findings:
+def findings(now: datetime) -> Proofs:
     """Return the proofs that contradict what is believed, with `kind`; the gravest counts."""
-    rows = Findings(StandbyProof)
-    rows.now = now
     kinds = _kinds(now)
     kind = Case(
         *(When(q, then=Value(k.value)) for k, q in kinds.items()),
         default=Value(""),
         output_field=CharField(),
     )
-    return rows.annotate(kind=kind).exclude(kind="")
+    return proofs_at(now).annotate(kind=kind).exclude(kind="")
 
 
 def _kinds(now: datetime) -> dict[FindingKind, Any]:
@@ -90,38 +78,19 @@ def _elsewhere(bound: Q) -> Exists:
     )
 
 
-class FindingFilter(Filters):
-    """Over `findings(now)`. Values of one field are alternatives, fields add up."""
+class FindingFilter(ProofFilter):
+    """Over `findings(now)`."""
 
     kind = WordsFilter(choices=FindingKind.choices)
-    group = IdsFilter(queryset=ServerGroup.objects.all(), field_name="server__group")
-    server = IdsFilter(queryset=Server.objects.all())
-    site = IdsFilter(queryset=Site.objects.all())
-    registration = IdFilter(field_name="registration")
-
-    class Meta:
-        model = StandbyProof
-        fields: list[str] = []
 
 
 def finding_row(proof: Any) -> dict[str, Any]:
     """Return one row of `findings`, in full, as data."""
-    line, server = proof.registration.line, proof.server
     return {
         "id": proof.pk,
         "kind": proof.kind,
         "kind_word": str(FindingKind(proof.kind).label),
-        "registration": proof.registration_id,
-        "handset": line.handset_id,
-        "mac": line.handset.mac,
-        "extension": line.extension,
-        "name": line.handset.name,
-        "group": server.group_id,
-        "group_name": server.group.name,
-        "site": proof.site_id,
-        "site_name": proof.site.name,
-        "server": {"id": server.pk, "address": server.address, "port": server.port},
-        "server_name": str(server),
+        **line_at_server(proof),
         "contacts": [uri for uri, _ in proof.contacts],
         "others_until": moment(proof.others_until),
         "own_until": moment(proof.own_until),

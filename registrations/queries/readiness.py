@@ -26,7 +26,7 @@ Place = tuple[str, int]
 
 
 class Proofs(QuerySet[StandbyProof]):
-    """Proofs as shown at one moment, `now`."""
+    """Proofs, or what they contradict, as shown at one moment, `now`."""
 
     now: datetime
 
@@ -38,9 +38,14 @@ class Proofs(QuerySet[StandbyProof]):
 
 def proofs(now: datetime) -> Proofs:
     """Return all proofs with `shown_proof`, to be filtered and counted."""
+    return proofs_at(now).annotate(shown_proof=_shown(now))
+
+
+def proofs_at(now: datetime) -> Proofs:
+    """Return all proofs as they stand, to be shown as at that moment."""
     rows = Proofs(StandbyProof)
     rows.now = now
-    return rows.annotate(shown_proof=_shown(now))
+    return rows
 
 
 def in_full(rows: QuerySet[StandbyProof]) -> QuerySet[StandbyProof]:
@@ -77,19 +82,24 @@ def _silent() -> Q:
     return there
 
 
-class ReadinessFilter(Filters):
-    """Over `proofs(now)`. Values of one field are alternatives, fields add up."""
+class ProofFilter(Filters):
+    """Whose proofs. Values of one field are alternatives, fields add up."""
 
-    proof = WordsFilter(choices=Proof.choices, field_name="shown_proof", label="Proof")
     group = IdsFilter(queryset=ServerGroup.objects.all(), field_name="server__group")
     server = IdsFilter(queryset=Server.objects.all())
     site = IdsFilter(queryset=Site.objects.all())
     registration = IdFilter(field_name="registration")
-    takes = django_filters.BooleanFilter(method="by_taking", label="Would be taken")
 
     class Meta:
         model = StandbyProof
         fields: list[str] = []
+
+
+class ReadinessFilter(ProofFilter):
+    """Over `proofs(now)`."""
+
+    proof = WordsFilter(choices=Proof.choices, field_name="shown_proof", label="Proof")
+    takes = django_filters.BooleanFilter(method="by_taking", label="Would be taken")
 
     def by_taking(self, rows: Proofs, _name: str, value: bool) -> Proofs:
         return rows.filter(shown_proof__in=proving.TAKES if value else proving.TAKES_NOT)
@@ -152,11 +162,10 @@ def refusals(now: datetime) -> Counter[Place]:
     return found
 
 
-def proof_row(proof: Any) -> dict[str, Any]:
-    """Return one row of `in_full(proofs(now))` as the API sends it."""
+def line_at_server(proof: Any) -> dict[str, Any]:
+    """Return which line and which server a row of `in_full` is of, as the API sends it."""
     line, server = proof.registration.line, proof.server
     return {
-        "id": proof.pk,
         "registration": proof.registration_id,
         "handset": line.handset_id,
         "mac": line.handset.mac,
@@ -168,6 +177,14 @@ def proof_row(proof: Any) -> dict[str, Any]:
         "site_name": proof.site.name,
         "server": {"id": server.pk, "address": server.address, "port": server.port},
         "server_name": str(server),
+    }
+
+
+def proof_row(proof: Any) -> dict[str, Any]:
+    """Return one row of `in_full(proofs(now))` as the API sends it."""
+    return {
+        "id": proof.pk,
+        **line_at_server(proof),
         "proof": proof.shown_proof,
         "proof_word": str(Proof(proof.shown_proof).label),
         "since": moment(proof.since),

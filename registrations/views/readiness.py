@@ -42,27 +42,17 @@ def readiness(request: HttpRequest) -> HttpResponse:
 def proofs(request: HttpRequest) -> HttpResponse:
     """One row for each line and server, filtered; the export takes the same query string."""
     filtered = queries.ReadinessFilter(request.GET, queries.proofs(timezone.now()))
-    valid = filtered.is_valid()
-    rows = filtered.qs if valid else filtered.queryset.none()
-    ordered = queries.in_full(rows).order_by("registration__line__handset__name", "pk")
-    page = pages.page_of(ordered, request.GET)
-    options = _options()
+    words = {value: str(word) for value, word in StandbyProof.Proof.choices}
+    context = _list(request, filtered, {"proof": words}, "registration__line__handset__name", "pk")
     query = request.GET.copy()
     for field in ("page", "size"):
         query.pop(field, None)
-    context = {
-        "nav": "readiness",
-        "page": page,
-        "rows": [(queries.proof_row(row), row.site.time_zone) for row in page],
+    context |= {
+        "rows": [(queries.proof_row(row), row.site.time_zone) for row in context["page"]],
         "looks": told.LOOKS,
-        "chips": pages.chips(request.GET, options | {"takes": TAKES, "registration": {}}),
-        "options": options,
         "kept": [(field, request.GET[field]) for field in KEPT if field in request.GET],
-        "chosen": {field: request.GET.getlist(field) for field in options},
-        "sizes": pages.PAGE_SIZES,
         "export": query.urlencode(),
         "export_formats": pages.EXPORT_FORMATS,
-        "faults": [] if valid else filtered.errors.values(),
     }
     return render(request, "proofs.html", context)
 
@@ -72,25 +62,35 @@ def proofs(request: HttpRequest) -> HttpResponse:
 def findings(request: HttpRequest) -> HttpResponse:
     """Where registrars list something else than is believed, and what to do."""
     filtered = queries.FindingFilter(request.GET, queries.findings(timezone.now()))
+    words = {"kind": dict(queries.FindingKind.choices)}
+    context = _list(request, filtered, words, "kind", "registration__line__handset__name")
+    zones = ((queries.finding_row(row), row.site.time_zone) for row in context["page"])
+    context |= {
+        "rows": [(found.told(row, zone), zone) for row, zone in zones],
+        "looks": found.LOOKS,
+    }
+    return render(request, "findings.html", context)
+
+
+def _list(
+    request: HttpRequest,
+    filtered: queries.ProofFilter,
+    words: dict[str, dict[str, Any]],
+    *order: str,
+) -> dict[str, Any]:
+    """One page of what the filter finds, and its menus: these words, group, server and site."""
     valid = filtered.is_valid()
     rows = queries.in_full(filtered.qs if valid else filtered.queryset.none())
-    page = pages.page_of(rows.order_by("kind", "registration__line__handset__name"), request.GET)
-    options = {"kind": dict(queries.FindingKind.choices)} | _options()
-    options.pop("proof")
-    context = {
+    options = words | _options()
+    return {
         "nav": "readiness",
-        "page": page,
-        "rows": [
-            (found.told(queries.finding_row(r), r.site.time_zone), r.site.time_zone) for r in page
-        ],
-        "looks": found.LOOKS,
-        "chips": pages.chips(request.GET, options | {"registration": {}}),
+        "page": pages.page_of(rows.order_by(*order), request.GET),
+        "chips": pages.chips(request.GET, options | {"takes": TAKES, "registration": {}}),
         "options": options,
         "chosen": {field: request.GET.getlist(field) for field in options},
         "sizes": pages.PAGE_SIZES,
         "faults": [] if valid else filtered.errors.values(),
     }
-    return render(request, "findings.html", context)
 
 
 KEPT = ("takes", "registration", "size")
@@ -101,7 +101,6 @@ TAKES = {"true": "would be taken", "false": "would not be taken"}
 def _options() -> dict[str, dict[str, Any]]:
     servers = Server.objects.filter(register=True).select_related("group").order_by("group__name")
     return {
-        "proof": {value: str(word) for value, word in StandbyProof.Proof.choices},
         "group": {str(pk): name for pk, name in ServerGroup.objects.values_list("pk", "name")},
         "server": {str(s.pk): f"{s.group.name}: {s}" for s in servers},
         "site": {str(pk): name for pk, name in Site.objects.values_list("pk", "name")},
