@@ -15,14 +15,13 @@ from django.db import DatabaseError
 
 from registrations import store
 from registrations.runtime.addressing import Addressing
+from registrations.runtime.asked import Asked
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import tell
 from registrations.runtime.pacer import Pacer, Ticket
-from registrations.runtime.switchboard import Flight, Switchboard
+from registrations.runtime.switchboard import Switchboard
 from registrations.runtime.tokens import fresh_token
-from registrations.sip import message
-from registrations.sip.errors import SipParseError
 from registrations.sip.probe import FetchProbe, OptionsProbe
 from registrations.sip.targets import Located
 from registrations.store import ClaimedHealth, GroupFacts, Probed
@@ -48,47 +47,21 @@ class Inquiry:
     said: list[Probed] = field(default_factory=list)
 
 
-class Probe(Flight):
+class Probe(Asked[OptionsProbe | FetchProbe]):
     """One question under way, to one place: an OPTIONS, or in doubt a fetch."""
 
-    __slots__ = ("claimed", "has_asked", "inquiry", "prober", "question", "shift")
+    __slots__ = ("claimed", "inquiry")
 
     def __init__(self, prober: "Prober", claimed: ClaimedHealth, inquiry: Inquiry) -> None:
-        super().__init__()
-        self.prober = prober
+        super().__init__(prober)
         self.claimed = claimed
         self.inquiry = inquiry
-        self.shift = time.time() - steady()
-        self.has_asked = False
-        host, port = prober.transport.local(claimed.target)
-        sent_by = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.question: OptionsProbe | FetchProbe
-        if claimed.account is None:
-            self.question = OptionsProbe(claimed.target, sent_by, fresh_token, self.now())
+        target, account, now = claimed.target, claimed.account, self.now()
+        sent_by = self.sent_by(target)
+        if account is None:
+            self.machine = OptionsProbe(target, sent_by, fresh_token, now)
         else:
-            self.question = FetchProbe(
-                claimed.account, claimed.target, sent_by, fresh_token, self.now()
-            )
-
-    def now(self) -> float:
-        return steady() + self.shift
-
-    def receive(self, data: bytes, source: tuple[str, int]) -> None:
-        try:
-            answer = message.parse(data)
-        except SipParseError:
-            return
-        if isinstance(answer, message.Response):
-            self.question.receive(answer, self.now())
-            self.prober.go_on(self)
-
-    def transport_failed(self, target: Target, branch: str | None, why: str) -> None:
-        if target.place == self.question.target.place or branch is not None:
-            self.prober.failed(self, why)
-
-    def ring(self) -> None:
-        self.question.handle_timer(self.now())
-        self.prober.go_on(self)
+            self.machine = FetchProbe(account, target, sent_by, fresh_token, now)
 
 
 class Prober:
@@ -148,12 +121,12 @@ class Prober:
         """Send what the probe has to send; note its end."""
         if probe not in self._probes:
             return
-        question = probe.question
-        for data in question.datagrams_to_send():
+        machine = probe.machine
+        for data in machine.datagrams_to_send():
             if not probe.inquiry.lease.is_ours():
                 self._forget(probe)
                 return
-            why = self.transport.send(question.target, data)
+            why = self.transport.send(machine.target, data)
             if why is not None:
                 self.failed(probe, why)
                 return
@@ -162,14 +135,14 @@ class Prober:
             self._end(probe, probed)
             return
         self._follow(probe)
-        if isinstance(question, FetchProbe) and question.wants_permit and not probe.has_asked:
+        if isinstance(machine, FetchProbe) and machine.wants_permit and not probe.has_asked:
             probe.has_asked = True
             self._pacer.ask(self._ticket(probe))
 
     def failed(self, probe: Probe, why: str) -> None:
         """The network failed it. Where TCP was only preferred the question goes on over UDP."""
         if probe in self._probes:
-            probe.question.transport_failed(why, probe.now())
+            probe.machine.transport_failed(why, probe.now())
             self.go_on(probe)
 
     def _ticket(self, probe: Probe) -> Ticket:
@@ -187,12 +160,12 @@ class Prober:
         )
 
     def _use(self, probe: Probe) -> str | None:
-        question = probe.question
-        if probe not in self._probes or not isinstance(question, FetchProbe):
+        machine = probe.machine
+        if probe not in self._probes or not isinstance(machine, FetchProbe):
             return None
         probe.has_asked = False
-        question.grant(probe.now())
-        branch = question.branch
+        machine.grant(probe.now())
+        branch = machine.branch
         self._loop.call_soon(self.go_on, probe)
         return branch
 
@@ -203,10 +176,10 @@ class Prober:
             self._start()
 
     def _follow(self, probe: Probe) -> None:
-        branch = probe.question.branch
+        branch = probe.machine.branch
         for gone in self._switchboard.follow(probe, (branch,) if branch else ()):
             self._pacer.over(probe.claimed.target.server_id, gone)
-        timer = probe.question.get_timer()
+        timer = probe.machine.get_timer()
         self._switchboard.wake(probe, None if timer is None else timer - probe.shift)
 
     def _end(self, probe: Probe, probed: Probed) -> None:
@@ -311,12 +284,12 @@ class Prober:
 
 def _end_of(probe: Probe) -> Probed | None:
     """What the question came to; None while it is open."""
-    question, claimed = probe.question, probe.claimed
-    if isinstance(question, OptionsProbe):
-        if question.answered is None:
+    machine, claimed = probe.machine, probe.claimed
+    if isinstance(machine, OptionsProbe):
+        if machine.answered is None:
             return None
-        return Probed(claimed, question.answered, probe.now(), question.answer, question.code)
-    outcome = question.outcome
+        return Probed(claimed, machine.answered, probe.now(), machine.answer, machine.code)
+    outcome = machine.outcome
     if outcome is None:
         return None
     return Probed(
