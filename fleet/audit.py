@@ -5,6 +5,7 @@ from typing import Any
 from auditlog.models import LogEntry
 from auditlog.registry import auditlog
 from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 
 from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
@@ -42,3 +43,15 @@ def register() -> None:
 def record(thing: Model, changes: dict[str, list[str]], **more: Any) -> None:
     """Write down a change that no saved row shows by itself: [before, after] by what changed."""
     LogEntry.objects.log_create(thing, action=LogEntry.Action.UPDATE, changes=changes, **more)
+
+
+def record_many(kind: type[Model], said: str, changes: dict[str, list[str]], **more: Any) -> None:
+    """Write down one change of many things: `said` stands for them, `more` has the particulars."""
+    LogEntry.objects.create(
+        content_type=ContentType.objects.get_for_model(kind),
+        object_pk="",
+        object_repr=said,
+        action=LogEntry.Action.UPDATE,
+        changes=changes,
+        additional_data=more,
+    )

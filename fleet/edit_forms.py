@@ -16,10 +16,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from fleet import allowed, inventory, stale
+from fleet import allowed, bulk, inventory, stale
 from fleet.formats import policy, values
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
+STAYS = "stays as it is"
 UNTOLD = frozenset({"seen", "new_password"})
 """Fields that are no fact of what is edited."""
 
@@ -330,6 +331,30 @@ class _Lines(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 Lines = forms.inlineformset_factory(
     Handset, Line, form=LineEdit, formset=_Lines, extra=1, max_num=values.MAX_LINE
 )
+
+
+class BulkEdit(forms.Form):
+    """What many handsets are to have in common; what is left empty stays as it is."""
+
+    group = forms.ModelChoiceField(ServerGroup.objects.all(), required=False, empty_label=STAYS)
+    site = forms.ModelChoiceField(Site.objects.all(), required=False, empty_label=STAYS)
+    supervision = forms.ChoiceField(
+        choices=[("", STAYS), *Line.Supervision.choices], required=False
+    )
+    add_tags = Words(required=False, label="Add tags", help_text="Between commas.")
+    remove_tags = Words(required=False, label="Take tags away")
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if not self.errors and not any(given.values()):
+            raise ValidationError("Choose what to change.")
+        return given
+
+    @property
+    def change(self) -> bulk.Change:
+        given = self.cleaned_data
+        tags = {name: tuple(given[name]) for name in ("add_tags", "remove_tags")}
+        return bulk.Change(given["group"], given["site"], given["supervision"], **tags)
 
 
 @transaction.atomic

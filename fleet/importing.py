@@ -174,7 +174,7 @@ def handsets(
             if row.is_live:
                 wanted = _of_live(line, row, has_moved=handset.pk in moved)
             _put_line(line, handset, row, wanted, changed, tally)
-        touched += [line.pk for line in _upsert(changed, ("handset", "number"), LINE_FIELDS)]
+        touched += [line.pk for line in upsert(changed, ("handset", "number"), LINE_FIELDS)]
         provenance.put_handsets((here[mac], row) for mac, of_one in some.items() for row in of_one)
     return touched
 
@@ -208,7 +208,7 @@ def _put_handsets(
         if is_new or fields:
             changed.append(handset)
         tally.count("handsets", mac, is_new=is_new, fields=fields)
-    here |= {handset.mac: handset for handset in _upsert(changed, ("mac",), HANDSET_FIELDS)}
+    here |= {handset.mac: handset for handset in upsert(changed, ("mac",), HANDSET_FIELDS)}
     return here, moved
 
 
@@ -246,7 +246,7 @@ def _of_live(before: Line | None, row: HandsetRow, *, has_moved: bool) -> str:
     return before.supervision if is_same or before.supervision == OFF else OBSERVE
 
 
-def _upsert(things: list[M], unique: tuple[str, ...], names: tuple[str, ...]) -> list[M]:
+def upsert(things: list[M], unique: tuple[str, ...], names: tuple[str, ...]) -> list[M]:
     """Insert or update in one statement per BATCH; returns them with their ids.
 
     What has an id already goes in as a copy without one, so that `unique` alone decides which row

@@ -4,6 +4,7 @@ from django.urls import path
 
 from registrations.views import (
     between,
+    bulk_edit,
     deletes,
     demo,
     drains,
@@ -43,6 +44,7 @@ urlpatterns = [
     path("handsets/views/<slug:slug>/", saved_views.change, name="view_change"),
     path("handsets/views/<slug:slug>/replace/", saved_views.replace, name="view_replace"),
     path("handsets/views/<slug:slug>/delete/", saved_views.delete, name="view_delete"),
+    path("handsets/edit/", bulk_edit.bulk_edit, name="bulk_edit"),
     path("handsets/new/", edits.handset_new, name="handset_new"),
     path("handsets/<int:pk>/", handset.handset, name="handset"),
     path("handsets/<int:pk>/edit/", edits.handset_edit, name="handset_edit"),

@@ -335,9 +335,12 @@ def ensure_proofs(line_ids: Sequence[int], now: float) -> None:
         changed(
             "DELETE FROM registrations_standbyproof WHERE registration_id IN "
             f"(SELECT r.id FROM registrations_registration r WHERE {mine}) "
-            f"AND (registration_id, server_id) NOT IN (SELECT registration_id, server_id "
-            f"FROM ({wanted}) AS w)",
-            [listed(line_ids)] * 2,
+            "AND NOT EXISTS (SELECT 1 FROM registrations_registration q "
+            "JOIN fleet_line l ON l.id = q.line_id JOIN fleet_server v ON v.group_id = q.group_id "
+            "WHERE q.id = registrations_standbyproof.registration_id "
+            "AND v.id = registrations_standbyproof.server_id AND v.register "
+            "AND l.supervision <> 'off')",
+            [listed(line_ids)],
         )
         changed(
             "INSERT INTO registrations_standbyproof (registration_id, server_id, site_id, "

@@ -104,3 +104,22 @@ def test_a_handset_is_edited_and_deleted(page: Page, group: ServerGroup) -> None
     dialog.get_by_role("button", name="Delete handset").click()
     expect(page.get_by_text("Handset Ward 4 is deleted.")).to_be_visible()
     assert not Handset.objects.exists()
+
+
+def test_a_selection_is_edited_at_once(page: Page, group: ServerGroup) -> None:
+    make_registration(group, State.PRIMARY, name="Ward 5")
+    clinic = make_group("clinic")
+    page.goto(page.url.replace(f"/groups/{group.pk}/", "/handsets/"))
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Edit").click()
+    dialog = page.get_by_role("dialog", name="Edit 2 lines")
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_text("Choose what to change.")).to_be_visible()
+    dialog.get_by_label("Group").select_option(label="clinic")
+    dialog.get_by_label("Add tags").fill("moved")
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_role("status")).to_contain_text("2 of 2 handsets would change")
+    assert Handset.objects.filter(group=group).count() == 2
+    dialog.get_by_role("button", name="Change 2 handsets").click()
+    expect(page.get_by_text("Changed: 2 handsets.")).to_be_visible()
+    assert Handset.objects.filter(group=clinic, tags=["moved"]).count() == 2

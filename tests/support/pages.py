@@ -31,6 +31,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "site_new": (),
     "site_edit": ("site",),
     "handset_new": (),
+    "bulk_edit": (),
     "handset_edit": ("handset",),
     "notifications": ("group",),
     "override": ("held",),
@@ -64,7 +65,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
 }
 """By URL name: whose ids its address takes, as `make_fleet` names them."""
 
-ASKED = {"drain_new": "server"}
+ASKED = {"drain_new": "server", "bulk_edit": "match"}
 """Whose id stands in the query string, under the same name."""
 
 PAST = ("overview", "handsets", "handset", "group")
@@ -140,6 +141,7 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
         "group": fleet.group.pk,
         "server": fleet.primary.pk,
         "kind": "server",
+        "match": "",
         "site": fleet.site.pk,
         "held": made[State.HELD].pk,
         "job": job.pk,

@@ -67,6 +67,7 @@ MAY: dict[str, dict[str, float]] = {
     "site_new": CONFIGURE,
     "site_edit": CONFIGURE,
     "handset_new": CONFIGURE,
+    "bulk_edit": CONFIGURE,
     "handset_edit": CONFIGURE,
     "readiness": SEE,
     "findings": SEE,
