@@ -22,7 +22,7 @@ from registrations.runtime.nonces import Nonces
 from registrations.runtime.pacer import Pacer, Ticket
 from registrations.runtime.question import Question
 from registrations.runtime.switchboard import Switchboard
-from registrations.runtime.turns import Lane, Turn
+from registrations.runtime.turns import GATHER_S, Lane, Turn
 from registrations.sip.targets import Located
 from registrations.store import BATCH, ClaimedProof, Proved
 from registrations.store.proofs import Place
@@ -131,8 +131,6 @@ class Asker:
             question.fetch.transport_failed(why, question.now())
             self.go_on(question)
 
-    # -- one question ------------------------------------------------------------------------
-
     def _ticket(self, question: Question) -> Ticket:
         claimed = question.turn.claimed
         return Ticket(
@@ -146,6 +144,7 @@ class Asker:
             pause=partial(self._put_off, question),
             is_void=lambda: question not in self._questions,
             can_wait=True,
+            gathers=claimed.is_trusted,
         )
 
     def _use(self, question: Question) -> str | None:
@@ -226,7 +225,7 @@ class Asker:
         self._forget(question)
         lane = self._lane(question.turn.claimed)
         lane.open[question.turn.claimed.is_trusted] -= 1
-        self._pump(lane)
+        (self._come_back if lane.gathers else self._pump)(lane)
 
     def _spare(self, place: Place) -> None:
         """Take back those of a place of which nothing is on its way: it has refused enough."""
@@ -268,7 +267,7 @@ class Asker:
             self._pump(lane)
 
         if lane.timer is None:
-            lane.timer = self._loop.call_later(lane.free_at - steady(), come)
+            lane.timer = self._loop.call_later(GATHER_S, come)
 
     def _begin(self, lane: Lane, turn: Turn) -> None:
         if turn.lease.ends_within(LEASE_S / 2):
@@ -313,9 +312,11 @@ class Asker:
 
     async def _work(self) -> None:
         try:
-            while self._wanted or self._proved or self._put_back:
+            while True:
                 await self._save()
                 await self._claim()
+                if not self._wanted:
+                    break
         except DatabaseError as error:
             logger.error("standby proofs wait for the database: %s", error)
             self._proved.clear()
@@ -325,6 +326,8 @@ class Asker:
             logger.exception("proving failed")
         finally:
             self._task = None
+            if self._proved or self._put_back:
+                self._save_soon()
 
     async def _save(self) -> None:
         proved, self._proved = self._proved[:BATCH], self._proved[BATCH:]

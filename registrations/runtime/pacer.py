@@ -38,6 +38,10 @@ WINDOW = 200
 """Unanswered requests younger than YOUNG_S per server and process."""
 YOUNG_S = 0.5
 RETRY_RESERVE_S = 0.5
+TOGETHER_S = 0.01
+"""So much later than their slot those come that gather: several slots for one wake-up."""
+GATHER_S = 0.1
+"""So long some wait for their like: a reservation costs more than a question's REGISTER."""
 MARGIN = 0.25
 """By how much longer than of late the next reservation may take, as a share."""
 
@@ -66,6 +70,8 @@ class Ticket:
     """Whether nobody waits for it any more: it uses up no slot, and its `use` does nothing."""
     can_wait: bool = False
     """It goes only where nobody else waits, whatever its place in the queue."""
+    gathers: bool = False
+    """Of those that can wait: more like it are about to come, and they go together."""
 
 
 Reserve = Callable[[int, HostPort, int, float, float, float], Awaitable[Slots]]
@@ -144,6 +150,8 @@ class _Lane:
         self._comes_back_at = math.inf
         self._task: asyncio.Task[None] | None = None
         self._is_going = False
+        self._gathered_at: float | None = None
+        """Until when those who can wait do so (`steady` seconds)."""
         self._took_s = 0.0
         """How long reservations took of late."""
 
@@ -203,7 +211,7 @@ class _Lane:
                     # Whoever comes back finds the oldest old enough, or its slot's time come.
                     break
                 ticket = queue[0]
-                if ticket.rate and not ticket.is_void() and not self._take_slot(ticket.rate):
+                if ticket.rate and not ticket.is_void() and not self._take_slot(ticket):
                     break
                 queue.popleft()
                 branch = ticket.use()
@@ -228,7 +236,7 @@ class _Lane:
         self._unanswered.popitem(last=False)
         return True
 
-    def _take_slot(self, rate: float) -> bool:
+    def _take_slot(self, ticket: Ticket) -> bool:
         """Use up a slot whose time has come; else see to it that there will be one."""
         now = time.time()
         while self._slots:
@@ -239,31 +247,47 @@ class _Lane:
                 continue
             if at > now:
                 self._slots.appendleft((at, left, gap))
-                self._come_back(steady() + at - now)
-                self._reserve_ahead(rate)
+                self._come_back(steady() + at - now + (TOGETHER_S if ticket.gathers else 0.0))
+                self._reserve_ahead(ticket)
                 return False
             if left > 1:
                 self._slots.appendleft((at + gap, left - 1, gap))
             return True
-        self._reserve_ahead(rate)
+        self._reserve_ahead(ticket)
         return False
 
-    def _reserve_ahead(self, rate: float) -> None:
+    def _reserve_ahead(self, ticket: Ticket) -> None:
         """Reserve the next block when the slots at hand do not reach far enough."""
+        if self._task is None and self._wanted(ticket.rate) > 0 and not self._gathers(ticket):
+            self._task = self._loop.create_task(self._reserve_block(ticket.rate))
+
+    def _gathers(self, ticket: Ticket) -> bool:
+        """Whether the next one waits a moment longer for more of its kind."""
+        now = steady()
+        if not ticket.gathers or (self._gathered_at is not None and now >= self._gathered_at):
+            self._gathered_at = None
+            return False
+        if self._gathered_at is None:
+            self._gathered_at = now + GATHER_S
+        self._come_back(self._gathered_at)
+        return True
+
+    def _wanted(self, rate: float) -> int:
+        """How many slots to reserve now: none while half a block is at hand."""
         at_hand = sum(left for _, left, _ in self._slots)
         block = max(1, math.ceil(rate * max(BLOCK_S, self._ahead_s())))
-        wanted = min(block, len(self) - at_hand)
-        if self._task is None and wanted > 0 and at_hand <= block // 2:
-            self._task = self._loop.create_task(self._reserve_block(wanted, rate))
+        return min(block, len(self) - at_hand) if at_hand <= block // 2 else 0
 
     def _ahead_s(self) -> float:
         """How far ahead slots must be to come in time: not at all where most of a block does."""
         return self._took_s * (1.0 + MARGIN) if self._took_s > BLOCK_S / 2 else 0.0
 
-    async def _reserve_block(self, n: int, rate: float) -> None:
+    async def _reserve_block(self, rate: float) -> None:
         gap = (1.0 + SPARE) / rate
         ticket = self._next()
-        if ticket is None:
+        # Counted only now: who came in the same turn of the loop is among them.
+        n = self._wanted(rate)
+        if ticket is None or n <= 0:
             self._task = None
             return
         asked_at = steady()

@@ -120,7 +120,7 @@ class _Waiting:
     """A run's REGISTER in the pacer's queue: its `Ticket`."""
 
     __slots__ = ("is_retry", "place", "rate", "run", "server_id", "want")
-    can_wait = False
+    can_wait = gathers = False
 
     def __init__(self, run: Run, want: Want) -> None:
         self.run = run

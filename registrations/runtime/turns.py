@@ -17,6 +17,9 @@ OPEN_AT_A_PLACE = 2
 """Of the others: fewer than `proving.BRAKE_AT`, so that those under way do not overshoot it."""
 BURST_S = 0.5
 """So much of the share may be used at once: permits are reserved together then."""
+GATHER_S = 0.25
+"""So long a lane waits after one has ended: those that begin together share a reservation, which
+costs more than a question."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,6 +42,11 @@ class Lane:
             most = TRUSTED_AT_A_PLACE if claimed.rate else UNPACED_AT_A_PLACE
             return self.open[True] < most and self.allowance > 0
         return self.open[False] < min(OPEN_AT_A_PLACE, self.allowance)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether the next ones may well wait to begin together: they are many, and paced."""
+        return bool(self.waiting) and self.waiting[0].claimed.is_trusted and self.allowance > 0
 
     @property
     def is_early(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fleet.models import Line
+from fleet.models import Line, Server
 from registrations import observing
 from registrations.models import Registration, StandbyProof, State
 from registrations.observing import Contacts, Judged, Seen
@@ -64,7 +64,8 @@ def follow(looks: Sequence[Look], before: Mapping[int, Before]) -> list[int]:
     )
     outcomes, changes = [], list[Change]()
     restless: list[int] = []
-    for row in here.select_related("group", "server").defer("snapshot").order_by("pk"):
+    # Not joined: a handful of groups would be read and made once for each row.
+    for row in here.only(*_SHOWN).prefetch_related("group").order_by("pk"):
         now = at[row.pk]
         found = _Outcome(row, seen[row.pk], now)
         outcomes.append(found)
@@ -78,6 +79,9 @@ def follow(looks: Sequence[Look], before: Mapping[int, Before]) -> list[int]:
     record(changes)
     _look_again(restless, max(at.values()))
     return [found.row.pk for found in outcomes if found.is_news]
+
+
+_SHOWN = ("group_id", "state", "server_id", "since", "reason", "expires_at")
 
 
 class _Outcome:
@@ -198,23 +202,30 @@ def _note(looks: Sequence[Look], before: Mapping[int, Before]) -> None:
 def _seen(registration_ids: Iterable[int]) -> dict[int, list[tuple[int, Seen]]]:
     """Return what each server last said of these lines, in the order of their group."""
     found: dict[int, list[tuple[int, Seen]]] = defaultdict(list)
+    # Values, and a few servers beside them: a model for each row is most of what a look costs.
     known = StandbyProof.objects.filter(registration__in=list(registration_ids))
-    for proof in known.select_related("server").order_by("server__priority"):
-        found[proof.registration_id].append(
+    told = list(known.order_by("server__priority").values_list(*_SEEN))
+    servers = Server.objects.in_bulk({server_id for _, _, server_id, *_ in told})
+    for pk, registration_id, server_id, proof, contacts, asked_at, bound_at in told:
+        server = servers[server_id]
+        found[registration_id].append(
             (
-                proof.pk,
+                pk,
                 Seen(
-                    proof.server_id,
-                    proof.server.priority,
-                    str(proof.server),
-                    Proof(proof.proof),
-                    _contacts(proof.contacts),
-                    _seconds(proof.asked_at),
-                    _seconds(proof.bound_at),
+                    server_id,
+                    server.priority,
+                    str(server),
+                    Proof(proof),
+                    _contacts(contacts),
+                    _seconds(asked_at),
+                    _seconds(bound_at),
                 ),
             )
         )
     return found
+
+
+_SEEN = ("pk", "registration_id", "server_id", "proof", "contacts", "asked_at", "bound_at")
 
 
 def _look_again(registration_ids: Sequence[int], now: float) -> None:

@@ -41,6 +41,7 @@ class Line:
             pause=self.pause,
             is_void=lambda: self.is_gone,
             can_wait=bool(more.get("can_wait")),
+            gathers=bool(more.get("gathers")),
         )
 
     def use(self) -> str:
@@ -146,6 +147,54 @@ def test_who_can_wait_goes_behind_all_others_however_late_they_come() -> None:
 
     with_pacers(1, body)
     assert [line.name.partition("-")[0] for line in log] == ["first"] * 3 + ["waits"] * 3
+
+
+def with_counted_slots(body: Callable[[Pacer, list[int]], object]) -> None:
+    """Run `body(pacer, reserved)` with slots that cost nothing and are counted."""
+
+    async def run() -> None:
+        reserved: list[int] = []
+
+        async def reserving(_: int, __: object, n: int, *___: float) -> store.Slots:
+            reserved.append(n)
+            return store.Slots(time.time(), True, 0.0)
+
+        pacer = Pacer(asyncio.get_running_loop(), reserving)
+        await body(pacer, reserved)  # type: ignore[misc]
+        pacer.close()
+
+    asyncio.run(run())
+
+
+def test_those_that_come_in_one_turn_of_the_loop_share_a_reservation() -> None:
+    log: list[Line] = []
+
+    async def body(pacer: Pacer, reserved: list[int]) -> None:
+        for i in range(10):
+            pacer.ask(Line(log, str(i), 1, 100).ticket)
+        await until(lambda: bool(reserved))
+        assert reserved[0] == 10
+
+    with_counted_slots(body)
+
+
+def test_those_that_gather_wait_for_their_like_but_hold_up_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log: list[Line] = []
+    monkeypatch.setattr(pacing, "GATHER_S", 3600.0)
+
+    async def body(pacer: Pacer, reserved: list[int]) -> None:
+        for i in range(3):
+            pacer.ask(Line(log, f"question-{i}", 1, 100, can_wait=True, gathers=True).ticket)
+            await asyncio.sleep(0.01)
+        assert not reserved
+        pacer.ask(Line(log, "handset", 1, 100).ticket)
+        await until(lambda: len(log) == 4)
+        assert reserved[0] == 4
+
+    with_counted_slots(body)
+    assert log[0].name == "handset"
 
 
 def test_a_turn_beyond_the_lease_is_postponed_to_that_turn() -> None:
