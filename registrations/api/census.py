@@ -94,6 +94,9 @@ class OutageForecast(serializers.Serializer[Any]):
     group_name = serializers.CharField()
     server = serializers.IntegerField(help_text="The group's own entry for that place.")
     handsets = serializers.IntegerField(help_text="Those it holds now.")
+    calls_it_primary = serializers.IntegerField(
+        help_text="Handsets of the group, wherever they are now; 0 where it is not its primary."
+    )
     lands_on = serializers.IntegerField(allow_null=True, help_text="The server; null: nowhere.")
     in_vain = serializers.ListField(
         child=serializers.IntegerField(), help_text="Silent servers they would ask before."

@@ -31,7 +31,7 @@ from registrations.queries.readiness import (
     readiness_hours,
     refusals,
 )
-from registrations.queries.renewals import Renewals, renewals
+from registrations.queries.renewals import Renewals, lines_on, renewals
 from registrations.queries.report_form import ReportForm
 from registrations.queries.reports import SHARES, Period, report, whole
 from registrations.queries.reports import Row as ReportRow
@@ -127,6 +127,7 @@ __all__ = [
     "holds_at",
     "in_full",
     "leaf",
+    "lines_on",
     "matching",
     "moment",
     "moves",

@@ -10,7 +10,7 @@ from django.db.models import Case, Count, F, Q, QuerySet, When
 from django.db.models.functions import TruncSecond
 
 from fleet.models import Line
-from registrations.models import Registration
+from registrations.models import Registration, State
 from registrations.queries.rows import BOUND
 
 
@@ -41,6 +41,12 @@ def renewals(server_ids: Iterable[int], now: datetime) -> dict[int, Renewals]:
     for each in found.values():
         each.due.sort()
     return found
+
+
+def lines_on(group_ids: Iterable[int]) -> dict[int, int]:
+    """Return how many lines of each group are not switched off, wherever they are. One query."""
+    found = Registration.objects.filter(group__in=list(group_ids)).exclude(state=State.DISABLED)
+    return dict(found.order_by().values_list("group").annotate(n=Count("pk")))
 
 
 def _by_second(held: QuerySet[Registration], moment: Any) -> Iterator[tuple[int, Any, int]]:

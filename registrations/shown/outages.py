@@ -50,6 +50,8 @@ class Outage:
     last_end: datetime | None
     """When the bindings there end, if nobody moves."""
     standing: Standing
+    calls_it_primary: int
+    """Handsets of the group, wherever they are now, where it is the group's primary."""
     silent_since: datetime | None
     """The countdown runs: since when it is silent, from some site."""
     sentences: list[str]
@@ -62,6 +64,7 @@ class Outage:
             "group_name": self.group.name,
             "server": self.server.pk,
             "handsets": landing.handsets,
+            "calls_it_primary": self.calls_it_primary,
             "lands_on": landing.server_id,
             "in_vain": list(landing.in_vain),
             "proved_there": self.standing.proved,
@@ -98,9 +101,10 @@ def outages(
     prefetch_related_objects([server.group for server in there], "servers__health__site")
     ids = [each.pk for each in there]
     asked, proofs = queries.renewals(ids, now), queries.proofs_of_held(ids, now)
-    places = _places({each.group.pk: each.group for each in there}.values())
+    groups = {each.group.pk: each.group for each in there}
+    places, lines = _places(groups.values()), queries.lines_on(groups)
     found = [
-        _outage(each, _Known(asked.get(each.pk, queries.Renewals()), proofs, places), now)
+        _outage(each, _Known(asked.get(each.pk, queries.Renewals()), proofs, places, lines), now)
         for each in there
     ]
     return sorted(found, key=lambda each: -each.landing.handsets)
@@ -113,6 +117,8 @@ class _Known:
     """By who holds them and who was asked, how many by proof."""
     places: Mapping[int, set[str]]
     """The addresses behind names, by server."""
+    lines: Mapping[int, int]
+    """Handsets that are not switched off, by group."""
 
 
 def _places(groups: Iterable[ServerGroup]) -> Mapping[int, set[str]]:
@@ -133,6 +139,8 @@ def _outage(server: Server, known: _Known, now: datetime) -> Outage:
     silent = condition["since"] if condition["condition"] == "silent" else None
     landing = land(_others(server, now), known.renewals.due, _rules(group))
     standing = _standing(known.proofs.get((server.pk, landing.server_id or 0), {}))
+    is_primary = server.pk == min(by_id, key=lambda pk: by_id[pk].priority, default=0)
+    calls_it_primary = known.lines.get(group.pk, 0) if is_primary else 0
     return Outage(
         group=group,
         server=server,
@@ -142,12 +150,21 @@ def _outage(server: Server, known: _Known, now: datetime) -> Outage:
         half_end=_moment(ends.half),
         last_end=_moment(ends.last),
         standing=standing,
+        calls_it_primary=calls_it_primary,
         silent_since=None if silent is None else datetime.fromisoformat(silent),
         sentences=[
+            *_elsewhere(calls_it_primary, landing),
             *sentences(group, server, landing, by_id),
             *_risks(server, by_id.get(landing.server_id or 0), landing, standing, known.places),
         ],
     )
+
+
+def _elsewhere(calls_it_primary: int, landing: Landing) -> list[str]:
+    """Say how many more would be without their primary than are on it now."""
+    if calls_it_primary <= landing.handsets:
+        return []
+    return [f"{_handsets(calls_it_primary)} call it their primary; {landing.handsets:,} on it now."]
 
 
 def _standing(counts: Mapping[str, int]) -> Standing:

@@ -257,3 +257,15 @@ def test_a_death_is_told_with_who_is_not_proved_where_they_would_land() -> None:
     target = group.servers.get(priority=2)
     page = signed_in().get(f"/servers/{server.pk}/").content.decode()
     assert f"/readiness/handsets/?server={target.pk}&amp;takes=false" in page
+
+
+def test_who_calls_it_their_primary_is_told_where_they_are_not_all_on_it() -> None:
+    group = make_group(re_register_on=True)
+    server = fill(group, 2)
+    assert "call it their primary" not in said(server)
+    second = fill(group, 3, State.SECONDARY)
+    make_registration(group, State.DISABLED, supervision="off")
+    assert "5 handsets call it their primary; 2 on it now." in said(server)
+    assert "call it their primary" not in said(second)
+    [found] = outages.outages(outages.at_place_of(server), timezone.now())
+    assert found.as_json()["calls_it_primary"] == 5

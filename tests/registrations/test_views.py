@@ -421,8 +421,8 @@ MOST_QUERIES = {
     "/handsets/?state=secondary&q=nurse": 13,  # Counted before the few are found.
     "/wallboard/": 14,
     "/groups/": 12,
-    "/groups/{group}/": 30,  # Who of its handsets is not proved where it would land.
-    "/handsets/{handset}/": 18,  # The chart, before its period and in it; proofs; its reports.
+    "/groups/{group}/": 32,  # Who is not proved where it would land; who calls it primary.
+    "/handsets/{handset}/": 19,  # The chart, before its period and in it; proofs; its reports.
     "/history/": 8,
     "/jobs/": 9,
     "/jobs/{job}/": 10,  # Whether its wave waits in vain.

@@ -8,15 +8,23 @@ from pathlib import Path
 import pytest
 
 from fleet.models import Line
-from registrations import services
-from registrations.models import Registration, ServerHealth, StandbyProof, Transition
+from fleet.roles import Role
+from registrations import notifications, services
+from registrations.models import (
+    NotificationAddress,
+    Registration,
+    ServerHealth,
+    StandbyProof,
+    Transition,
+)
 from registrations.runtime.loop import LoopThread
 from tests.registrations.runtime.test_engine import runtime
-from tests.support.baresip import phone
+from tests.support.baresip import ADDRESS, phone
 from tests.support.claims import at, make_group, make_lines
 from tests.support.dns import dns
 from tests.support.kamailio import REALM, Contact, Kamailio, running
 from tests.support.processes import free_port
+from tests.support.rows import make_user
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -148,3 +156,36 @@ def test_a_line_is_switched_from_watching_to_registering_and_back(tmp_path: Path
 def switch(line: Line, supervision: str) -> None:
     Line.objects.filter(pk=line.pk).update(supervision=supervision)
     services.sync_registrations([line.pk])
+
+
+def test_a_phone_that_reports_itself_is_looked_at_at_once(tmp_path: Path) -> None:
+    with servers(tmp_path) as (primary, secondary), runtime() as worker:
+        records = [
+            f"srv-host=_sip._tcp.{REALM},one.{REALM},{primary.port},10",
+            f"address=/one.{REALM}/{PRIMARY}",
+        ]
+        [line] = observed(1, primary, secondary, observe_every=3600)
+        site = line.handset.site_id
+
+        def seen(state: str, server: str) -> Callable[[], bool]:
+            """By a worker that is only told to look for what is due."""
+
+            def look() -> bool:
+                worker.kick(site)
+                return is_at(state, server)()
+
+            return look
+
+        wait_until(seen("unregistered", ""), 60, "its first look", every=0.5, seen=shown)
+        next_looks = StandbyProof.objects.filter(due_at__gt=at(time.time() + 600))
+        assert next_looks.count() == 2
+        notifications.renew(line.handset, by=make_user("olga", Role.OPERATOR))
+        key = NotificationAddress.objects.get().key
+        with dns(*records) as names, phone("4000", names) as handset:
+            wait_until(lambda: bound(primary), 30, "it registers", seen=handset.tail)
+            before = bound(primary)
+            body = f"<LineRegistrationEvent><MACAddress>{line.handset.mac}</MACAddress>"
+            notifications.receive(key, ADDRESS, f"{body}</LineRegistrationEvent>".encode())
+            wait_until(seen("primary", PRIMARY), 60, "looked at", every=0.5, seen=shown)
+            after = bound(primary)
+            assert [(c.uri, c.call_id) for c in after] == [(c.uri, c.call_id) for c in before]
