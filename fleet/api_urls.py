@@ -5,6 +5,7 @@ from rest_framework.routers import SimpleRouter
 
 from fleet import (
     api,
+    api_audit,
     api_bulk,
     api_first_run,
     api_import_jobs,
@@ -20,6 +21,7 @@ router.register("servers", api.ServerViewSet, basename="api-server")
 router.register("handsets", api.HandsetViewSet, basename="api-handset")
 router.register("lines", api.LineViewSet, basename="api-line")
 router.register("imports/jobs", api_import_jobs.ImportJobViewSet, basename="api-import-job")
+router.register("audit", api_audit.AuditViewSet, basename="api-audit")
 router.register("tokens", api_tokens.TokenViewSet, basename="api-token")
 
 urlpatterns = [

@@ -31,9 +31,10 @@ class FleetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from fleet import access, audit, checks
+        from fleet import access, audit, checks, sessions
 
         access.watch()
+        sessions.watch()
         audit.register()
         checks.register()
         post_migrate.connect(make_role_groups, sender=self, dispatch_uid="fleet.roles")

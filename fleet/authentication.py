@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from auditlog.context import auditlog_value
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from fleet import tokens
+from fleet import audit, tokens
 
 
 class PasswordBackend(ModelBackend):
@@ -26,7 +25,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         found = super().authenticate(request)
         if found is not None:
-            auditlog_value.get({})["actor"] = found[0]
+            audit.with_token(found[1])
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[Any, Any]:

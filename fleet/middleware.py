@@ -13,7 +13,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from fleet import request_id, sessions, zones
+from fleet import audit, request_id, sessions, zones
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -114,7 +114,11 @@ class Headers:
 
 
 class Audit(AuditlogMiddleware):  # type: ignore[misc]
-    """The audit log keeps the address that asked, not the one a header claims."""
+    """The audit log keeps the address that asked, not the one a header claims, and who it was."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with audit.asking(request):
+            return super().__call__(request)  # type: ignore[no-any-return]
 
     @staticmethod
     def _get_remote_addr(request: HttpRequest) -> str | None:

@@ -12,7 +12,6 @@ from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
-from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -28,7 +27,11 @@ USE_SECONDS = 60
 """How exactly the last use is kept: a write per minute and session."""
 
 
-@receiver(user_logged_in)
+def watch() -> None:
+    """Listen to log-ins."""
+    user_logged_in.connect(begin, dispatch_uid="fleet.sessions")
+
+
 def begin(request: HttpRequest, **_: Any) -> None:
     """Note in the session that begins when it does."""
     now = timezone.now().timestamp()

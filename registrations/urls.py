@@ -3,6 +3,7 @@
 from django.urls import path
 
 from registrations.views import (
+    audit,
     between,
     bulk_edit,
     deletes,
@@ -106,6 +107,8 @@ urlpatterns = [
     path("start/sample-fleet.yaml", start.sample, name="start_sample"),
     path("start/sample-fleet/", start.sample_demo, name="start_sample_demo"),
     path("ops/", ops.ops, name="ops"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit.csv", audit.audit_file, name="audit_file"),
     path("metrics", metrics.scrape, name="metrics"),
     path("wallboard/", wallboard.wallboard, name="wallboard"),
     path("wallboards/", wallboard.wallboard_tokens, name="wallboard_tokens"),

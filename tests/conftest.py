@@ -3,9 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
 
+from fleet import append_only
 from tests.support import stores
 
 # Playwright's synchronous interface keeps an event loop in the main thread; Django would refuse
@@ -64,3 +67,10 @@ def redis_url() -> Iterator[str]:
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the session's processes write their logs."""
     return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Between two tests SQLite empties every table, the audit log too: let it."""
+    with django_db_blocker.unblock():
+        append_only.lift(connection)

@@ -9,6 +9,7 @@ import psycopg2
 from django.contrib.auth import get_user_model
 from django.db import connection
 
+from fleet import append_only
 from fleet.models import Handset, ServerGroup, Site
 from registrations.backup import tables
 from registrations.backup.archive import Manifest, Refused, Table
@@ -62,8 +63,9 @@ def empty() -> None:
     if connection.vendor == "postgresql":
         _run(f"TRUNCATE {', '.join(_ours())}")
         return
-    for name in reversed(_ours()):
-        _run(f"DELETE FROM {name}")
+    with append_only.lifted(connection):
+        for name in reversed(_ours()):
+            _run(f"DELETE FROM {name}")
 
 
 def fill(source: Source, opened: Opener) -> None:

@@ -164,7 +164,7 @@ def test_using_a_session_writes_once_a_minute(django_assert_num_queries: Any) ->
 def test_the_audit_log_has_all_of_it_without_a_password(ada: Client) -> None:
     password = told(ada.post("/users/", {"name": "vera", "role": Role.OPERATOR.value}))
     vera = User.objects.get(username="vera")
-    LogEntry.objects.all().delete()
+    LogEntry.objects.all()._raw_delete("default")  # as only a test can
     again = told(ada.post(f"/users/{vera.pk}/password/"))
     ada.post(f"/users/{vera.pk}/role/", {"role": Role.VIEWER.value})
     ada.post(f"/users/{vera.pk}/sessions/end/")

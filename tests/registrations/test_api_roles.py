@@ -98,6 +98,7 @@ MAY: dict[str, dict[str, Role]] = {
     "notification-addresses/ID/renew/": {"post": Role.OPERATOR},
     "quiet-hours/": LIST,
     "quiet-hours/ID/": DETAIL,
+    "audit/": {"get": Role.ADMIN},
     "tokens/": READ | {"post": Role.VIEWER},
     "tokens/ID/": {"delete": Role.VIEWER},
     "schema/": READ,

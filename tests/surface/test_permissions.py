@@ -106,6 +106,8 @@ MAY: dict[str, dict[str, float]] = {
     "start_sample": {"get": Role.CONFIGURER},
     "start_sample_demo": {"post": Role.CONFIGURER},
     "ops": {"get": Role.CONFIGURER},
+    "audit": {"get": Role.ADMIN},
+    "audit_file": {"get": Role.ADMIN},
     "metrics": {"get": ANYBODY},  # on this machine itself
     "wallboard": SEE,
     "wallboard_tokens": {"get": Role.ADMIN, "post": Role.ADMIN},
