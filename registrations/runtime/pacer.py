@@ -247,7 +247,8 @@ class _Lane:
                 continue
             if at > now:
                 self._slots.appendleft((at, left, gap))
-                self._come_back(steady() + at - now + (TOGETHER_S if ticket.gathers else 0.0))
+                together = TOGETHER_S if ticket.gathers else 0.0
+                self._come_back(steady() + (at - now) + together)
                 self._reserve_ahead(ticket)
                 return False
             if left > 1:
