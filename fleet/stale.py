@@ -14,7 +14,7 @@ from fleet.models import Handset, Server, ServerGroup
 
 M = TypeVar("M", bound=Model)
 
-_UNSEEN = frozenset({"auth_password", "search_text", "waits", "created_at"})
+_UNSEEN = frozenset({"auth_password", "secret", "search_text", "waits", "created_at"})
 """What is never shown, or never changes. A password replaces another, whatever that was."""
 
 
@@ -34,6 +34,8 @@ def version(thing: Model) -> str:
         shown += [version(part) for part in parts]
     elif isinstance(thing, Handset):
         shown += sorted(line.pk for line in thing.lines.all())
+    for many in thing._meta.many_to_many:
+        shown.append(sorted(other.pk for other in getattr(thing, many.name).all()))
     return blake2b(json.dumps(shown, default=str).encode(), digest_size=8).hexdigest()
 
 

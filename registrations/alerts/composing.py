@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 
 from fleet.models import Site
 from registrations import queries
@@ -75,7 +76,7 @@ def address(incident: Incident) -> str:
     """Return where its page is, '' where the product's own address is not known."""
     if not settings.PUBLIC_URL:
         return ""
-    return f"{settings.PUBLIC_URL}/incidents/{incident.pk}/"
+    return f"{settings.PUBLIC_URL}{reverse('incident', args=[incident.pk])}"
 
 
 def test_message(channel: Channel, by: str) -> Message:

@@ -1,6 +1,6 @@
 """What the rules say of incidents: messages queued in the transaction of what they tell of."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -62,21 +62,27 @@ def _weekly(days: str, begins: time | None, ends: time | None) -> Weekly | None:
     return Weekly(frozenset(map(int, days)), begins, ends)
 
 
+FIELDS = ("severity", "at_least", "percent", "after_s", "repeat_s", "tells_end")
+HOURS = ("days", "begins", "ends", "time_zone")
+
+
 def rule_of(row: AlertRule) -> Rule:
-    """Return a rule as it is judged. Days without hours are whole days."""
-    hours = _weekly(row.days, row.begins or time(0), row.ends or time(0))
-    always = row.begins is None and len(row.days) == 7
+    """Return a rule as it is judged."""
+    given = {name: getattr(row, name) for name in (*FIELDS, *HOURS, "kinds")}
+    return rule_from(given | {"groups": row.groups.all(), "sites": row.sites.all()})
+
+
+def rule_from(given: Mapping[str, Any]) -> Rule:
+    """Return the rule of these fields, kept or not. Days without hours are whole days."""
+    days, begins, ends, zone = (given[name] for name in HOURS)
+    hours = _weekly(days, begins or time(0), ends or time(0))
+    always = begins is None and len(days) == 7
     return Rule(
-        row.severity,
-        frozenset(row.kinds),
-        frozenset(group.name for group in row.groups.all()),
-        frozenset(site.name for site in row.sites.all()),
-        row.at_least,
-        row.percent,
-        row.after_s,
-        row.repeat_s,
-        row.tells_end,
-        None if always or hours is None else (hours, zone_of(row.time_zone)),
+        **{name: given[name] for name in FIELDS},
+        kinds=frozenset(given["kinds"]),
+        groups=frozenset(group.name for group in given["groups"]),
+        sites=frozenset(site.name for site in given["sites"]),
+        hours=None if always or hours is None else (hours, zone_of(zone)),
     )
 
 
@@ -138,10 +144,10 @@ def _queue(what: str, incident: Incident, rule: AlertRule, turn: int, now: datet
 
 
 def would_have_told(
-    row: AlertRule, since: datetime, until: datetime
+    rule: Rule, since: datetime, until: datetime
 ) -> Iterator[tuple[Incident, str, datetime]]:
     """Yield what a rule would have said of the incidents detected since then, and when."""
-    rule, planned = rule_of(row), windows(since)
+    planned = windows(since)
     for incident in Incident.objects.filter(detected_at__gte=since).order_by("detected_at", "pk"):
         for what, at in replay(rule, case(incident), until.timestamp(), planned):
             yield incident, what, datetime.fromtimestamp(at, since.tzinfo)

@@ -103,6 +103,11 @@ class CountsByState(serializers.Serializer[Any]):
         child=serializers.CharField(),
         help_text="The same as shown: one sentence for all sites that fell silent at once.",
     )
+    incidents_open = serializers.IntegerField(help_text="That follow from nothing else.")
+    incidents_new = serializers.IntegerField(help_text="Those nobody has acknowledged.")
+    incidents = serializers.ListField(
+        child=serializers.DictField(), help_text="The gravest of them; `incidents/` has all."
+    )
     groups = serializers.ListField(child=serializers.DictField())
 
 

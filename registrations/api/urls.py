@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from fleet.roles import RolePermission
 from registrations.api import (
+    alerts,
     between,
     census,
     drains,
@@ -13,6 +14,7 @@ from registrations.api import (
     exports,
     files,
     history,
+    incidents,
     jobs,
     notifications,
     readiness,
@@ -30,6 +32,11 @@ router.register("server-changes", census.ServerChangeViewSet, basename="api-serv
 router.register("drains", drains.DrainViewSet, basename="api-drain")
 router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
 router.register("exports", exporting.ExportViewSet, basename="api-export")
+router.register("incidents", incidents.IncidentViewSet, basename="api-incident")
+router.register("alert-rules", alerts.RuleViewSet, basename="api-alert-rule")
+router.register("channels", alerts.ChannelViewSet, basename="api-channel")
+router.register("deliveries", incidents.DeliveryViewSet, basename="api-delivery")
+router.register("maintenance", alerts.MaintenanceViewSet, basename="api-maintenance")
 router.register("findings", readiness.FindingViewSet, basename="api-finding")
 router.register("readiness", readiness.ReadinessViewSet, basename="api-readiness")
 router.register("failbacks", jobs.FailbackViewSet, basename="api-failback")
@@ -68,6 +75,7 @@ urlpatterns = [
         name="api-registration-export",
     ),
     path("reports/export/", exports.ReportExport.as_view(), name="api-report-export"),
+    path("incidents/export/", incidents.IncidentExport.as_view(), name="api-incident-export"),
     path(
         "transitions/export/",
         exports.TransitionExport.as_view(),

@@ -13,6 +13,7 @@ from django.http import QueryDict
 
 from registrations.exports.cells import csv_bytes, iso, json_line
 from registrations.exports.copying import copied
+from registrations.exports.incidents import incidents
 from registrations.exports.present import registrations
 from registrations.exports.readiness import readiness
 from registrations.exports.reports import reports
@@ -23,6 +24,7 @@ from registrations.exports.workbook import workbook_bytes
 KINDS: dict[str, Callable[[QueryDict], Source]] = {
     "transitions": transitions,
     "registrations": registrations,
+    "incidents": incidents,
     "reports": reports,
     "readiness": readiness,
 }

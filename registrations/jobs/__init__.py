@@ -7,7 +7,14 @@ from registrations.jobs.beat import advance_all
 from registrations.jobs.drain_rows import drain_row, drains
 from registrations.jobs.drains import Window, drain, end
 from registrations.jobs.held import OrderHeld, held, hold_of
-from registrations.jobs.hours import DAYS, faults_of_hours, hours_word, place_word, standing
+from registrations.jobs.hours import (
+    DAYS,
+    days_word,
+    faults_of_hours,
+    hours_word,
+    place_word,
+    standing,
+)
 from registrations.jobs.judging import judged
 from registrations.jobs.orders import (
     TERMS,
@@ -30,6 +37,7 @@ WISHES = tuple(Job.Kind.values)
 
 __all__ = [
     "DAYS",
+    "days_word",
     "STATES",
     "TERMS",
     "WISHES",

@@ -21,11 +21,15 @@ def faults_of_hours(group: Any, site: Any, days: str) -> dict[str, str]:
     return wrong
 
 
+def days_word(days: str) -> str:
+    """Return ISO weekdays in words: `Mon to Fri`, `Tue, Thu`."""
+    days = "".join(sorted(days))
+    return _SETS.get(days) or ", ".join(DAYS[int(day) - 1] for day in days)
+
+
 def hours_word(hours: QuietHours) -> str:
     """Return them in words: `Mon to Fri 06:45 to 07:15`."""
-    days = "".join(sorted(hours.days))
-    named = _SETS.get(days) or ", ".join(DAYS[int(day) - 1] for day in days)
-    return f"{named} {hours.begins:%H:%M} to {hours.ends:%H:%M}"
+    return f"{days_word(hours.days)} {hours.begins:%H:%M} to {hours.ends:%H:%M}"
 
 
 def place_word(hours: QuietHours) -> str:

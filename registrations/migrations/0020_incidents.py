@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
             name='Delivery',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('what', models.CharField(choices=[('opened', 'Began'), ('again', 'Still on'), ('resolved', 'Over'), ('test', 'Test')], max_length=8)),
+                ('what', models.CharField(choices=[('opened', 'It began'), ('again', 'It is still on'), ('resolved', 'It is over'), ('test', 'Test')], max_length=8)),
                 ('rule_name', models.CharField(blank=True, max_length=80)),
                 ('channel_name', models.CharField(max_length=80)),
                 ('recipient', models.CharField(blank=True, max_length=300)),

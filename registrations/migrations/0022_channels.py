@@ -23,6 +23,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='delivery',
             name='what',
-            field=models.CharField(choices=[('opened', 'Began'), ('again', 'Still on'), ('resolved', 'Over'), ('test', 'Test'), ('changes', 'Changes'), ('job', 'End of a job')], max_length=8),
+            field=models.CharField(choices=[('opened', 'It began'), ('again', 'It is still on'), ('resolved', 'It is over'), ('test', 'Test'), ('changes', 'Changes'), ('job', 'End of a job')], max_length=8),
         ),
     ]

@@ -121,9 +121,9 @@ class Delivery(models.Model):
     """
 
     class What(models.TextChoices):
-        OPENED = "opened", "Began"
-        AGAIN = "again", "Still on"
-        RESOLVED = "resolved", "Over"
+        OPENED = "opened", "It began"
+        AGAIN = "again", "It is still on"
+        RESOLVED = "resolved", "It is over"
         TEST = "test", "Test"
         CHANGES = "changes", "Changes"
         JOB = "job", "End of a job"

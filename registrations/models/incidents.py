@@ -92,6 +92,13 @@ class Incident(models.Model):
             return self.State.RESOLVED
         return self.State.ACKNOWLEDGED if self.acknowledged_at is not None else self.State.OPEN
 
+    @property
+    def lasted_s(self) -> float | None:
+        """How long it was on; None while it is."""
+        if self.resolved_at is None:
+            return None
+        return (self.resolved_at - self.opened_at).total_seconds()
+
 
 class IncidentEntry(models.Model):
     """One line of an incident's timeline. Append-only."""

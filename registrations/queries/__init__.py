@@ -12,6 +12,14 @@ from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.findings import FindingFilter, FindingKind, finding_row, findings
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.holds import Holds, at_place_of, holds_at, weekly, zones_of
+from registrations.queries.incidents import (
+    DeliveryFilter,
+    IncidentFilter,
+    deliveries,
+    incident_row,
+    incidents,
+    open_incidents,
+)
 from registrations.queries.leaves import COUNTED, Leaf, Mark, count, leaf
 from registrations.queries.limits import TooLong, by_index
 from registrations.queries.moves import moves
@@ -74,6 +82,12 @@ from registrations.queries.words import (
 )
 
 __all__ = [
+    "DeliveryFilter",
+    "IncidentFilter",
+    "deliveries",
+    "incident_row",
+    "incidents",
+    "open_incidents",
     "Difference",
     "EVENTS_AT_ONCE",
     "Feed",

@@ -11,6 +11,7 @@ from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
 from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.holds import hold_word, holds_at
+from registrations.queries.incidents import open_incidents
 from registrations.queries.rows import BOUND, GRACE, role_of, shown
 from registrations.queries.suspected import suspected
 from registrations.queries.words import clock, moment
@@ -121,13 +122,12 @@ def fleet_zone(extent: Extent = EVERYTHING) -> str:
 
 
 def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
-    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Nine queries.
+    """Return the fleet in numbers as shown at `now`: by state, by group, by server. Ten queries.
 
     With an extent, as if there were nothing else; a group nobody of these sites is in is left out.
     `states` counts each registration once: a binding on a silent server under `primary_silent`
-    (`secondary_silent`, `fallback_silent`), never under `primary`. `since` has, for the states in
-    which anybody is, when the one who has been there longest arrived; of silence, when it began.
-    The headline's times are in the zone of the sites it tells of where they share one, else UTC.
+    (`secondary_silent`, `fallback_silent`), never under `primary`. `since` has when the one longest
+    in a state arrived; of silence, when it began. The headline's times are in its sites' zone.
     """
     health, silent_at = _health(extent)
     total = no_counts()
@@ -153,6 +153,7 @@ def summary(now: datetime, extent: Extent = EVERYTHING) -> dict[str, Any]:
         "since": {key: moment(since[key]) for key in total if key in since},
         **_stuck_in(found),
         **suspected(now, extent),
+        **open_incidents(extent),
         "groups": [
             _group(g, by_group[g.pk], by_server, health, now) | more
             for g, more in _held(_groups(extent, by_group), found, now)

@@ -1,6 +1,6 @@
 // Keyboard: `/` search, `?` help, `g` and a letter for pages, arrows, Enter and x in tables.
 
-const PAGES = { o: "/", h: "/handsets/", g: "/groups/", s: "/readiness/", t: "/history/", r: "/reports/", j: "/jobs/" };
+const PAGES = { o: "/", i: "/incidents/", h: "/handsets/", g: "/groups/", s: "/readiness/", t: "/history/", r: "/reports/", j: "/jobs/" };
 let awaited = 0;
 
 const typing = (target) =>

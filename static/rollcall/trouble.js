@@ -8,6 +8,7 @@ const calm = mark.getAttribute("href");
 const WELL = ["primary", "disabled"];
 let count = 0;
 let blind = false;
+let told = "";
 
 function show() {
   const own = document.title.replace(/^\((\d+|\?)\) /, "");
@@ -17,10 +18,25 @@ function show() {
   if (mark.getAttribute("href") !== wanted) mark.setAttribute("href", wanted);
 }
 
+// The bell counts what is on; parts of the page that list it ask anew when it changes.
+function tell(incidents, open) {
+  const now = JSON.stringify([open, incidents]);
+  const bell = document.getElementById("bell");
+  if (bell) {
+    const mark = bell.querySelector(".bell-count");
+    mark.hidden = !open;
+    mark.textContent = open;
+    bell.setAttribute("aria-label", `Incidents: ${open || "none"} open`);
+  }
+  if (told && told !== now) document.body.dispatchEvent(new Event("rollcall:incidents"));
+  told = now;
+}
+
 live.watch(
   { summary: true },
   {
-    summary({ states }) {
+    summary({ states, incidents, incidents_open: open }) {
+      tell(incidents, open);
       count = Object.keys(states).reduce((sum, key) => sum + (WELL.includes(key) ? 0 : states[key]), 0);
       show();
     },

@@ -4,18 +4,29 @@ A new API URL or method that is missing from MAY fails the test until somebody d
 """
 
 from collections.abc import Iterator
+from datetime import time
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from fleet import import_orders
+from fleet.models import Server
 from fleet.roles import Role
+from registrations.alerts import composing, queue
 from registrations.exports import orders
-from registrations.models import SavedView
+from registrations.models import (
+    AlertRule,
+    Channel,
+    Delivery,
+    Incident,
+    MaintenanceWindow,
+    SavedView,
+)
 from tests.support.rows import (
     make_group,
     make_registration,
@@ -31,6 +42,9 @@ pytestmark = pytest.mark.django_db
 READ = {"get": Role.VIEWER}
 LIST = READ | {"post": Role.CONFIGURER}
 DETAIL = READ | {method: Role.CONFIGURER for method in ("put", "patch", "delete")}
+
+CONFIGURED = {"get": Role.CONFIGURER}
+CONFIGURED_DETAIL = CONFIGURED | {method: Role.CONFIGURER for method in DETAIL}
 
 MAY: dict[str, dict[str, Role]] = {
     "sites/": LIST,
@@ -101,6 +115,19 @@ MAY: dict[str, dict[str, Role]] = {
     "audit/": {"get": Role.ADMIN},
     "tokens/": READ | {"post": Role.VIEWER},
     "tokens/ID/": {"delete": Role.VIEWER},
+    "incidents/": READ,
+    "incidents/ID/": READ,
+    "incidents/ID/acknowledge/": {"post": Role.OPERATOR},
+    "incidents/export/": READ,
+    "alert-rules/": CONFIGURED | {"post": Role.CONFIGURER},
+    "alert-rules/ID/": CONFIGURED_DETAIL,
+    "channels/": CONFIGURED | {"post": Role.CONFIGURER},
+    "channels/ID/": CONFIGURED_DETAIL,
+    "channels/ID/test/": {"post": Role.CONFIGURER},
+    "deliveries/": CONFIGURED,
+    "deliveries/ID/": CONFIGURED,
+    "maintenance/": LIST,
+    "maintenance/ID/": DETAIL,
     "schema/": READ,
 }
 """The least role for each URL and method. The saved view is a shared one, the export another's."""
@@ -185,7 +212,28 @@ def ids(live_redis: str) -> dict[str, Any]:
         "wallboards": admin.post("/api/v1/wallboards/", screen, format="json").json()["id"],
         "drains": admin.post("/api/v1/drains/", drain, format="json").json()["id"],
         "quiet-hours": admin.post("/api/v1/quiet-hours/", hours, format="json").json()["id"],
+        **told_of(server),
         "views": SavedView.objects.create(slug="ours", name="Ours", is_shared=True).slug,
+    }
+
+
+def told_of(server: Server) -> dict[str, Any]:
+    """An incident, and what there is to tell somebody of it."""
+    now = timezone.now()
+    facts = {"kind": "server_silent", "severity": "critical", "cause": "server_silent:0"}
+    incident = Incident.objects.create(opened_at=now, detected_at=now, **facts)
+    channel = Channel.objects.create(name="night", kind="email", settings={"to": ["a@x.example"]})
+    test = composing.test_message(channel, "setup")
+    queue.enqueue(test, channel, now, what=Delivery.What.TEST)
+    clock = {"days": "1", "begins": time(2), "ends": time(4)}
+    window = MaintenanceWindow.objects.create(name="patches", **clock)
+    window.servers.add(server)
+    return {
+        "incidents": incident.pk,
+        "alert-rules": AlertRule.objects.create(name="all").pk,
+        "channels": channel.pk,
+        "deliveries": Delivery.objects.get().pk,
+        "maintenance": window.pk,
     }
 
 
@@ -209,7 +257,7 @@ def test_everybody_gets_as_far_as_their_role(asker: str, ids: dict[str, int]) ->
         elif role is None or role < least:
             assert status == 403, f"{asker} {method} {url}"
         else:
-            assert status in {200, 201, 204, 400, 409}, f"{asker} {method} {url}"
+            assert status in {200, 201, 202, 204, 400, 409}, f"{asker} {method} {url}"
 
 
 @pytest.mark.parametrize("asker", ASKERS)

@@ -1,7 +1,7 @@
 """Every page of the product, and a fleet that shows all a page may have to say."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from fleet import import_orders
 from registrations import jobs, wallboards
-from registrations.models import State
+from registrations.alerts import acknowledging, looking
+from registrations.models import AlertRule, Channel, Incident, MaintenanceWindow, State
 from tests.registrations import live_fleet
 from tests.support import rows
 
@@ -40,6 +41,16 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "proofs": (),
     "findings": (),
     "history": (),
+    "incidents": (),
+    "incident": ("incident",),
+    "alerts": (),
+    "rule_new": (),
+    "rule_edit": ("rule",),
+    "channel_new": ("channel_kind",),
+    "channel_edit": ("channel",),
+    "maintenance_new": (),
+    "maintenance_edit": ("maintenance",),
+    "deliveries": (),
     "jobs": (),
     "job": ("job",),
     "job_new": (),
@@ -85,6 +96,11 @@ NO_PAGES = {
     "view_replace": "only takes a POST",
     "view_delete": "only takes a POST",
     "server_order": "only takes a POST",
+    "incidents_open": "a part of the overview, asked for again when it changes",
+    "incident_acknowledge": "only takes a POST",
+    "channel_test": "only takes a POST",
+    "alert_delete": "only takes a POST",
+    "delivery_again": "only takes a POST",
     "job_cancel": "only takes a POST",
     "job_pause": "only takes a POST",
     "job_resume": "only takes a POST",
@@ -148,7 +164,32 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
         "held": made[State.HELD].pk,
         "job": job.pk,
         "import": imported.pk,
+        "channel_kind": "email",
+        **make_incident(fleet),
         "key": wallboards.make("lobby", [], [], by="admin"),
+    }
+
+
+def make_incident(fleet: Any) -> dict[str, Any]:
+    """Make the incident of the silent server, somebody to be told of it, and a maintenance."""
+    to = {"to": ["night@hospital.example"]}
+    channel = Channel.objects.create(name="Night shift", kind="email", settings=to)
+    rule = AlertRule.objects.create(name="All", after_s=60, repeat_s=600)
+    rule.channels.add(channel)
+    window = MaintenanceWindow.objects.create(
+        name="Patches", days="3", begins=time(2), ends=time(4), time_zone="America/Denver"
+    )
+    window.servers.add(fleet.secondary)
+    now = timezone.now()
+    for seconds in (0, 30, 120):
+        looking.look(now + timedelta(seconds=seconds))
+    incident = Incident.objects.get(kind=Incident.Kind.SERVER_SILENT, resolved_at=None)
+    acknowledging.acknowledge(incident.pk, "olga", "The switch is being replaced.", now)
+    return {
+        "incident": incident.pk,
+        "rule": rule.pk,
+        "channel": channel.pk,
+        "maintenance": window.pk,
     }
 
 

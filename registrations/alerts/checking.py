@@ -1,0 +1,80 @@
+"""What is wrong with a rule, a channel or a maintenance as somebody wrote it, by field."""
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from registrations.models import Channel
+
+MOST_RECIPIENTS = 50
+
+Faults = dict[str, str]
+
+
+def faults_of_rule(given: Mapping[str, Any]) -> Faults:
+    wrong = _zone(given)
+    days = given.get("days")
+    if days is None:
+        days = "1234567"
+    if not days or not _are_days(days):
+        wrong["days"] = "Choose at least one day, each as 1 (Monday) to 7 (Sunday), once."
+    if (given.get("begins") is None) != (given.get("ends") is None):
+        wrong["ends"] = "Give both times, or none for the whole day."
+    return wrong
+
+
+def faults_of_channel(given: Mapping[str, Any]) -> Faults:
+    check = CHANNELS.get(given["kind"])
+    if check is None:
+        return {"kind": "Such a channel cannot be made here yet."}
+    return check(given.get("settings") or {})
+
+
+def faults_of_email(settings: Mapping[str, Any]) -> Faults:
+    """`to` alone: a list of addresses."""
+    to = settings.get("to")
+    if set(settings) != {"to"} or not isinstance(to, list) or not to:
+        return {"settings": "Give a list of mail addresses as `to`, and nothing else."}
+    if len(to) > MOST_RECIPIENTS:
+        return {"settings": f"{MOST_RECIPIENTS} addresses at most; use a list for more."}
+    for address in to:
+        try:
+            validate_email(address)
+        except ValidationError:
+            return {"settings": f"{address} is no mail address."}
+    return {}
+
+
+CHANNELS = {Channel.Kind.EMAIL: faults_of_email}
+"""What is wrong with the settings of each kind of channel."""
+
+
+def faults_of_maintenance(given: Mapping[str, Any]) -> Faults:
+    """It is somewhere, and either once or weekly."""
+    wrong = _zone(given)
+    if not any(given.get(name) for name in ("servers", "groups", "sites")):
+        wrong["servers"] = "Name a server, a group or a site: nothing else is muted."
+    starts, stops, days = (given.get(name) for name in ("starts_at", "stops_at", "days"))
+    if starts is not None or stops is not None:
+        if starts is None or stops is None or starts >= stops or days:
+            wrong["stops_at"] = "Say when it begins and an end that is later, or days of the week."
+    elif not days or not _are_days(days) or given.get("begins") is None or not _has_end(given):
+        wrong["days"] = "Name the days (1 is Monday), when it begins and when it ends."
+    return wrong
+
+
+def _has_end(given: Mapping[str, Any]) -> bool:
+    return given.get("ends") is not None
+
+
+def _are_days(days: str) -> bool:
+    return set(days) <= set("1234567") and len(set(days)) == len(days)
+
+
+def _zone(given: Mapping[str, Any]) -> Faults:
+    zone = given.get("time_zone") or "UTC"
+    known = zone in available_timezones()
+    return {} if known else {"time_zone": f"There is no time zone {zone!r}."}

@@ -1,0 +1,132 @@
+"""The API of who is told: rules, channels and maintenance, with the checks of their forms."""
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleet.api import CONFIGURER_WRITES
+from fleet.api_lists import NoFilters, Pages
+from fleet.conditional import Conditional, VersionField
+from fleet.roles import Role
+from registrations.alerts import checking, composing, queue
+from registrations.models import AlertRule, Channel, Delivery, Incident, MaintenanceWindow
+
+CONFIGURES = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CONFIGURER)
+"""Who is told, and where they are reached, is not for everybody to read."""
+
+OWN = ("made_by", "created_at")
+
+
+class Checked(serializers.ModelSerializer[Any]):
+    """Refuses what the form of the same thing refuses, in the same words."""
+
+    version = VersionField()
+    faults: Any
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        now = {name: getattr(self.instance, name, None) for name in self.fields}
+        many = {field.name for field in self.Meta.model._meta.many_to_many}  # type: ignore[attr-defined]
+        for name in many & now.keys() if self.instance is not None else ():
+            now[name] = list(now[name].all())
+        if wrong := type(self).faults(now | attrs):
+            raise ValidationError({field: [sentence] for field, sentence in wrong.items()})
+        return attrs
+
+
+class RuleRow(Checked):
+    """A rule. Where nothing is chosen, nothing is left out."""
+
+    faults = staticmethod(checking.faults_of_rule)
+    kinds = serializers.ListField(
+        child=serializers.ChoiceField(choices=Incident.Kind.choices), required=False
+    )
+
+    class Meta:
+        model = AlertRule
+        fields = (
+            *("id", "version", "name", "is_on", "kinds", "severity", "groups", "sites"),
+            *("channels", "at_least", "percent", "after_s", "repeat_s", "tells_end"),
+            *("days", "begins", "ends", "time_zone", *OWN),
+        )
+        read_only_fields = OWN
+
+
+class ChannelRow(Checked):
+    """A channel. Secrets go in and never come out."""
+
+    faults = staticmethod(checking.faults_of_channel)
+
+    class Meta:
+        model = Channel
+        fields = ("id", "version", "name", "kind", "is_on", "settings", *OWN)
+        read_only_fields = OWN
+
+
+class MaintenanceRow(Checked):
+    """When trouble is expected somewhere: once (`starts_at`, `stops_at`) or every week."""
+
+    faults = staticmethod(checking.faults_of_maintenance)
+
+    class Meta:
+        model = MaintenanceWindow
+        fields = (
+            *("id", "version", "name", "servers", "groups", "sites", "time_zone"),
+            *("starts_at", "stops_at", "days", "begins", "ends", *OWN),
+        )
+        read_only_fields = OWN
+
+
+class Configured(Conditional, viewsets.ModelViewSet[Any]):
+    """What configurers make, change and delete."""
+
+    required_roles = CONFIGURES
+    pagination_class = Pages
+    filter_backends = (NoFilters,)
+    lookup_value_regex = r"\d+"
+
+    def perform_create(self, serializer: Any) -> None:
+        serializer.save(made_by=self.request.user.get_username())
+
+
+class RuleViewSet(Configured):
+    """Which incidents are told, by which channels, after how long, how often again and when."""
+
+    queryset = AlertRule.objects.prefetch_related("groups", "sites", "channels").order_by("pk")
+    serializer_class = RuleRow
+
+
+class ChannelViewSet(Configured):
+    """The ways to tell somebody."""
+
+    queryset = Channel.objects.order_by("pk")
+    serializer_class = ChannelRow
+
+    def perform_destroy(self, instance: Channel) -> None:
+        queue.drop(instance, timezone.now())
+        super().perform_destroy(instance)
+
+    @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Send a test to everybody of it; `deliveries/?channel=ID` says what came of it."""
+        channel = self.get_object()
+        message = composing.test_message(channel, request.user.get_username())
+        n = queue.enqueue(message, channel, timezone.now(), what=Delivery.What.TEST)
+        return Response({"queued": n}, status=status.HTTP_202_ACCEPTED)
+
+
+class MaintenanceViewSet(Configured):
+    """When trouble is expected, and where: nobody is told of that trouble."""
+
+    required_roles = CONFIGURER_WRITES
+    queryset = MaintenanceWindow.objects.prefetch_related("servers", "groups", "sites").order_by(
+        "pk"
+    )
+    serializer_class = MaintenanceRow
