@@ -76,7 +76,8 @@ class Product:
             *("createsuperuser", "--noinput", "--username", ADMIN, "--email", "a@rollcall.test"),
             env={"DJANGO_SUPERUSER_PASSWORD": PASSWORD},
         )
-        self.token = self.manage("create_token", ADMIN).strip()
+        # The log of it comes before.
+        self.token = self.manage("create_token", ADMIN).split()[-1]
         self.start_processes()
 
     def start_processes(self) -> None:
