@@ -6,7 +6,6 @@ from typing import Any
 
 from celery.beat import PersistentScheduler
 
-
 EARLY_S = 0.010
 """Celery wakes so long before something is due and from then on looks without a pause."""
 
