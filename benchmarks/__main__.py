@@ -25,6 +25,7 @@ PARTS = (
     "pages",
     "storm",
     "past",
+    "imports",
 )
 WRITTEN = Path("bench.json")
 

@@ -105,18 +105,8 @@ def _create(lines: Sequence[Line], now: float) -> None:
         Line.Supervision.OBSERVE: unseen(moment),
         Line.Supervision.OFF: {"state": State.DISABLED, "since": moment, "reason": off},
     }
-    Registration.objects.bulk_create(
-        [
-            Registration(
-                line=line,
-                group_id=line.handset.group_id,
-                site_id=line.handset.site_id,
-                **first[line.supervision],
-            )
-            for line in lines
-        ],
-        batch_size=store.BATCH,
-    )
+    for supervision, fields in first.items():
+        store.create((line.pk for line in lines if line.supervision == supervision), fields)
 
 
 def _follow(pairs: Sequence[tuple[Registration, Line]]) -> None:

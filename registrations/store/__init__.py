@@ -14,6 +14,7 @@ from registrations.store.health import (
     ensure_health,
     hear,
 )
+from registrations.store.newcomers import create
 from registrations.store.noticed import Noticed
 from registrations.store.observed import look_now
 from registrations.store.pace import Slots, pause, reserve, reserve_slots, spread, spread_from
@@ -60,6 +61,7 @@ __all__ = [
     "claim_proofs",
     "clock_was_set",
     "concerned",
+    "create",
     "ensure_health",
     "ensure_proofs",
     "extend",
