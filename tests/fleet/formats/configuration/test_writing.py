@@ -1,6 +1,11 @@
 """A group as the guide's parameters: handsets that read them behave as the group says."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet.formats.configuration import reading
 from fleet.formats.configuration.writing import parameters, site_cfg
@@ -9,6 +14,7 @@ from fleet.formats.faults import Place
 from fleet.formats.policy import PARAMETERS
 from fleet.formats.rows import GroupRow, ServerRow
 from tests.support import trees
+from tests.support.policies import policies
 from tests.support.trees import WARD, line
 
 POLICY = {name: parameter.default for name, parameter in PARAMETERS.items()}
@@ -84,3 +90,34 @@ def test_what_is_rollcalls_own_is_not_told_to_handsets() -> None:
     given = parameters(group("failover", ServerRow("192.0.2.10")))
     assert not [name for name in given if "fast_failover" in name or "_" in name]
     assert given["voIpProt.SIP.failoverOn503Response"] == "1"
+
+
+@st.composite
+def groups(draw: Any) -> GroupRow:
+    """A fallback group with any policy, or a failover group of one server."""
+    mode = draw(st.sampled_from(["fallback", "failover"]))
+    hosts = ["a.example", "b.example", "192.0.2.10", "192.0.2.11"]
+    most = 3 if mode == "fallback" else 1
+    servers = tuple(
+        ServerRow(
+            host,
+            draw(st.sampled_from([5060, 5080])),
+            draw(st.sampled_from(["udp", "tcp", "tls"])),
+            register=number == 0 or draw(st.booleans()),
+        )
+        for number, host in enumerate(
+            draw(st.lists(st.sampled_from(hosts), min_size=1, max_size=most, unique=True))
+        )
+    )
+    policy = draw(policies(mode))
+    return GroupRow(Place("Rollcall"), "Ward 4", mode, servers, policy, ())
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups())
+def test_any_policy_comes_back_from_the_guides_parameters(row: GroupRow) -> None:
+    found = read(row)
+    assert found.servers == row.servers
+    assert found.policy == {n: v for n, v in row.policy.items() if PARAMETERS[n].guide}
+    again = replace(found, name=row.name, mode=row.mode)
+    assert site_cfg(again) == site_cfg(replace(row, policy=found.policy))
