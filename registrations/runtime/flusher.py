@@ -31,6 +31,8 @@ OUTAGE_RETRY_S = 1.0
 REFUSED_RETRY_S = 30.0
 KEPT_S = 30.0
 """No lease lasts longer than this after its agent has finished."""
+GOOD_NEWS_EVERY_S = 0.5
+"""Who was taken is written so often, for many together; what went wrong is written at once."""
 OLD_NEWS_S = 2.0
 """A server that answered is not noted again for so long, unless it missed meanwhile."""
 
@@ -50,6 +52,8 @@ class Flusher:
         self._returned: dict[int, tuple[Claimed, float]] = {}
         self._stuck: dict[int, store.Broken] = {}
         self._noticed: list[Noticed] = []
+        self._noticed_at = -GOOD_NEWS_EVERY_S
+        self._is_finishing = False
         self._pauses: dict[tuple[int, HostPort], float] = {}
         self._paused_until: dict[tuple[int, HostPort], float] = {}
         self._good_news: dict[tuple[int, int], float] = {}
@@ -86,9 +90,11 @@ class Flusher:
     async def finish(self, patience_s: float) -> None:
         """Write what is left, for at most so many seconds."""
         deadline = steady() + patience_s
-        while (len(self) or self._task) and steady() < deadline:
+        self._is_finishing = True
+        while (len(self) or self._noticed or self._task) and steady() < deadline:
             self._schedule(0.0)
             await asyncio.sleep(0.02)
+        self._is_finishing = False
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
@@ -208,14 +214,19 @@ class Flusher:
                 del self._stuck[each.registration_id]
 
     async def _write_noticed(self) -> None:
-        noticed, self._noticed = self._noticed, []
-        if not noticed:
+        if not self._noticed or self._can_wait():
             return
+        noticed, self._noticed, self._noticed_at = self._noticed, [], steady()
         try:
             await self._database.run(hear, noticed)
         except Outage:
             self._noticed = noticed + self._noticed
             raise
+
+    def _can_wait(self) -> bool:
+        """Whether there are only good news, and some were written a moment ago."""
+        is_soon = steady() - self._noticed_at < GOOD_NEWS_EVERY_S
+        return is_soon and not self._is_finishing and all(each.is_calm for each in self._noticed)
 
     async def _write_pauses(self) -> None:
         for asked, until in list(self._pauses.items()):

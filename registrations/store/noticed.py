@@ -36,6 +36,11 @@ class Noticed:
         return self.registration_id is not None
 
     @property
+    def is_calm(self) -> bool:
+        """The server answered, and neither refused the handset nor asked to be left alone."""
+        return self.answered and not self.refuses and not self.retry_after
+
+    @property
     def is_good(self) -> bool:
         """Whether a silent server may be believed for it: it serves users, not only OPTIONS.
 

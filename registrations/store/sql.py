@@ -1,8 +1,10 @@
 """What PostgreSQL and SQLite spell differently: lists, sets of rows and times as parameters."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -40,9 +42,13 @@ def rows(columns: Mapping[str, str]) -> str:
     return f"(SELECT {picked} FROM json_each(%s)) AS x"
 
 
+# Made once: `json.dumps` makes one for each call that asks for anything special.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
 def packed(records: Sequence[Mapping[str, Any]]) -> str:
     """The parameter of `rows`."""
-    return json.dumps(records, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(records)
 
 
 def stamp(at: float | None) -> str | None:
@@ -50,7 +56,19 @@ def stamp(at: float | None) -> str | None:
 
     PostgreSQL reads it so too, because Django's connections speak UTC.
     """
-    return None if at is None else str(datetime.fromtimestamp(at, UTC))[:-6]
+    if at is None:
+        return None
+    second = math.floor(at)
+    micro = round((at - second) * 1e6)
+    if micro == 0:
+        return _second(second)
+    return f"{_second(second)}.{micro:06d}" if micro < 1_000_000 else _second(second + 1)
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    """A whole second as text. A batch of results has a dozen times each, nearly all of few."""
+    return str(datetime.fromtimestamp(at, UTC))[:-6]
 
 
 def server_label(table: str) -> str:
@@ -69,15 +87,15 @@ def token_text(token: str) -> str:
 def text(value: str) -> str:
     """A peer's words as every database takes them: no NUL, no lone surrogate, 300 characters."""
     plain = value.replace("\x00", "")[:LONGEST_TEXT]
-    return plain.encode("utf-8", "replace").decode()
+    return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()
 
 
 def document(value: Mapping[str, Any]) -> str:
     """A snapshot as JSON text that every database takes (see `text`)."""
-    plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    plain = _ENCODER.encode(value)
     if "\\u0000" in plain:
-        plain = json.dumps(_without_nul(value), ensure_ascii=False, separators=(",", ":"))
-    return plain.encode("utf-8", "replace").decode()
+        plain = _ENCODER.encode(_without_nul(value))
+    return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()
 
 
 def _without_nul(value: Any) -> Any:

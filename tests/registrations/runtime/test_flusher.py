@@ -1,0 +1,70 @@
+"""What was learnt of servers on its way into the database: good news gathers, nothing is lost."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from registrations import store
+from registrations.models import Registration, ServerAcceptance
+from registrations.runtime import flusher as flushing
+from registrations.runtime.database import Database
+from registrations.runtime.flusher import Flusher
+from registrations.store import Claimed, Finished
+from tests.support.claims import Heard, finished, make_due, make_group, make_lines
+
+pytestmark = pytest.mark.usefixtures("database")
+
+LEASE = 600.0
+
+
+def ended(claimed: Claimed, verdict: str) -> Finished:
+    target = claimed.group.entries[0].targets[0]
+    heard = Heard(target.server_id, target.host_port, True, time.time(), "", 200, verdict)
+    return finished(claimed, heard=(heard,))
+
+
+async def until(condition: Callable[[], bool], database: Database) -> None:
+    deadline = time.monotonic() + 30
+    while not await database.run(condition):
+        assert time.monotonic() < deadline, "not in time"
+        await asyncio.sleep(0.01)
+
+
+def test_good_news_gathers_bad_news_does_not_wait_and_neither_is_lost_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flushing, "GOOD_NEWS_EVERY_S", 3600.0)
+    make_due(make_lines(5, make_group()))
+    store.ensure_health()
+    claimed = store.claim_due(None, 5, LEASE)
+
+    def taken(n: int) -> Callable[[], bool]:
+        return lambda: ServerAcceptance.objects.count() == n
+
+    def saved(one: Claimed) -> Callable[[], bool]:
+        row = Registration.objects.filter(pk=one.registration_id, lease_token=None)
+        return row.exists
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        database = Database(loop)
+        flusher = Flusher(loop, database, lambda: None)
+        try:
+            flusher.add(ended(claimed[0], "bound"))
+            await until(taken(1), database)
+            flusher.add(ended(claimed[1], "bound"))
+            await until(saved(claimed[1]), database)
+            flusher.add(ended(claimed[2], "bound"))
+            await until(saved(claimed[2]), database)
+            assert await database.run(taken(1)), "it waits for more of its kind"
+            flusher.add(ended(claimed[3], "refused"))
+            await until(taken(3), database)
+            flusher.add(ended(claimed[4], "bound"))
+            await flusher.finish(30)
+            assert await database.run(taken(4))
+        finally:
+            await loop.run_in_executor(None, database.close)
+
+    asyncio.run(body())
