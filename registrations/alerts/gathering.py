@@ -21,6 +21,7 @@ from registrations.incidents.facts import (
     ServerFact,
     SiteFact,
     Unserved,
+    merged,
 )
 from registrations.incidents.limits import FEW, FLAPPING, HORIZON_S, PROOF_LOST
 from registrations.models import (
@@ -105,7 +106,7 @@ def _servers(now: datetime) -> Iterable[ServerFact]:
     wanted = Q(pk__in=silent.values("server")) | Q(pk__in=sick.values("server"))
     servers = list(Server.objects.filter(wanted).select_related("group", "pace").order_by("pk"))
     if not servers:
-        return
+        return []
     groups = {server.group_id for server in servers}
     health: dict[int, list[ServerHealth]] = defaultdict(list)
     for row in ServerHealth.objects.filter(server__group__in=groups).select_related(
@@ -113,8 +114,8 @@ def _servers(now: datetime) -> Iterable[ServerFact]:
     ):
         health[row.server.group_id].append(row)
     handsets, held = _by_place(groups), _held(servers, now)
-    for server in servers:
-        yield _server(server, health[server.group_id], handsets, held)
+    facts = (_server(server, health[server.group_id], handsets, held) for server in servers)
+    return merged(facts)
 
 
 def _held(servers: Iterable[Server], now: datetime) -> dict[tuple[int, int], tuple[int, int]]:
@@ -146,10 +147,11 @@ def _server(
     sick_since = pace.sick_since if pace is not None else None
     return ServerFact(
         server.pk,
+        server.place,
         str(server),
-        server.group.name,
+        (server.group.name,),
         silent={row.site.name: row.since.timestamp() for row in silent},
-        asked_from=len(mine),
+        asked=frozenset(row.site.name for row in mine),
         sick_since=sick_since.timestamp() if sick_since is not None else None,
         refused=pace.refused if pace is not None else 0,
         held=sum(n for n, _ in bound),
@@ -225,22 +227,24 @@ def _proofs() -> Iterable[ProofFact]:
     not_taken = (StandbyProof.Proof.REFUSED, StandbyProof.Proof.UNKNOWN_AOR)
     lost = StandbyProof.objects.filter(proof__in=not_taken, proved_at__isnull=False).order_by()
     by_site = lost.values_list("server", "site__name").annotate(n=Count("pk"), last=Max("since"))
-    found: dict[int, list[tuple[str, int, datetime]]] = defaultdict(list)
-    for server_id, site, n, last in by_site:
-        found[server_id].append((site, n, last))
-    servers = Server.objects.select_related("group").in_bulk(found)
-    all_of = StandbyProof.objects.filter(server__in=found).order_by().values_list("server")
+    servers = Server.objects.select_related("group").in_bulk({row[0] for row in by_site})
+    all_of = StandbyProof.objects.filter(server__in=servers).order_by().values_list("server")
     of = dict(all_of.annotate(n=Count("pk")))
-    for server_id, rows in found.items():
+    found: dict[str, list[tuple[Server, str, int, datetime]]] = defaultdict(list)
+    for server_id, site, n, last in by_site:
         server = servers[server_id]
+        found[server.place].append((server, site, n, last))
+    for place, rows in found.items():
+        first = rows[0][0]
         yield ProofFact(
-            server_id,
-            str(server),
-            server.group.name,
-            tuple(sorted(site for site, _, _ in rows)),
-            sum(n for _, n, _ in rows),
-            of[server_id],
-            max(last for _, _, last in rows).timestamp(),
+            first.pk,
+            place,
+            str(first),
+            tuple(sorted({server.group.name for server, _, _, _ in rows})),
+            tuple(sorted({site for _, site, _, _ in rows})),
+            sum(n for _, _, n, _ in rows),
+            sum(of[pk] for pk in {server.pk for server, _, _, _ in rows}),
+            max(last for _, _, _, last in rows).timestamp(),
         )
 
 

@@ -44,7 +44,7 @@ def case(incident: Incident) -> Case:
         incident.detected_at.timestamp(),
         incident.most_handsets,
         incident.of_handsets,
-        incident.server_id,
+        incident.cause.partition(":")[2] if incident.server_name else "",
         frozenset(incident.groups),
         frozenset(incident.sites),
         seconds(incident.acknowledged_at),

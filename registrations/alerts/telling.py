@@ -34,7 +34,7 @@ def windows(since: datetime) -> list[Window]:
         found.append(
             Window(
                 f"Drain of {drain.server}",
-                servers=frozenset({drain.server_id}),
+                servers=frozenset({drain.server.place}),
                 span=(drain.begins_at.timestamp(), ends.timestamp() + 1),
             )
         )
@@ -48,7 +48,7 @@ def window_of(row: MaintenanceWindow) -> Window:
     weekly = _weekly(row.days, row.begins, row.ends)
     return Window(
         row.name,
-        frozenset(server.pk for server in row.servers.all()),
+        frozenset(server.place for server in row.servers.all()),
         frozenset(group.name for group in row.groups.all()),
         frozenset(site.name for site in row.sites.all()),
         weekly=(weekly, zone_of(row.time_zone)) if weekly is not None else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 from registrations.incidents import words
 from registrations.incidents.facts import (
@@ -77,8 +78,8 @@ def site_cause(site_id: int) -> str:
     return f"{SITE_NETWORK}:{site_id}"
 
 
-def server_cause(server_id: int) -> str:
-    return f"{SERVER_SILENT}:{server_id}"
+def server_cause(place: str) -> str:
+    return f"{SERVER_SILENT}:{place}"
 
 
 def _site(site: SiteFact) -> Trouble:
@@ -100,7 +101,7 @@ def _server(server: ServerFact, suspected: dict[str, str]) -> Iterator[Trouble]:
         yield from _silent(server, suspected)
     if server.sick_since is not None:
         yield Trouble(
-            f"{SERVER_SICK}:{server.id}",
+            f"{SERVER_SICK}:{server.place}",
             SERVER_SICK,
             CRITICAL,
             server.sick_since,
@@ -109,7 +110,7 @@ def _server(server: ServerFact, suspected: dict[str, str]) -> Iterator[Trouble]:
             of=server.calls_it_home,
             server_id=server.id,
             server=server.name,
-            groups=(server.group,),
+            groups=server.groups,
         )
 
 
@@ -120,7 +121,7 @@ def _silent(server: ServerFact, suspected: dict[str, str]) -> Iterator[Trouble]:
     sites = tuple(sorted(own or server.silent))
     is_grave = server.held > 0 or not server.others_answer
     silent = Trouble(
-        server_cause(server.id),
+        server_cause(server.place),
         SERVER_SILENT,
         CRITICAL if is_grave else WARNING,
         min((own or server.silent).values()),
@@ -129,7 +130,7 @@ def _silent(server: ServerFact, suspected: dict[str, str]) -> Iterator[Trouble]:
         of=server.calls_it_home,
         server_id=server.id,
         server=server.name,
-        groups=(server.group,),
+        groups=server.groups,
         sites=sites,
         under=under,
     )
@@ -137,7 +138,7 @@ def _silent(server: ServerFact, suspected: dict[str, str]) -> Iterator[Trouble]:
     if server.lapsing:
         yield replace(
             silent,
-            cause=f"{HORIZON}:{server.id}",
+            cause=f"{HORIZON}:{server.place}",
             kind=HORIZON,
             severity=CRITICAL,
             said=words.horizon(server),
@@ -151,13 +152,13 @@ def _explained(facts: Facts) -> dict[tuple[str, str], str]:
     """Return why handsets of a group at a site are in trouble, where a bigger cause says it."""
     found: dict[tuple[str, str], str] = {}
     for server in facts.servers:
-        for site in server.silent:
-            found[server.group, site] = server_cause(server.id)
+        for group, site in product(server.groups, server.silent):
+            found[group, site] = server_cause(server.place)
         if server.sick_since is not None:
             for unserved in facts.unserved:
-                if unserved.group == server.group:
+                if unserved.group in server.groups:
                     key = (unserved.group, unserved.site)
-                    found.setdefault(key, f"{SERVER_SICK}:{server.id}")
+                    found.setdefault(key, f"{SERVER_SICK}:{server.place}")
     for site_fact in facts.sites:
         for unserved in facts.unserved:
             if unserved.site == site_fact.name:
@@ -213,7 +214,7 @@ def _process(process: ProcessFact) -> Trouble:
 
 def _proof(proof: ProofFact) -> Trouble:
     return Trouble(
-        f"{PROOF_LOST}:{proof.server_id}",
+        f"{PROOF_LOST}:{proof.place}",
         PROOF_LOST,
         WARNING,
         proof.since,
@@ -222,7 +223,7 @@ def _proof(proof: ProofFact) -> Trouble:
         of=proof.of,
         server_id=proof.server_id,
         server=proof.server,
-        groups=(proof.group,),
+        groups=proof.groups,
         sites=proof.sites,
     )
 

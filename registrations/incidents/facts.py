@@ -1,31 +1,64 @@
 """What is known at one moment of servers, sites, handsets, proofs and Rollcall's own parts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFact:
-    """One server that is silent from somewhere or refuses handsets it accepted before."""
+    """One server that is silent from somewhere or refuses handsets it accepted before.
+
+    A machine that serves several groups is one server: `merged` puts its rows together.
+    """
 
     id: int
+    place: str
+    """Its address and port."""
     name: str
-    group: str
+    groups: tuple[str, ...]
     silent: Mapping[str, float] = field(default_factory=dict)
     """Since when, by the names of the sites that hear nothing of it."""
-    asked_from: int = 1
-    """From how many sites it is asked."""
+    asked: frozenset[str] = frozenset()
+    """The names of the sites that ask it."""
     sick_since: float | None = None
     refused: int = 0
     """Handsets it had refused when it was found sick."""
     held: int = 0
     """Handsets whose binding it holds at the sites where it is silent."""
     calls_it_home: int = 0
-    """Handsets of its group at those sites."""
+    """Handsets of its groups at those sites."""
     others_answer: bool = True
-    """Another server of its group answers."""
+    """Another server answers, in each of its groups."""
     lapsing: int = 0
     """How many of those bindings end within HORIZON_S."""
+
+
+def merged(servers: Iterable[ServerFact]) -> list[ServerFact]:
+    """Put together what is one machine at one place."""
+    found: dict[str, ServerFact] = {}
+    for each in servers:
+        before = found.get(each.place)
+        found[each.place] = each if before is None else _both(before, each)
+    return list(found.values())
+
+
+def _both(one: ServerFact, other: ServerFact) -> ServerFact:
+    silent = dict(one.silent)
+    for site, since in other.silent.items():
+        silent[site] = min(since, silent.get(site, since))
+    sick = [each.sick_since for each in (one, other) if each.sick_since is not None]
+    return replace(
+        one,
+        groups=tuple(sorted({*one.groups, *other.groups})),
+        silent=silent,
+        asked=one.asked | other.asked,
+        sick_since=min(sick, default=None),
+        refused=one.refused + other.refused,
+        held=one.held + other.held,
+        calls_it_home=one.calls_it_home + other.calls_it_home,
+        others_answer=one.others_answer and other.others_answer,
+        lapsing=one.lapsing + other.lapsing,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +110,9 @@ class ProofFact:
     """Handsets a server would have taken and would not take any more."""
 
     server_id: int
+    place: str
     server: str
-    group: str
+    groups: tuple[str, ...]
     sites: tuple[str, ...]
     lost: int
     of: int

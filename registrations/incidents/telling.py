@@ -28,7 +28,8 @@ class Case:
     detected_at: float
     handsets: int = 0
     of: int = 0
-    server_id: int | None = None
+    place: str = ""
+    """Of its server; '' where it is about none."""
     groups: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
     """No names: it may touch any."""
@@ -42,7 +43,8 @@ class Window:
     """A maintenance: what it covers, and when it is on."""
 
     name: str
-    servers: frozenset[int] = frozenset()
+    servers: frozenset[str] = frozenset()
+    """By their places: a machine is down for all groups it serves."""
     groups: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
     weekly: tuple[Weekly, tzinfo] | None = None
@@ -50,7 +52,7 @@ class Window:
 
     def covers(self, case: Case) -> bool:
         """Whether all that the incident touches lies within."""
-        if case.server_id is not None and case.server_id in self.servers:
+        if case.place and case.place in self.servers:
             return True
         by_group = bool(case.groups) and case.groups <= self.groups
         return by_group or (bool(case.sites) and case.sites <= self.sites)

@@ -47,20 +47,19 @@ def site(found: SiteFact) -> Said:
 
 
 def silent(server: ServerFact, sites: Sequence[str]) -> Said:
-    where = "" if len(sites) == server.asked_from else f" as seen from {listed(sites)}"
-    named = f"{server.name} of {server.group}"
+    where = "" if set(sites) >= server.asked else f" as seen from {listed(sites)}"
+    groups = listed(server.groups)
+    named = f"{server.name} of {groups}"
     if server.held:
         verb = "is" if server.held == 1 else "are"
         whom = f"{counted(server.held)} {verb} still registered there and may miss calls"
     else:
         whom = "no handset is registered there"
     if server.others_answer:
-        remedy = f"Bring {server.name} back; its handsets go to the other servers of {server.group}"
-        remedy += " meanwhile, each by its own rule."
+        remedy = f"Bring {server.name} back; its handsets go to the other servers of {groups} "
+        remedy += "meanwhile, each by its own rule."
     else:
-        remedy = (
-            f"Bring any server of {server.group} back: none answers, so nobody can go elsewhere."
-        )
+        remedy = f"Bring any server of {groups} back: no other one answers."
     return Said(
         f"{named} silent",
         f"{server.name} does not answer{where}: {whom}.",
@@ -71,7 +70,7 @@ def silent(server: ServerFact, sites: Sequence[str]) -> Said:
 def horizon(server: ServerFact) -> Said:
     verb = "binding ends" if server.lapsing == 1 else "bindings end"
     return Said(
-        f"Bindings on {server.name} of {server.group} run out",
+        f"Bindings on {server.name} of {listed(server.groups)} run out",
         f"{server.lapsing:,} {verb} within 10 minutes on {server.name}, which is silent.",
         "Bring the server back, or see why these handsets find no other one.",
     )
@@ -79,7 +78,7 @@ def horizon(server: ServerFact) -> Said:
 
 def sick(server: ServerFact) -> Said:
     return Said(
-        f"{server.name} of {server.group} refuses handsets",
+        f"{server.name} of {listed(server.groups)} refuses handsets",
         f"{server.name} answers but refused {counted(server.refused)} it had accepted before, "
         "within a minute.",
         f"Look at the user data of {server.name}: a restore, an expired licence or a lost database "
@@ -141,7 +140,7 @@ def process(found: ProcessFact) -> Said:
 
 def proof(found: ProofFact) -> Said:
     return Said(
-        f"{found.server} of {found.group} would refuse handsets",
+        f"{found.server} of {listed(found.groups)} would refuse handsets",
         f"{found.server} would not take {found.lost:,} of {counted(found.of)} any more that it "
         "would have taken before.",
         f"Compare their users and passwords on {found.server}: they would be lost in a failover.",

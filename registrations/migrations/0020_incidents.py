@@ -82,7 +82,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('server_silent', 'Server silent'), ('server_sick', 'Server refuses handsets'), ('site_network', 'Site network suspected'), ('credentials', 'Handsets refused'), ('handset', 'Handset without a server'), ('flapping', 'Handsets flap'), ('worker_silent', 'Worker silent'), ('beat_silent', 'Beat silent'), ('proof_lost', 'Standby proof lost'), ('horizon', 'Bindings run out soon')], max_length=14)),
                 ('severity', models.CharField(choices=[('warning', 'Warning'), ('critical', 'Critical')], max_length=8)),
-                ('cause', models.CharField(max_length=200)),
+                ('cause', models.CharField(max_length=300)),
                 ('title', models.CharField(max_length=200)),
                 ('happened', models.CharField(help_text='One true sentence', max_length=500)),
                 ('remedy', models.CharField(blank=True, help_text='What to do about it', max_length=500)),

@@ -40,7 +40,7 @@ class Incident(models.Model):
 
     kind = models.CharField(max_length=14, choices=Kind.choices)
     severity = models.CharField(max_length=8, choices=Severity.choices)
-    cause = models.CharField(max_length=200)
+    cause = models.CharField(max_length=300)
     title = models.CharField(max_length=200)
     happened = models.CharField(max_length=500, help_text="One true sentence")
     remedy = models.CharField(max_length=500, blank=True, help_text="What to do about it")

@@ -23,16 +23,17 @@ from registrations.incidents.facts import (
     ServerFact,
     SiteFact,
     Unserved,
+    merged,
 )
 from registrations.incidents.limits import FEW, LIMITS, RELAPSES
 
 T = 1_000_000.0
 LONG_AGO = T - 3600
 
-SILENT = ServerFact(1, "A", "ward", {"main": LONG_AGO}, held=10_000, calls_it_home=10_000)
+SILENT = ServerFact(1, "1", "A", ("ward",), {"main": LONG_AGO}, held=10_000, calls_it_home=10_000)
 SUSPECTED = SiteFact(7, "main", LONG_AGO, ("ward",), 40)
 WORKER = ProcessFact("worker", "", ("worker@b",), LONG_AGO, others=1)
-PROOFS = ProofFact(2, "B", "ward", ("main",), 50, 100, LONG_AGO)
+PROOFS = ProofFact(2, "2", "B", ("ward",), ("main",), 50, 100, LONG_AGO)
 FLAPS = FlapFact(7, "main", ("ward",), 100, 400, 12, LONG_AGO)
 
 
@@ -94,12 +95,14 @@ def test_a_single_handset_that_was_an_incident_is_folded_under_its_servers() -> 
 
 
 def test_all_servers_of_a_site_silent_at_once_are_the_sites_incident_alone() -> None:
-    second = ServerFact(2, "B", "ward", {"main": LONG_AGO}, held=3)
+    second = ServerFact(2, "2", "B", ("ward",), {"main": LONG_AGO}, held=3)
     assert opened(Facts(servers=(SILENT, second), sites=(SUSPECTED,))) == ["site_network:7"]
 
 
 def test_a_server_silent_from_a_healthy_site_too_is_an_incident_of_its_own() -> None:
-    both = ServerFact(1, "A", "ward", {"main": LONG_AGO, "north": LONG_AGO}, asked_from=3)
+    silent_at = {"main": LONG_AGO, "north": LONG_AGO}
+    asked = frozenset({"main", "north", "west"})
+    both = ServerFact(1, "1", "A", ("ward",), silent_at, asked)
     facts = Facts(servers=(both,), sites=(SUSPECTED,))
     assert opened(facts) == ["site_network:7", "server_silent:1"]
     silent = next(t for t in found(facts) if t.kind == "server_silent")
@@ -110,7 +113,7 @@ def test_a_server_silent_from_a_healthy_site_too_is_an_incident_of_its_own() -> 
 
 
 def test_bindings_that_run_out_are_told_apart_and_follow_from_their_server() -> None:
-    server = ServerFact(1, "A", "ward", {"main": LONG_AGO}, held=90, lapsing=12)
+    server = ServerFact(1, "1", "A", ("ward",), {"main": LONG_AGO}, held=90, lapsing=12)
     decisions = decide([], found(Facts(servers=(server,))), T)
     assert [d.trouble.cause for d in decisions if isinstance(d, Opened)] == [
         "server_silent:1",
@@ -173,7 +176,7 @@ def test_growth_and_worse_are_lines_of_the_timeline_not_incidents() -> None:
 
 def test_each_says_who_what_and_what_to_do_in_a_sentence() -> None:
     facts = Facts(
-        servers=(SILENT, ServerFact(2, "B", "icu", sick_since=T, refused=40)),
+        servers=(SILENT, ServerFact(2, "2", "B", ("icu",), sick_since=T, refused=40)),
         sites=(SiteFact(9, "south", T, (), 1),),
         unserved=(unserved(60), unserved(1, named=(8,), refused=False)),
         processes=(WORKER, ProcessFact("beat", "", ("beat@a",), T)),
@@ -199,3 +202,12 @@ def test_resolved_and_better_name_what_they_are_about() -> None:
     old = known("beat_silent:", good_since=LONG_AGO)
     (over,) = decide([old], [], T)
     assert isinstance(over, Resolved) and over.known is old
+
+
+def test_a_machine_that_serves_several_groups_is_one_server() -> None:
+    for_icu = ServerFact(9, "1", "A", ("icu",), {"north": T}, held=5, others_answer=False)
+    (both,) = merged([SILENT, for_icu])
+    assert (both.groups, both.held) == (("icu", "ward"), 10_005)
+    assert both.silent == {"main": LONG_AGO, "north": T} and not both.others_answer
+    other_place = ServerFact(9, "7", "A", ("icu",), {"north": T})
+    assert len(merged([SILENT, other_place])) == 2

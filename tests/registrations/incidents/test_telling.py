@@ -29,7 +29,7 @@ CASE = Case(
     MONDAY + 3 * HOUR,
     handsets=812,
     of=1000,
-    server_id=1,
+    place="a:5060",
     groups=frozenset({"ward"}),
     sites=frozenset({"main"}),
 )
@@ -106,10 +106,10 @@ def test_outside_its_hours_a_rule_waits_for_them() -> None:
 
 def test_a_maintenance_mutes_what_it_covers_until_it_ends() -> None:
     weekly = (Weekly(frozenset({1}), time(2), time(4)), DENVER)
-    planned = Window("patches", servers=frozenset({1}), weekly=weekly)
+    planned = Window("patches", servers=frozenset({"a:5060"}), weekly=weekly)
     assert said(ALL, CASE, planned) == [("opened", 1)]
     assert said(ALL, replace(CASE, resolved_at=CASE.detected_at + 60), planned) == []
-    assert said(ALL, replace(CASE, server_id=2), planned) == [("opened", 0)]
+    assert said(ALL, replace(CASE, place="b:5060"), planned) == [("opened", 0)]
     found = expected_by(CASE, [planned], CASE.detected_at)
     assert found is not None and found.name == "patches"
     assert expected_by(CASE, [planned], CASE.detected_at + HOUR) is None
@@ -122,12 +122,12 @@ def test_a_maintenance_mutes_what_it_covers_until_it_ends() -> None:
         (Window("w", groups=frozenset({"icu"})), False),
         (Window("w", sites=frozenset({"main"})), True),
         (Window("w", sites=frozenset({"north"})), False),
-        (Window("w", servers=frozenset({2})), False),
+        (Window("w", servers=frozenset({"b:5060"})), False),
     ],
 )
 def test_a_maintenance_covers_nothing_else(window: Window, is_covered: bool) -> None:
     assert window.covers(CASE) is is_covered
-    two_sites = replace(CASE, server_id=None, groups=frozenset(), sites=frozenset({"main", "b"}))
+    two_sites = replace(CASE, place="", groups=frozenset(), sites=frozenset({"main", "b"}))
     assert not window.covers(two_sites), "trouble elsewhere was not expected"
     assert not window.covers(Case("beat_silent", "critical", MONDAY)), "nor is trouble everywhere"
 
