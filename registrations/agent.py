@@ -49,6 +49,9 @@ class Agent:
     `plan` is its group's. `cseq_offset` is what a lost lease may have used up (R16).
     """
 
+    _wish = ""
+    _errand: Errand | None = None
+
     def __init__(
         self, account: Account, plan: Plan, snapshot: Mapping[str, Any], cseq_offset: int
     ) -> None:
@@ -57,8 +60,6 @@ class Agent:
         standing = snapshot.get("standing")
         self._standing = Standing(**known(Standing, standing)) if standing else Standing()
         self._learnt = Learnt()
-        self._wish = ""
-        self._errand: Errand | None = None
         courses = kept.get("courses", {})
         self._courses = [
             Course(roster, plan, account, courses.get(roster.key, {}), cseq_offset)
@@ -191,11 +192,11 @@ class Agent:
             code=learnt.code,
             answer=learnt.answer,
             heard_at=learnt.heard_at,
-            renewed=tuple(learnt.renewed),
+            renewed=learnt.renewed,
             snapshot=self._snapshot(),
-            transitions=tuple(learnt.moves),
+            transitions=learnt.moves,
             wish_result=self._errand.result if self._errand else None,
-            heard=tuple(learnt.heard),
+            heard=learnt.heard,
             assumed_server_id=assumed.server_id if assumed else None,
         )
 
@@ -333,18 +334,17 @@ class Agent:
     ) -> None:
         standing = self._standing
         reason = reason[:LONGEST_REASON]
-        self._learnt.moves.append(
-            Moved(
-                at=at,
-                from_state=standing.state,
-                from_server_id=standing.server_id,
-                to_state=state,
-                to_server_id=server_id,
-                cause=cause,
-                code=code,
-                reason=reason,
-                seconds=seconds,
-                detect_seconds=detect_seconds,
-            )
+        moved = Moved(
+            at=at,
+            from_state=standing.state,
+            from_server_id=standing.server_id,
+            to_state=state,
+            to_server_id=server_id,
+            cause=cause,
+            code=code,
+            reason=reason,
+            seconds=seconds,
+            detect_seconds=detect_seconds,
         )
+        self._learnt.moves += (moved,)
         self._standing = Standing(state, server_id, at, reason, cause)

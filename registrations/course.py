@@ -52,6 +52,15 @@ class Course:
     """Until when a lower entry works for it; known anew at each claim."""
     unnoticed_s: float | None = None
     """How long before this round the server that holds it last took it; None if none does."""
+    asked = False
+    """The permit its request needs was asked for."""
+    round_started_at = 0.0
+    _mishap: Outcome | None = None
+    _news = QUIET
+    _is_asking = False
+    _looked_at: float | None = None
+    """When it was seen last what is due."""
+    _begins_until = math.inf
 
     def __init__(
         self,
@@ -62,9 +71,7 @@ class Course:
         cseq_offset: int,
     ) -> None:
         self.key = roster.key
-        self.asked = False
         self.not_before = float(kept.get("not_before", 0.0))
-        self.round_started_at = 0.0
         self._account = account
         self._plan = plan
         self._policy = plan.policy
@@ -76,16 +83,10 @@ class Course:
         else:
             self.targets = targets_of(roster.entries, kept)
             self._rules = plan.rules_for(self.targets)
-        self._mishap: Outcome | None = None
         self._told: list[str] = []
-        self._news = QUIET
         self._answers: dict[str, Any] = dict(kept.get("answers", {}))
         self.binding = restored(kept, self.targets, have_moved=not self._is_as_planned)
         self._is_cleared = bool(kept.get("is_cleared")) or self.binding.phase in HOLDING
-        self._is_asking = False
-        self._looked_at: float | None = None
-        """When it was seen last what is due."""
-        self._begins_until = math.inf
         self.client = RegisterClient(
             account,
             token=plan.around.token,

@@ -146,9 +146,9 @@ class Learnt:
     code: int | None = None
     answer: str = ""
     heard_at: float | None = None
-    renewed: list[int] = field(default_factory=list)
-    moves: list[Moved] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
+    renewed: tuple[int, ...] = ()
+    moves: tuple[Moved, ...] = ()
+    heard: tuple[Heard, ...] = ()
     pauses: dict[tuple[int, HostPort], float] = field(default_factory=dict)
     """See `Decision`."""
 
@@ -159,9 +159,9 @@ class Learnt:
         if outcome.code is not None:
             self.heard_at = outcome.ended_at
         if outcome.verdict is Verdict.BOUND and is_renewal:
-            self.renewed.append(target.server_id)
+            self.renewed += (target.server_id,)
         if outcome.verdict is not Verdict.BUSY or outcome.code is not None:
             heard = Heard.of(target, outcome)
-            self.heard.append(heard)
+            self.heard += (heard,)
             if heard.retry_after:
                 self.pauses[heard.server_id, heard.place] = heard.at + heard.retry_after

@@ -325,8 +325,8 @@ class RegisterClient:
         return data
 
     def _with_via(self, flight: Flight, branch: str, rest: str) -> bytes:
-        via = f"{flight.wire.transport.upper()} {flight.attempt.sent_by};branch={branch}"
-        return f"{self._head}{via}{rest}".encode()
+        transport, sent_by = flight.wire.transport.upper(), flight.attempt.sent_by
+        return f"{self._head}{transport} {sent_by};branch={branch}{rest}".encode()
 
     def _after_via(self, flight: Flight) -> str:
         account, contact, more = self._account, flight.attempt.contact, ""

@@ -123,11 +123,10 @@ class ClientTransaction:
         self._give_up_at = min(now + schedule.give_up_after, latest)
         self._proceeding_until = min(now + proceeding_s, latest)
         self._out: Sequence[bytes] = (request,)
-        self._index = 0
-        self._send_at: float | None = None
+        self._index = 1
         self._reliable = transport in RELIABLE
-        if not self._reliable:
-            self._arm(now)
+        is_resent = not self._reliable and len(schedule.sends) > 1
+        self._send_at = now + schedule.sends[1] if is_resent else None
 
     def receive(self, response: Response, now: float) -> Response | None:
         """The final response, if this is it. Anything that is not for us changes nothing."""
