@@ -1,5 +1,6 @@
 """The API of many handsets at once: made, or changed where their MAC is known."""
 
+from dataclasses import replace
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,7 +12,7 @@ from rest_framework.views import APIView
 from fleet import api_imports, services
 from fleet.bodies import JSONParser
 from fleet.formats import fleet_file, tree
-from fleet.formats.faults import Place
+from fleet.formats.faults import Fault, Place
 from fleet.formats.handset_csv import HELP
 from fleet.formats.rows import Read
 from fleet.roles import Role
@@ -67,7 +68,8 @@ class BulkView(APIView):
         given.is_valid(raise_exception=True)
         terms = given.validated_data
         records = [_record(number, row) for number, row in enumerate(terms["handsets"], 1)]
-        rows, faults = fleet_file.read_records(Place(WHERE), {"handsets": records})
+        rows, found = fleet_file.read_records(Place(WHERE), {"handsets": records})
+        faults = [_of_row(fault) for fault in found]
         return api_imports.answered(
             lambda: services.apply_import(
                 Read(rows, faults),
@@ -76,6 +78,11 @@ class BulkView(APIView):
                 partial=terms["partial"],
             )
         )
+
+
+def _of_row(fault: Fault) -> Fault:
+    """The row says already which of them is meant."""
+    return replace(fault, field=fault.field.removeprefix(f"handsets[{fault.row}]."))
 
 
 def _record(number: int, row: Any) -> tree.Mapping:

@@ -16,14 +16,19 @@ from fleet.roles import Role
 from registrations import look_again, queries
 
 
-class ResumeOrder(serializers.Serializer[Any]):
-    """Who is to look again: these, or all that a filter finds now."""
+class Chosen(serializers.Serializer[Any]):
+    """Whom an order means: these, or all that a filter finds now."""
 
     registrations = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), required=False
     )
     filter = serializers.CharField(required=False, help_text="Query string of registrations/.")
-    dry_run = serializers.BooleanField(default=False, help_text="Say who would be asked.")
+    dry_run = serializers.BooleanField(default=False, help_text="Only say what it would do.")
+
+    @property
+    def listed(self) -> list[str]:
+        """Those that are named, once valid."""
+        return [str(pk) for pk in self.validated_data.get("registrations", ())]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("registrations" in attrs) == ("filter" in attrs):
@@ -57,14 +62,13 @@ class ResumeView(NoParameters):
     required_roles = {"POST": Role.OPERATOR}
     parser_classes = (JSONParser,)
 
-    @extend_schema(operation_id="registrations_resume_many", request=ResumeOrder, responses=Resumed)
+    @extend_schema(operation_id="registrations_resume_many", request=Chosen, responses=Resumed)
     def post(self, request: Request) -> Response:
         """Ask them, at their servers' pace; who is left out, and why, is in the answer."""
-        given = ResumeOrder(data=request.data)
+        given = Chosen(data=request.data)
         given.is_valid(raise_exception=True)
         order = given.validated_data
-        listed = [str(pk) for pk in order.get("registrations", ())]
-        rows = look_again.chosen(listed, order.get("filter"), timezone.now())
+        rows = look_again.chosen(given.listed, order.get("filter"), timezone.now())
         seen = look_again.preview(rows)
         asked = seen.asked if order["dry_run"] else look_again.resume(rows, request.user)
         out = [{"reason": reason, "count": count} for reason, count in seen.left_out]

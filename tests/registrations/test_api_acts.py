@@ -179,3 +179,28 @@ def test_a_size_that_is_none_is_refused(size: str) -> None:
     answer: Any = client_of(Role.VIEWER).get("/api/v1/handsets/", {"page_size": size})
     assert answer.status_code == 400
     assert "page_size" in answer.json()
+
+
+def test_many_handsets_are_changed_in_one_go_as_was_told_before() -> None:
+    group, other = make_group(), make_group("other")
+    rows = [make_registration(group, State.DISABLED, supervision="off") for _ in range(12)]
+    asked = client_of(Role.CONFIGURER)
+    url = "/api/v1/registrations/change/"
+    order = {"filter": f"group={group.pk}", "group": other.pk, "add_tags": ["night"]}
+    told = asked.post(url, order | {"dry_run": True}, format="json").json()
+    assert (told["handsets"], told["starting"]) == (12, 0)
+    assert {"what": "group", "was": "ward", "count": 12} in told["changes"]
+    assert not other.handsets.exists()
+    rows[0].line.handset.delete()
+    stale = asked.post(url, order | {"mark": told["mark"]}, format="json")
+    assert stale.status_code == 409
+    assert not other.handsets.exists()
+    done = asked.post(url, order, format="json").json()
+    assert done["handsets"] == other.handsets.count() == 11
+    assert other.handsets.first().tags == ["night"]
+    on = {"registrations": [row.pk for row in rows], "supervision": "register"}
+    assert asked.post(url, on, format="json").status_code == 409
+    assert asked.post(url, on | {"starting": 11}, format="json").json()["starting"] == 11
+    assert Line.objects.filter(supervision="register").count() == 11
+    for wrong in ({"filter": ""}, {"registrations": [1]}, {"group": other.pk}):
+        assert asked.post(url, wrong, format="json").status_code == 400, wrong

@@ -74,6 +74,7 @@ MAY: dict[str, dict[str, Role]] = {
     "registrations/ID/": READ,
     "registrations/ID/why/": READ,
     "registrations/ID/trace/": READ,
+    "registrations/change/": {"post": Role.CONFIGURER},
     "registrations/resume/": {"post": Role.OPERATOR},
     "registrations/ID/resume/": {"post": Role.OPERATOR},
     "registrations/ID/override/": {"post": Role.CONFIGURER},
