@@ -192,6 +192,14 @@ def proof_row(proof: Any) -> dict[str, Any]:
         "proved_at": moment(proof.proved_at),
         "next_at": moment(proof.due_at) if settings.PROVE_EVERY else None,
         "code": proof.code,
-        "reason": proof.reason,
+        "reason": _reason(proof),
         "refusals": proof.refusals,
     }
+
+
+def _reason(proof: Any) -> str:
+    """What it said is no reason for a silence that others found."""
+    if proof.shown_proof != Proof.SILENT or proof.proof == Proof.SILENT:
+        return str(proof.reason)
+    before = f" Before that: {proof.reason}" if proof.reason else ""
+    return f"The server answers nobody at this site.{before}"

@@ -214,7 +214,10 @@ def _readiness(group: ServerGroup, standings: Sequence[Standing], now: datetime)
     dying, others = standings[0], standings[1:]
     silent = [each for each in others if _is_silent(each.server, now)]
     target = next((each for each in others if each not in silent), None)
-    return Readiness(group, standings, target, _sentence(dying.server, target, silent, group))
+    begins = f"If {dying.server} died now,"
+    if _is_silent(dying.server, now):
+        begins = f"With {dying.server} silent, as it is now,"
+    return Readiness(group, standings, target, _sentence(begins, target, silent, group))
 
 
 def _is_silent(server: Server, now: datetime) -> bool:
@@ -222,9 +225,8 @@ def _is_silent(server: Server, now: datetime) -> bool:
 
 
 def _sentence(
-    dying: Server, target: Standing | None, silent: Sequence[Standing], group: ServerGroup
+    begins: str, target: Standing | None, silent: Sequence[Standing], group: ServerGroup
 ) -> str:
-    begins = f"If {dying} died now,"
     if target is None and not silent:
         return f"{begins} nobody would take its handsets: {group} has no other server for them."
     if target is None:

@@ -81,6 +81,23 @@ def test_a_server_that_is_silent_takes_nobody_whatever_it_proved_before() -> Non
     )
 
 
+def test_a_primary_that_is_silent_already_is_not_said_to_die() -> None:
+    group, lines = ward(2)
+    health = {"site": lines[0].site, "since": timezone.now(), "due_at": timezone.now()}
+    first = group.servers.get(priority=1)
+    ServerHealth.objects.create(server=first, condition="silent", **health)
+    assert sentence() == (
+        "With 127.0.0.2:5060 silent, as it is now, all 2 would be taken by 127.0.0.3:5060."
+    )
+    [row] = [
+        queries.proof_row(proof)
+        for proof in queries.in_full(queries.proofs(timezone.now()))
+        if proof.registration == lines[0] and proof.server == first
+    ]
+    told = "The server answers nobody at this site. Before that: It said proved."
+    assert (row["proof"], row["reason"]) == ("silent", told)
+
+
 def test_a_group_with_one_server_has_nobody_to_take_its_handsets() -> None:
     ward(1, "lone", servers=1)
     assert sentence().endswith("nobody would take its handsets: lone has no other server for them.")
