@@ -17,6 +17,9 @@ AT_ONCE = 100
 
 CHUNK = 1000
 
+NOTHING = ("", "None", "False", "[]", "{}")
+"""Values that are not worth a line of their own where there was nothing before."""
+
 ACTIONS = {
     LogEntry.Action.CREATE: "made",
     LogEntry.Action.UPDATE: "changed",
@@ -100,9 +103,11 @@ def _told(changes: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         if isinstance(change, dict):  # of what is linked: an operation and its objects
             names = ", ".join(map(str, change.get("objects", ())))
             yield what, "", f"{change.get('operation', '')} {names}".strip()
-        else:
-            old, new = (list(change) + ["", ""])[:2]
-            yield what, *("" if value in (None, "None") else str(value) for value in (old, new))
+            continue
+        old, new = ("" if v is None else str(v) for v in (list(change) + ["", ""])[:2])
+        # What is made begins with much that says nothing, and with links it cannot have yet.
+        if old not in NOTHING or (new not in NOTHING and not new.endswith(".None")):
+            yield what, "" if old in NOTHING else old, "" if new == "None" else new
 
 
 def table(rows: QuerySet[LogEntry]) -> Iterator[list[tuple[Any, ...]]]:

@@ -4,30 +4,46 @@ import io
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+import structlog
 import xlsxwriter
 
-from fleet import dns_records
+from fleet import audit, dns_records
 from fleet.formats import writing
 from fleet.formats.faults import Place
 from fleet.formats.policy import PARAMETERS
 from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, ServerRow, SiteRow
 from fleet.models import Line, ServerGroup, Site
 
+log = structlog.get_logger(__name__)
+
 HERE = Place("Rollcall")
 MADE = datetime(2000, 1, 1, tzinfo=UTC)
 """A workbook says when it was made: always then, so that the same fleet gives the same bytes."""
 
 
-def rows() -> FleetRows:
-    """Return everything that exists, by name and MAC, without passwords. Five queries."""
+def with_passwords(ending: str, *, by: str) -> bytes:
+    """Return the file that has the SIP passwords too; the audit log says who took it.
+
+    `ending`: one of WITH_PASSWORDS. Whoever has the file can register, and call, as any handset.
+    """
+    _, write = FORMATS[ending]
+    said = {"export": ["", f"all SIP passwords, as {ending}"]}
+    audit.record_many(Line, "all lines", said, by=by)
+    log.warning("fleet exported with passwords", by=by, format=ending)
+    return write(rows(passwords=True))
+
+
+def rows(*, passwords: bool = False) -> FleetRows:
+    """Return everything that exists, by name and MAC, with passwords if asked. Five queries."""
     sites = [SiteRow(HERE, s.name, s.time_zone, s.has_own_workers) for s in Site.objects.all()]
     groups = ServerGroup.objects.prefetch_related("servers", "dns_records")
-    lines = Line.objects.defer("auth_password").select_related("handset__group", "handset__site")
+    kept_back = () if passwords else ("auth_password",)
+    lines = Line.objects.defer(*kept_back).select_related("handset__group", "handset__site")
     ordered = lines.order_by("handset__mac", "number").iterator(chunk_size=2000)
     return FleetRows(
         tuple(sites),
         tuple(group_row(group) for group in groups),
-        tuple(_handset(line) for line in ordered),
+        tuple(_handset(line, passwords=passwords) for line in ordered),
     )
 
 
@@ -52,7 +68,7 @@ def group_row(group: ServerGroup) -> GroupRow:
     )
 
 
-def _handset(line: Line) -> HandsetRow:
+def _handset(line: Line, *, passwords: bool) -> HandsetRow:
     handset = line.handset
     return HandsetRow(
         place=HERE,
@@ -66,6 +82,7 @@ def _handset(line: Line) -> HandsetRow:
         extension=line.extension,
         domain=line.domain,
         auth_user=line.auth_user,
+        auth_password=line.auth_password if passwords else None,
         supervision=line.supervision,
     )
 
@@ -94,3 +111,6 @@ FORMATS: Mapping[str, tuple[str, Callable[[FleetRows], bytes]]] = {
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _workbook),
 }
 """Content type and writer by the ending of the file's name."""
+
+WITH_PASSWORDS = ("yaml", "xlsx")
+"""Endings of files that can have passwords: in a table a spreadsheet might run one."""

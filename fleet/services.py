@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 import structlog
 from django.db import transaction
 
-from fleet import allowed, importing, reading
+from fleet import allowed, audit, importing, reading
 from fleet.formats import consistency, leaving_out
 from fleet.formats.decoding import MAX_FAULTS
 from fleet.formats.faults import Fault, Place, in_order
@@ -114,11 +114,23 @@ def apply_import(read: Read, *, by: str, dry_run: bool = False, partial: bool = 
         else:
             of_groups = Line.objects.filter(handset__group__in=moved).values_list("pk", flat=True)
             announce_ids([*touched, *of_groups])
+            _audit(report, by)
     if not dry_run:
         log.info(
             "fleet imported", by=by, created=dict(report.created), changed=dict(report.changed)
         )
     return report
+
+
+def _audit(report: Imported, by: str) -> None:
+    """One entry says what an import did: its rows are written many at once."""
+    told = {
+        kind: ["", f"{report.created[kind]} made, {report.changed[kind]} changed"]
+        for kind in KINDS
+        if report.created[kind] or report.changed[kind]
+    }
+    if told:
+        audit.record_many(Handset, "an import", told, by=by)
 
 
 def _checked(read: Read, *, partial: bool) -> tuple[FleetRows, list[Fault]]:

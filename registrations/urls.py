@@ -103,6 +103,11 @@ urlpatterns = [
     path("reports/", reports.reports, name="reports"),
     path("import/", imports.imports, name="imports"),
     path("import/columns.csv", imports.columns, name="import_columns"),
+    path(
+        "import/fleet-with-passwords/",
+        imports.fleet_file_with_passwords,
+        name="fleet_file_with_passwords",
+    ),
     path("import/fleet.<slug:ending>", imports.fleet_file, name="fleet_file"),
     path("import/<int:pk>/", imports.import_job, name="import_job"),
     path("import/<int:pk>/go/", imports.import_go, name="import_go"),

@@ -1,7 +1,7 @@
 """The fleet as files that read as what they were written from: YAML, a table, a workbook's sheets.
 
-The same fleet gives the same bytes. Passwords are in none of them: what a file leaves out stays as
-it is where it is imported.
+The same fleet gives the same bytes. Passwords are in none of them unless the rows have them: what
+a file leaves out stays as it is where it is imported.
 """
 
 import csv
@@ -22,6 +22,7 @@ RECORD = (
     *("type", "name", "ttl", "address", "priority", "weight", "port", "target"),
     *("order", "preference", "flags", "service", "replacement"),
 )
+
 POLICY = "policy."
 """Before the name of a parameter that is a column."""
 
@@ -29,6 +30,12 @@ Sheet = list[list[Any]]
 
 _UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What YAML takes for the end of a line, or not at all, although JSON takes it."""
+
+
+def _columns(rows: FleetRows) -> tuple[str, ...]:
+    """Return the columns of handsets, that of passwords where any row has one."""
+    has_passwords = any(row.auth_password is not None for row in rows.handsets)
+    return tuple(HANDSET) if has_passwords else COLUMNS
 
 
 def to_yaml(rows: FleetRows) -> str:
@@ -39,7 +46,8 @@ def to_yaml(rows: FleetRows) -> str:
     for group in rows.groups:
         lines += _group(group)
     lines += ["handsets:"] if rows.handsets else []
-    lines += [f"  - {_flow(_values(handset, COLUMNS))}" for handset in rows.handsets]
+    columns = _columns(rows)
+    lines += [f"  - {_flow(_values(handset, columns))}" for handset in rows.handsets]
     return "\n".join(lines) + "\n"
 
 
@@ -67,7 +75,10 @@ def _scalar(value: Any) -> str:
 
 
 def to_csv(rows: FleetRows) -> bytes:
-    """Return the table of handsets; no spreadsheet takes a cell of it for a formula."""
+    """Return the table of handsets; no spreadsheet takes a cell of it for a formula.
+
+    Never with passwords, which are read as they stand, an apostrophe before them too.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -80,6 +91,7 @@ def to_csv(rows: FleetRows) -> bytes:
 
 def to_sheets(rows: FleetRows) -> dict[str, Sheet]:
     """Return the rows of each sheet of a workbook by its name, the header first."""
+    columns = _columns(rows)
     policy = [*(rows.groups[0].policy if rows.groups else ())]
     servers = [(g.name, _server(s)) for g in rows.groups for s in g.servers or ()]
     records = [(g.name, r.written()) for g in rows.groups for r in g.dns_cache or ()]
@@ -92,7 +104,7 @@ def to_sheets(rows: FleetRows) -> dict[str, Sheet]:
         fleet_book.GROUPS: groups,
         fleet_book.SERVERS: _owned(SERVER, servers),
         fleet_book.RECORDS: _owned(RECORD, records),
-        fleet_book.HANDSETS: _table(COLUMNS, (_values(row, COLUMNS) for row in rows.handsets)),
+        fleet_book.HANDSETS: _table(columns, (_values(row, columns) for row in rows.handsets)),
     }
 
 

@@ -12,11 +12,11 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-from fleet import append_only, audit
-from fleet.models import Site
+from fleet import append_only, audit, exporting, services
+from fleet.models import Line, Site
 from fleet.roles import Role
 from tests.support.databases import database, migrated_postgres
-from tests.support.rows import make_token, make_user
+from tests.support.rows import make_group, make_line, make_token, make_user
 
 __all__ = ["database", "migrated_postgres"]
 
@@ -119,6 +119,31 @@ def test_a_long_log_is_leafed_through_and_exported_in_chunks(
     assert file.count(b"\n") == 8
     with django_assert_max_num_queries(12):
         ada.get("/audit/")
+
+
+@pytest.mark.parametrize("ending", exporting.WITH_PASSWORDS)
+def test_the_fleet_with_passwords_is_an_admins_who_asks_and_comes_back_whole(
+    ada: Client, ending: str
+) -> None:
+    make_line(make_group(), auth_password="=sing, Tweety")
+    before = exporting.rows(passwords=True)
+    assert ada.get("/import/fleet-with-passwords/").status_code == 405
+    assert ada.post("/import/fleet-with-passwords/", {"ending": "csv"}).status_code == 404
+    answer = ada.post("/import/fleet-with-passwords/", {"ending": ending})
+    assert answer.status_code == 200
+    assert "no-store" in answer.headers["Cache-Control"]
+    (told,) = [each for each in entries(ada, "kind=line") if "export" in each["changes"]]
+    assert (told["by"], told["changes"]) == (
+        "ada",
+        {"export": ["", f"all SIP passwords, as {ending}"]},
+    )
+    Line.objects.update(auth_password="forgotten")
+    services.import_files([(f"fleet.{ending}", answer.content)], by="ada")
+    assert exporting.rows(passwords=True) == before
+    (told,) = [each for each in entries(ada, "kind=handset") if each["object"] == "an import"]
+    assert told["changes"]["lines"] == ["", "0 made, 1 changed"]
+    for plain in exporting.FORMATS:
+        assert b"Tweety" not in ada.get(f"/import/fleet.{plain}").content
 
 
 @pytest.fixture

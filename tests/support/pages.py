@@ -109,6 +109,7 @@ NO_PAGES = {
     "hours_delete": "only takes a POST",
     "import_columns": "a file",
     "fleet_file": "a file",
+    "fleet_file_with_passwords": "only takes a POST",
     "group_site_cfg": "a file",
     "notification_files": "a file",
     "notification_make": "only takes a POST",

@@ -157,6 +157,7 @@ def test_a_sip_password_is_nowhere_but_encrypted_in_its_row(
     addresses += [f"/api/v1/registrations/{row.pk}/{p}" for p in ("", "why/", "trace/")]
     addresses += [f"/api/v1/registrations/{row.pk}/trace/?format=text", "/api/v1/lines/"]
     addresses += [f"/import/fleet.{ending}" for ending in exporting.FORMATS]
+    addresses += ["/audit.csv", "/api/v1/audit/?page_size=1000", "/users/", "/api/v1/tokens/"]
     addresses += [job, f"{job}faults.csv", f"/groups/{row.group_id}/site.cfg"]
     addresses += [
         f"/api/v1/{kind}/export/?format=jsonl" for kind in ("transitions", "registrations")

@@ -82,6 +82,7 @@ MAY: dict[str, dict[str, float]] = {
     "imports": CONFIGURE,
     "import_columns": {"get": Role.CONFIGURER},
     "fleet_file": {"get": Role.CONFIGURER},
+    "fleet_file_with_passwords": {"post": Role.ADMIN},
     "import_job": {"get": Role.CONFIGURER},
     "import_go": {"post": Role.CONFIGURER},
     "import_delete": {"post": Role.CONFIGURER},

@@ -14,13 +14,25 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+        parser.add_argument(
+            "--with-passwords",
+            action="store_true",
+            help="the SIP passwords too (not in .csv); the audit log says so",
+        )
 
-    def handle(self, *args: Any, output: Path, **options: Any) -> None:
+    def handle(self, *args: Any, output: Path, with_passwords: bool, **options: Any) -> None:
         ending = output.suffix.lower().removeprefix(".")
         if ending not in exporting.FORMATS:
             raise CommandError("The file's name must end in .yaml, .xlsx or .csv.")
+        if with_passwords and ending not in exporting.WITH_PASSWORDS:
+            raise CommandError("A table has no passwords: name a .yaml or .xlsx file.")
         _, write = exporting.FORMATS[ending]
         try:
-            output.write_bytes(write(exporting.rows()))
+            if with_passwords:
+                output.touch(0o600)
+                output.chmod(0o600)
+                output.write_bytes(exporting.with_passwords(ending, by="command"))
+            else:
+                output.write_bytes(write(exporting.rows()))
         except OSError as error:
             raise CommandError(f"The file cannot be written: {error.strerror}.") from error
