@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from registrations import store
-from registrations.models import RenewalHour, Transition
+from registrations.models import Delivery, Incident, RenewalHour, Transition
 
 LONGEST_S = 60.0
 """How long one call goes on at most; the next one continues."""
@@ -22,6 +22,7 @@ def forget() -> int:
     """
     cutoff = timezone.now() - timedelta(days=settings.HISTORY_DAYS)
     RenewalHour.objects.filter(hour__lt=cutoff - timedelta(hours=1)).delete()
+    _forget_incidents(cutoff)
     forgotten, after, ends = 0, (datetime.min.replace(tzinfo=UTC), 0), time.monotonic() + LONGEST_S
     while time.monotonic() < ends:
         batch = _older(cutoff, after)
@@ -31,6 +32,15 @@ def forget() -> int:
         ids = [pk for _, pk, is_needed in batch if not is_needed]
         forgotten += Transition.objects.filter(pk__in=ids).delete()[0]
     return forgotten
+
+
+def _forget_incidents(cutoff: datetime) -> None:
+    """Delete some of the incidents that were over before then, and of the messages."""
+    over = Incident.objects.filter(resolved_at__lt=cutoff).order_by("pk")
+    done = Delivery.objects.filter(created_at__lt=cutoff, finished_at__isnull=False).order_by("pk")
+    for rows in (over, done):
+        ids = list(rows.values_list("pk", flat=True)[: store.BATCH])
+        rows.model.objects.filter(pk__in=ids).delete()
 
 
 def _older(cutoff: datetime, after: tuple[datetime, int]) -> list[tuple[datetime, int, bool]]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -145,6 +145,7 @@ def hospital(
     database_url: str = "",
     through: str = "",
     locked: int = 0,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Hospital]:
     """A running product with its fleet imported. `locked` handsets have a wrong password.
 
@@ -159,7 +160,9 @@ def hospital(
         kamailio.running(addresses[0], port, home) as primary,
         kamailio.running(addresses[1], port, home) as secondary,
         stores.redis() as redis,
-        product.running(home, redis_url=redis.url, database_url=through or database_url) as running,
+        product.running(
+            home, redis_url=redis.url, database_url=through or database_url, env=env
+        ) as running,
     ):
         for extension in extensions[:locked]:
             primary.set_password(extension, "changed at the registrar")

@@ -7,7 +7,15 @@ import pytest
 from django.utils import timezone
 
 from registrations import retention, store
-from registrations.models import Registration, RenewalHour, State, Transition
+from registrations.models import (
+    Delivery,
+    Incident,
+    IncidentEntry,
+    Registration,
+    RenewalHour,
+    State,
+    Transition,
+)
 from tests.support.rows import make_group, make_registration, make_transition
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -77,3 +85,26 @@ def test_counts_of_renewals_go_with_the_history() -> None:
         )
     retention.forget()
     assert RenewalHour.objects.count() == 1
+
+
+def test_incidents_that_are_over_and_their_messages_go_and_what_is_on_stays() -> None:
+    long_ago, now = timezone.now() - timedelta(days=20), timezone.now()
+    facts = {"kind": "server_silent", "severity": "critical", "opened_at": long_ago}
+    for name, over in (("over", long_ago), ("on", None), ("lately", now)):
+        made = Incident.objects.create(cause=name, detected_at=long_ago, resolved_at=over, **facts)
+        made.entries.create(at=long_ago, what="opened")
+        for done in (long_ago, None):
+            Delivery.objects.create(
+                what="opened",
+                incident=made,
+                channel_name=name,
+                message={},
+                created_at=long_ago,
+                finished_at=done,
+                turn=0 if done else 1,
+            )
+    retention.forget()
+    assert set(Incident.objects.values_list("cause", flat=True)) == {"on", "lately"}
+    assert IncidentEntry.objects.count() == 2
+    assert not Delivery.objects.filter(finished_at__isnull=False).exists()
+    assert Delivery.objects.count() == 3, "what waits is not forgotten"
