@@ -24,7 +24,10 @@ PARTS = (
     "proofs",
     "pages",
     "storm",
+    "push",
     "past",
+    "export",
+    "growth",
     "imports",
 )
 WRITTEN = Path("bench.json")

@@ -20,7 +20,7 @@ from django.utils import timezone  # noqa: E402
 from benchmarks import ward  # noqa: E402
 from benchmarks.figure import Figure  # noqa: E402
 from fleet.models import Site  # noqa: E402
-from registrations import store  # noqa: E402
+from registrations import queries, store  # noqa: E402
 from registrations.models import Registration  # noqa: E402
 from registrations.report import AgentResult, Moved  # noqa: E402
 from registrations.store import BATCH, Claimed, Finished  # noqa: E402
@@ -70,6 +70,44 @@ def _bare_claim(site_id: int) -> None:
         cursor.execute(BARE_CLAIM, [site_id, BATCH])
         if len(cursor.fetchall()) != BATCH:
             raise RuntimeError("the fleet is not due any more")
+
+
+def few_claims() -> Iterator[Figure]:
+    """A claim as above, as often as a fleet of any size allows: each makes its rows due again."""
+    site = Site.objects.get()
+    took = []
+    for _ in range(TIMES):
+        took.append(_milliseconds(lambda: store.claim_due([site.pk], BATCH, LEASE_S)))
+        _due_again()
+    yield Figure(f"a claim of {BATCH}", median(took), "ms")
+
+
+def few_writes() -> Iterator[Figure]:
+    """A save as below."""
+    site = Site.objects.get()
+    took = []
+    for _ in range(TIMES):
+        finished = [_finished(c) for c in store.claim_due([site.pk], BATCH, LEASE_S)]
+        took.append(_milliseconds(lambda batch=finished: store.save(batch)))
+        _due_again()
+    yield Figure(f"{BATCH} results saved", median(took), "ms")
+
+
+def sums() -> Iterator[Figure]:
+    """What an open overview and an open list ask of the database."""
+    ids = list(Registration.objects.order_by("pk").values_list("pk", flat=True)[:50])
+    now = timezone.now()
+    summed = median(_milliseconds(lambda: queries.summary(now)) for _ in range(TIMES))
+    yield Figure("the overview's sums", summed, "ms")
+    shown = median(_milliseconds(lambda: list(queries.rows(ids, now))) for _ in range(TIMES))
+    yield Figure("fifty rows of the list", shown, "ms")
+
+
+def _due_again() -> None:
+    leased = Registration.objects.exclude(lease_token=None) | Registration.objects.filter(
+        due_at__gt=timezone.now()
+    )
+    leased.update(due_at=timezone.now() - timedelta(seconds=1), lease_token=None)
 
 
 def writes() -> Iterator[Figure]:
@@ -172,6 +210,9 @@ PARTS: dict[str, Callable[..., Iterator[Figure]]] = {
     "fill": fill,
     "claims": claims,
     "writes": writes,
+    "few_claims": few_claims,
+    "few_writes": few_writes,
+    "sums": sums,
 }
 
 if __name__ == "__main__":

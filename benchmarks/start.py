@@ -10,10 +10,11 @@ from statistics import median
 from benchmarks.figure import Figure
 from benchmarks.installation import bare_installation, cpu_of, ordered
 from benchmarks.registrars import bound, registrars, sipp, uac, users
+from benchmarks.sizes import size
 from tests.support.kamailio import Kamailio
 from tests.support.product import Product
 
-HANDSETS, TIMES = 10_000, 5
+HANDSETS, TIMES = size("HANDSETS", 10_000), 5
 OF_SIPP, OF_UAC = 0.2, 1.5
 POLICY = {"expires": 3600, "max_registrations_per_second": 0}
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from benchmarks.figure import Figure
 from benchmarks.installation import all_cpu, bare_installation, ordered, resident_kb
 from benchmarks.registrars import registrars, sipp, users
+from benchmarks.sizes import size
 from tests.support.kamailio import Kamailio
 from tests.support.product import Product
 
-HANDSETS, FEWER = 100_000, 10_000
+HANDSETS = size("HANDSETS", 100_000)
+FEWER = HANDSETS // 10
 WARM_UP_S, SECONDS = 30, 120
 SHARES = {3600: 8.0, 300: 20.0}
 KB_PER_HANDSET = 4.0
