@@ -58,3 +58,47 @@ def test_an_answer_that_is_here_already_is_read_before_anybody_asks_again() -> N
 
     asyncio.run(body())
     assert asker.happened == ["heard", "rang"]
+
+
+def test_who_is_woken_sooner_later_or_not_at_all_rings_once_at_its_last_time_or_never() -> None:
+    rung: list[tuple[str, float]] = []
+
+    class Sleeper(Flight):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+            self.has_rung = asyncio.Event()
+
+        def ring(self) -> None:
+            rung.append((self.name, steady()))
+            self.has_rung.set()
+            if self.name == "first":
+                # Who rings may take back what another one of the same moment wanted.
+                switchboard.wake(called_off, None)
+
+    async def body() -> None:
+        nonlocal switchboard
+        switchboard = Switchboard(asyncio.get_running_loop(), lambda data, source: None)
+        begin = steady()
+        for sleeper, at in (
+            (later, begin + 0.05),
+            (later, begin + 0.3),
+            (sooner, begin + 5.0),
+            (sooner, begin + 0.1),
+            (never, begin + 0.1),
+            (never, None),
+            (first, begin + 0.15),
+            (called_off, begin + 0.15),
+        ):
+            switchboard.wake(sleeper, at)
+        await asyncio.wait_for(later.has_rung.wait(), 10)
+        await asyncio.sleep(2 * GRAIN_S)
+        for (_, at), wanted in zip(rung, (0.1, 0.15, 0.3), strict=True):
+            assert at > begin + wanted - 0.001
+        switchboard.close()
+
+    switchboard: Switchboard
+    later, sooner, never = Sleeper("later"), Sleeper("sooner"), Sleeper("never")
+    first, called_off = Sleeper("first"), Sleeper("called off")
+    asyncio.run(body())
+    assert [name for name, _ in rung] == ["sooner", "first", "later"]
