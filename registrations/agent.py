@@ -86,19 +86,6 @@ class Agent:
         for course in self._courses:
             self._settle(course, now)
 
-    def _take_up(self, now: float, clock_set: float) -> None:
-        """Find out what time has made of what was kept."""
-        if not self._standing.since:
-            self._standing.since = now
-        if clock_set:
-            for course in self._courses:
-                course.not_before = 0.0
-                course.binding = retimed(course.binding, clock_set, now)
-        lapsed = [at for course in self._courses if (at := course.lapse(now))]
-        if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
-            self._lapse(min(lapsed), now)
-        self._stand(now)
-
     def decide(self) -> Decision:
         """Return what the agent wants now, all its bindings together."""
         decision = Decision(self._learnt.pauses)
@@ -213,6 +200,19 @@ class Agent:
             },
             "courses": {course.key: course.snapshot() for course in self._courses},
         }
+
+    def _take_up(self, now: float, clock_set: float) -> None:
+        """Find out what time has made of what was kept."""
+        if not self._standing.since:
+            self._standing.since = now
+        if clock_set:
+            for course in self._courses:
+                course.not_before = 0.0
+                course.binding = retimed(course.binding, clock_set, now)
+        lapsed = [at for course in self._courses if (at := course.lapse(now))]
+        if lapsed and self._standing.state in HOLDING_STATES and not self._holder():
+            self._lapse(min(lapsed), now)
+        self._stand(now)
 
     def _settle(self, course: Course, now: float) -> None:
         """Carry one binding as far as it goes without the network."""
