@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import available_timezones
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Prefetch
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException
@@ -238,16 +238,25 @@ class FleetViewSet(Conditional, viewsets.ModelViewSet[T], Generic[T]):
     lookup_value_regex = r"\d+"
 
     def perform_create(self, serializer: serializers.BaseSerializer[T]) -> None:
-        inventory.change(None, serializer.save)
+        _alone(lambda: inventory.change(None, serializer.save))
 
     def perform_update(self, serializer: serializers.BaseSerializer[T]) -> None:
-        inventory.change(serializer.instance, serializer.save)
+        _alone(lambda: inventory.change(serializer.instance, serializer.save))
 
     def perform_destroy(self, instance: T) -> None:
         try:
             inventory.delete(instance)
         except inventory.InUse as used:
             raise Conflict(str(used)) from used
+
+
+def _alone(work: Callable[[], object]) -> None:
+    """What was checked may be taken before it is written: two who ask for one MAC at once."""
+    try:
+        work()
+    except IntegrityError as taken:
+        sentence = "Somebody made or took the same at this very moment. Read it again."
+        raise Conflict(sentence) from taken
 
 
 class SiteViewSet(FleetViewSet[Site]):

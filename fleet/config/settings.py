@@ -185,6 +185,8 @@ SPECTACULAR_SETTINGS = {
         "RegistrationState": "registrations.models.State.choices",
         "UserRole": ["viewer", "operator", "configurer", "admin"],
         "JobKind": "registrations.models.Job.Kind",
+        "IncidentKind": "registrations.models.incidents.Incident.Kind",
+        "IncidentState": "registrations.models.incidents.Incident.State",
         "ServerCondition": "registrations.models.ServerChange.What",
         "FailbackState": ["writing", "running", "paused", "done", "cancelled", "aborted"],
     },

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from fleet import services, stale
+from fleet import api, services, stale
 from fleet.models import Handset, Server, ServerGroup, Site
 from fleet.roles import Role
 from tests.support.databases import database, migrated_postgres
@@ -146,6 +146,19 @@ def test_who_waits_for_a_change_sees_what_it_made(
     thread.join(30)
     assert answers == [412]
     assert Site.objects.get().time_zone == "America/Denver"
+
+
+def test_of_two_who_make_the_same_at_once_one_is_told(
+    database: str, asked: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if both had been checked before either was written."""
+    monkeypatch.setattr(api.HandsetSerializer, "validate", lambda _, attrs: attrs)
+    handset = make_line(make_group()).handset
+    body = {"mac": handset.mac, "group": handset.group_id, "site": handset.site_id}
+    late = asked.post("/api/v1/handsets/", body, format="json")
+    assert late.status_code == 409
+    assert "at this very moment" in late.json()["detail"]
+    assert Handset.objects.count() == 1
 
 
 @pytest.mark.parametrize("kind", ["sites", "groups", "servers", "handsets", "lines"])
