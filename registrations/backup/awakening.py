@@ -16,10 +16,19 @@ from django.utils import timezone
 
 from fleet.models import Line
 from registrations import services, store
-from registrations.models import Job, JobResult, Registration, ServerHealth, State
+from registrations.models import (
+    AlertRule,
+    Delivery,
+    Job,
+    JobResult,
+    Registration,
+    ServerHealth,
+    State,
+)
 from registrations.report import Moved
 
 REASON = "Restored from a backup made then: what has happened since is not known."
+MESSAGE = "It had not been sent when the installation was restored from a backup."
 ORDER = "It was not carried out when the installation was restored from a backup."
 
 
@@ -76,7 +85,9 @@ def let_wait() -> int:
     """Switch every line off until somebody says go, as after a first import; return how many.
 
     Those that are only watched too: a copy is not to ask the servers of a fleet that is watched.
+    Nor does it tell anybody of incidents: its rules are off.
     """
+    AlertRule.objects.update(is_on=False)
     on = Line.objects.exclude(supervision=Line.Supervision.OFF)
     ids = list(on.order_by("pk").values_list("pk", flat=True))
     on.update(waits_for=F("supervision"), supervision=Line.Supervision.OFF, waits=True)
@@ -112,8 +123,11 @@ def _record_gaps(known: Any, made_at: float) -> None:
 
 
 def _take_orders_back() -> None:
-    """An order of then is not one of now."""
+    """An order of then is not one of now, nor is what was to be told then told now."""
     now = timezone.now()
+    given_up = {"state": Delivery.State.GIVEN_UP, "next_try_at": None, "finished_at": now}
+    waiting = Delivery.objects.filter(state=Delivery.State.WAITING)
+    waiting.update(**given_up, last_answer=MESSAGE)
     pending = JobResult.objects.filter(result=JobResult.Result.PENDING)
     pending.update(result=JobResult.Result.CANCELLED, reason=ORDER, finished_at=now)
     Job.objects.filter(finished_at=None).update(

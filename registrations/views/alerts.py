@@ -18,9 +18,9 @@ from registrations.models import AlertRule, Channel, Delivery, MaintenanceWindow
 from registrations.shown import alerts as shown
 from registrations.shown import pages
 from registrations.shown.alert_forms import CHANNEL_FORMS, MaintenanceForm, RuleForm
+from registrations.views.group_edit import REFUSED
 
 TRIED = timedelta(days=30)
-REFUSED = 400
 require_form = require_http_methods(["GET", "HEAD", "POST"])
 configurer = require_role(Role.CONFIGURER)
 

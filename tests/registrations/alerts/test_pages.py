@@ -141,7 +141,7 @@ def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(
     desk: Client, change: dict[str, Any], said: str
 ) -> None:
     answer = desk.post(reverse("rule_new"), RULE | change)
-    assert answer.status_code == 400 and said in answer.content.decode()
+    assert answer.status_code == 422 and said in answer.content.decode()
     assert not AlertRule.objects.exists()
 
 
@@ -173,7 +173,7 @@ def test_a_channel_is_tested_and_its_log_says_what_came(desk: Client, sink: smtp
 def test_a_mistyped_address_is_refused(desk: Client) -> None:
     url = reverse("channel_new", args=["email"])
     answer = desk.post(url, {"name": "night", "to": "a@x.example, nobody"})
-    assert answer.status_code == 400 and "nobody is no mail address." in answer.content.decode()
+    assert answer.status_code == 422 and "nobody is no mail address." in answer.content.decode()
 
 
 def test_a_deleted_channel_gives_its_messages_up_and_the_log_keeps_its_name(

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from registrations.alerts import courier, queue
+from registrations.backup import awakening
 from registrations.incidents.message import written
-from registrations.models import Channel, Delivery
+from registrations.models import AlertRule, Channel, Delivery
 from tests.support import smtp
 from tests.support.waiting import wait_until
 
@@ -126,3 +127,14 @@ def test_messages_leave_in_a_thread_of_their_own(database: str, sink: smtp.Sink)
     courier.rouse()
     wait_until(lambda: Delivery.objects.filter(state="sent").count() == 9, 30, "nine sent mails")
     assert len(sink.mails) == 9
+
+
+def test_a_restored_copy_sends_nothing_that_waited_and_a_waiting_one_tells_nobody() -> None:
+    channel = make_channel()
+    AlertRule.objects.create(name="all").channels.add(channel)
+    queue.enqueue(MESSAGE, channel, timezone.now(), what=Delivery.What.TEST)
+    awakening.forget_places(timezone.now().timestamp())
+    assert Delivery.objects.get().state == "given_up"
+    assert AlertRule.objects.get().is_on
+    awakening.let_wait()
+    assert not AlertRule.objects.get().is_on
