@@ -15,7 +15,14 @@ class RegistrationsConfig(AppConfig):
         from fleet.models import Server, ServerGroup, Site
         from fleet.signals import about_to_delete, access_changed, fleet_changed
         from registrations import limits, models, services
-        from registrations.models import Drain, Job, QuietHours, Registration, WallboardToken
+        from registrations.models import (
+            Drain,
+            Drill,
+            Job,
+            QuietHours,
+            Registration,
+            WallboardToken,
+        )
 
         kept = {"exclude_fields": ["digest", "used_at"], "m2m_fields": {"groups", "sites"}}
         auditlog.register(WallboardToken, **kept)
@@ -24,6 +31,8 @@ class RegistrationsConfig(AppConfig):
         auditlog.register(Job, include_fields=[*asked, "paused_at", "cancelled_at", "rolls_back"])
         ordered = ["server", "begins_at", "ends_at", "asked_by", "ended_by"]
         auditlog.register(Drain, include_fields=ordered)
+        exercised = ["scope", "sample", "minutes", "asked_by", "ended_by", "stragglers", "digest"]
+        auditlog.register(Drill, include_fields=exercised)
         auditlog.register(QuietHours)
         answered = ["acknowledged_at", "acknowledged_by", "comment"]
         auditlog.register(models.Incident, include_fields=answered)

@@ -10,9 +10,9 @@ from registrations.course import Course
 from registrations.report import WishResult
 from registrations.values import News, Outcome, Verdict
 
-HOME, DRAIN, ROLLBACK = "failback", "drain", "rollback"
-"""Wishes that move a line: to its primary, off a server that is drained, off the primary."""
-ERRANDS = frozenset({HOME, DRAIN, ROLLBACK})
+HOME, DRAIN, ROLLBACK, DRILL = "failback", "drain", "rollback", "drill"
+"""Wishes that move a line: to its primary, off a server that is drained, off the primary (two)."""
+ERRANDS = frozenset({HOME, DRAIN, ROLLBACK, DRILL})
 LONGEST_REASON = 300
 
 _ALREADY_HOME = WishResult("already_there", "It was on the primary already.", 0.0)

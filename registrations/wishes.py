@@ -26,6 +26,7 @@ WORDS = {
     Job.Kind.FAILBACK: "Bring home",
     Job.Kind.DRAIN: "Move away",
     Job.Kind.ROLLBACK: "Move back",
+    Job.Kind.DRILL: "Move away for a drill",
     RESUME: "Look again now",
     OVERRIDE: "Bind although somebody else is bound",
 }

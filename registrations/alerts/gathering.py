@@ -14,6 +14,7 @@ from django.db.models import Count, Max, Min, Q
 
 from fleet.models import Server, ServerGroup, Site
 from registrations.alerts.parts import silent_parts
+from registrations.alerts.straggling import drills
 from registrations.incidents.facts import (
     Facts,
     FlapFact,
@@ -68,6 +69,7 @@ def facts(now: datetime, named: Collection[int], *, is_thorough: bool) -> Facts:
         sites=tuple(_sites()),
         unserved=tuple(_unserved(now, frozenset(named))),
         processes=tuple(processes),
+        drills=tuple(drills(now)),
         blind=blind,
         **rare,
     )

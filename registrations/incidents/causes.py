@@ -6,6 +6,7 @@ from itertools import product
 
 from registrations.incidents import words
 from registrations.incidents.facts import (
+    DrillFact,
     Facts,
     FlapFact,
     ProcessFact,
@@ -18,6 +19,7 @@ from registrations.incidents.limits import (
     BEAT_SILENT,
     CREDENTIALS,
     CRITICAL,
+    DRILL,
     FEW,
     FLAPPING,
     HANDSET,
@@ -70,6 +72,7 @@ def troubles(facts: Facts, standing: Collection[str] = ()) -> list[Trouble]:
         found += _unserved(unserved, explained.get((unserved.group, unserved.site), ""), standing)
     found += [_process(process) for process in facts.processes]
     found += [_proof(proof) for proof in facts.proofs]
+    found += [_drill(drill) for drill in facts.drills]
     found += [_flap(flap, suspected.get(flap.site, "")) for flap in facts.flaps]
     return found
 
@@ -225,6 +228,20 @@ def _proof(proof: ProofFact) -> Trouble:
         server=proof.server,
         groups=proof.groups,
         sites=proof.sites,
+    )
+
+
+def _drill(drill: DrillFact) -> Trouble:
+    return Trouble(
+        f"{DRILL}:{drill.id}",
+        DRILL,
+        WARNING,
+        drill.since,
+        words.drill(drill),
+        handsets=drill.away,
+        of=drill.moved,
+        groups=drill.groups,
+        sites=drill.sites,
     )
 
 

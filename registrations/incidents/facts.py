@@ -135,6 +135,19 @@ class FlapFact:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillFact:
+    """Handsets that a drill moved, and that are not back on their primary after it."""
+
+    id: int
+    away: int
+    moved: int
+    since: float
+    """When the drill was over."""
+    groups: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All of it. What could not be looked at is in `blind`: nothing of that is opened or closed."""
 
@@ -144,5 +157,6 @@ class Facts:
     processes: tuple[ProcessFact, ...] = ()
     proofs: tuple[ProofFact, ...] = ()
     flaps: tuple[FlapFact, ...] = ()
+    drills: tuple[DrillFact, ...] = ()
     blind: frozenset[str] = frozenset()
     """Kinds of incidents."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 SERVER_SILENT, SERVER_SICK, SITE_NETWORK = "server_silent", "server_sick", "site_network"
 CREDENTIALS, HANDSET, FLAPPING = "credentials", "handset", "flapping"
 WORKER_SILENT, BEAT_SILENT = "worker_silent", "beat_silent"
-PROOF_LOST, HORIZON = "proof_lost", "horizon"
+PROOF_LOST, HORIZON, DRILL = "proof_lost", "horizon", "drill"
 
 WARNING, CRITICAL = "warning", "critical"
 
@@ -39,6 +39,7 @@ LIMITS = {
     BEAT_SILENT: Limit(after_s=15, good_s=30),
     PROOF_LOST: Limit(at_least=10, percent=2, good_s=300),
     HORIZON: Limit(at_least=1, good_s=30),
+    DRILL: Limit(at_least=1, good_s=30),
 }
 
 FEW = 5

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from registrations.incidents.facts import (
+    DrillFact,
     FlapFact,
     ProcessFact,
     ProofFact,
@@ -83,6 +84,16 @@ def sick(server: ServerFact) -> Said:
         "within a minute.",
         f"Look at the user data of {server.name}: a restore, an expired licence or a lost database "
         "does this. Nobody is sent back to it until it accepts them again.",
+    )
+
+
+def drill(found: DrillFact) -> Said:
+    verb = "is" if found.away == 1 else "are"
+    return Said(
+        f"{counted(found.away)} not home after drill {found.id}",
+        f"{found.away:,} of {counted(found.moved)} that drill {found.id} moved {verb} not back on "
+        "the primary.",
+        "See the last answers of these handsets, and bring them home.",
     )
 
 

@@ -6,6 +6,7 @@ Rows, never a process: see `steps` for how a job goes on.
 from registrations.jobs.beat import advance_all
 from registrations.jobs.drain_rows import drain_row, drains
 from registrations.jobs.drains import Window, drain, end
+from registrations.jobs.drills import LONGEST_MINUTES, Exercise, drill, end_drill, returns_at
 from registrations.jobs.held import OrderHeld, held, hold_of
 from registrations.jobs.hours import (
     DAYS,
@@ -38,6 +39,8 @@ WISHES = tuple(Job.Kind.values)
 __all__ = [
     "DAYS",
     "days_word",
+    "LONGEST_MINUTES",
+    "Exercise",
     "STATES",
     "TERMS",
     "WISHES",
@@ -53,7 +56,9 @@ __all__ = [
     "drain",
     "drain_row",
     "drains",
+    "drill",
     "end",
+    "end_drill",
     "faults_of_hours",
     "held",
     "hold_of",
@@ -68,6 +73,7 @@ __all__ = [
     "progress",
     "result_word",
     "resume",
+    "returns_at",
     "roll_back",
     "standing",
     "waits",

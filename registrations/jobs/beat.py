@@ -8,15 +8,17 @@ from django.utils import timezone
 from fleet.models import ServerGroup
 from registrations.jobs import automatic, writing
 from registrations.jobs.drains import advance_drains
+from registrations.jobs.drills import advance_drills
 from registrations.jobs.steps import advance
 from registrations.models import Job
 
 
 def advance_all(now: datetime | None = None) -> None:
-    """Take a step of every drain and every job that is not over; give the jobs that are due."""
+    """Take a step of every drain, drill and job that is not over; give the jobs that are due."""
     now = now or timezone.now()
     writing.go_on(now)
     advance_drains(now)
+    advance_drills(now)
     for pk in Job.objects.filter(finished_at=None).order_by("pk").values_list("pk", flat=True):
         advance(pk, now)
     for job in automatic.due(now):

@@ -112,5 +112,6 @@ _RULES = {
     Job.Kind.FAILBACK: _homeward,
     Job.Kind.DRAIN: _away_from,
     Job.Kind.ROLLBACK: _back_from_primary,
+    Job.Kind.DRILL: _back_from_primary,
 }
 """The first rule that holds counts."""

@@ -3,6 +3,7 @@ the census, incidents and who is told of them."""
 
 from registrations.models.alerts import AlertRule, Channel, Delivery, MaintenanceWindow
 from registrations.models.census import Census
+from registrations.models.drills import Drill
 from registrations.models.exports import ExportJob, ExportPart
 from registrations.models.history import RenewalHour, Transition
 from registrations.models.incidents import Incident, IncidentEntry, IncidentLook
@@ -33,6 +34,7 @@ __all__ = [
     "ExportPart",
     "Census",
     "Drain",
+    "Drill",
     "Job",
     "JobResult",
     "NotificationAddress",

@@ -26,6 +26,7 @@ class Incident(models.Model):
         BEAT_SILENT = "beat_silent", "Beat silent"
         PROOF_LOST = "proof_lost", "Standby proof lost"
         HORIZON = "horizon", "Bindings run out soon"
+        DRILL = "drill", "Not home after a drill"
 
     class Severity(models.TextChoices):
         """CRITICAL: handsets are or will soon be without a server."""

@@ -19,6 +19,7 @@ class Job(models.Model):
         FAILBACK = "failback", "Failback"
         DRAIN = "drain", "Drain"
         ROLLBACK = "rollback", "Rollback"
+        DRILL = "drill", "Drill"
 
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.FAILBACK)
     scope = models.JSONField()

@@ -26,6 +26,8 @@ def _title(job: Mapping[str, Any], scope: str) -> str:
         return f"Rollback of job {job['rolls_back'] or job['scope']['moved_by']}"
     if job["kind"] == Job.Kind.DRAIN:
         return f"Drain of {scope.partition(' ')[2]}"
+    if job["kind"] == Job.Kind.DRILL:
+        return f"Drill of {scope[:1].lower()}{scope[1:]}"
     if "moved_by" in job["scope"]:
         return f"Home again after job {job['scope']['moved_by']}"
     return f"{scope} home"

@@ -1,0 +1,190 @@
+"""Failover drills: who goes, who comes home, what is left behind, and when none may begin."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from fleet.models import ServerGroup
+from registrations import jobs, queries
+from registrations.alerts import gathering
+from registrations.incidents.causes import troubles
+from registrations.models import Drill, Job, JobResult, QuietHours, Registration, State
+from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
+from tests.support.rows import make_group, make_registration
+
+pytestmark = pytest.mark.usefixtures("database")
+
+Result = JobResult.Result
+MINUTES = jobs.Exercise(minutes=10)
+
+
+def home(n: int, group: ServerGroup) -> list[Registration]:
+    return [make_registration(group, State.PRIMARY) for _ in range(n)]
+
+
+def asked() -> dict[int, str]:
+    return dict(Registration.objects.exclude(wish="").values_list("pk", "wish"))
+
+
+def answer(ids: Sequence[int], result: str = Result.MOVED, now: datetime | None = None) -> None:
+    """Let agents say what came of what these were asked."""
+    for row in Registration.objects.filter(pk__in=ids):
+        priority, state = (1, State.PRIMARY) if row.wish == "failback" else (2, State.SECONDARY)
+        if result == Result.MOVED:
+            server = row.group.servers.get(priority=priority)
+            Registration.objects.filter(pk=row.pk).update(state=state, server=server)
+    Registration.objects.filter(pk__in=ids).update(wish="")
+    pending = JobResult.objects.filter(registration__in=ids, result=Result.PENDING)
+    pending.update(result=result, seconds=0.25, finished_at=now or timezone.now())
+    jobs.advance_all(now)
+
+
+def answer_all(result: str = Result.MOVED, now: datetime | None = None) -> None:
+    while ids := sorted(asked()):
+        answer(ids, result, now)
+
+
+def fresh(drill: Drill) -> Drill:
+    drill.refresh_from_db()
+    return drill
+
+
+def over(drill: Drill) -> tuple[datetime, dict[str, Any]]:
+    """Let its minutes pass and everybody called come home."""
+    later = timezone.now() + timedelta(minutes=11)
+    jobs.advance_all(later)
+    answer_all(now=later)
+    jobs.advance_all(later)
+    return later, json.loads(fresh(drill).evidence)
+
+
+def test_they_move_stay_for_their_minutes_and_come_home_with_evidence_under_a_hash() -> None:
+    group = make_group("ward")
+    rows = home(3, group)
+    drill = jobs.drill({"group": group.pk}, MINUTES, "olga")
+    assert asked() == {rows[0].pk: "drill"}, "a canary goes first"
+    answer_all()
+    assert Registration.objects.filter(state=State.SECONDARY).count() == 3
+    held = queries.holds_at(timezone.now().timestamp(), [rows[0].pk])
+    assert rows[0].pk in held.rolled_back, "nobody goes home by himself meanwhile"
+    jobs.advance_all(timezone.now() + timedelta(minutes=9))
+    assert asked() == {} and fresh(drill).home is None
+    later, told = over(drill)
+    assert fresh(drill).stragglers == 0 and drill.finished_at == later
+    assert (told["away"]["moved"], told["home"]["moved"], told["stragglers"]) == (3, 3, [])
+    assert told["away"]["seconds"] == {"median": 0.25, "of_95_percent": 0.25, "longest": 0.25}
+    assert {each["home"]["result"] for each in told["handsets"]} == {"moved"}
+    assert drill.digest == sha256(drill.evidence.encode()).hexdigest()
+    assert not queries.holds_at(later.timestamp() + 1, [rows[0].pk]).rolled_back
+
+
+def test_a_sample_is_so_many_of_those_who_could_go() -> None:
+    group = make_group("ward")
+    rows = home(6, group)
+    away = make_registration(group, State.SECONDARY)
+    drill = jobs.drill({"group": group.pk}, jobs.Exercise(10, sample=2), "olga")
+    assert drill.away is not None
+    chosen = set(drill.away.results.values_list("registration", flat=True))
+    assert len(chosen) == 2 and chosen <= {row.pk for row in rows} and away.pk not in chosen
+    assert drill.scope == {"group": group.pk}
+
+
+def test_whoever_does_not_come_home_is_in_the_evidence_and_an_incident_until_it_does() -> None:
+    group = make_group("ward")
+    rows = home(2, group)
+    drill = jobs.drill({"group": group.pk}, MINUTES, "olga")
+    answer_all()
+    later = timezone.now() + timedelta(minutes=11)
+    jobs.advance_all(later)
+    answer([rows[0].pk], now=later)
+    answer([rows[1].pk], Result.REFUSED, later)
+    jobs.advance_all(later)
+    assert fresh(drill).stragglers == 1
+    lost = rows[1].line
+    assert json.loads(drill.evidence)["stragglers"] == [f"{lost.handset.mac} {lost.extension}"]
+    (found,) = troubles(gathering.facts(later, (), is_thorough=False))
+    assert (found.kind, found.handsets, found.of) == ("drill", 1, 2)
+    assert found.said.title == f"1 handset not home after drill {drill.pk}"
+    primary = group.servers.get(priority=1)
+    Registration.objects.filter(pk=rows[1].pk).update(state=State.PRIMARY, server=primary)
+    assert troubles(gathering.facts(later, (), is_thorough=False)) == []
+
+
+def test_ended_early_it_asks_nobody_else_and_calls_home_who_has_moved() -> None:
+    group = make_group("ward")
+    rows = home(4, group)
+    drill = jobs.drill({"group": group.pk}, MINUTES, "olga", jobs.Terms(wave_size=1))
+    answer([rows[0].pk])
+    jobs.end_drill(drill, "omar")
+    jobs.advance_all()
+    jobs.advance_all()
+    assert asked() == {rows[0].pk: "failback"}
+    answer_all()
+    jobs.advance_all()
+    assert fresh(drill).finished_at is not None and drill.ended_by == "omar"
+    with pytest.raises(jobs.JobIsOver):
+        jobs.end_drill(drill, "omar")
+
+
+def test_where_the_others_take_nobody_the_drill_stops_and_calls_home_at_once() -> None:
+    group = make_group("ward")
+    rows = home(3, group)
+    drill = jobs.drill({"group": group.pk}, MINUTES, "olga")
+    answer([rows[0].pk], Result.REFUSED)
+    jobs.advance_all()
+    jobs.advance_all()
+    assert fresh(drill).finished_at is not None and asked() == {}
+    told = json.loads(drill.evidence)
+    assert told["away"] == {
+        "cancelled": 2,
+        "refused": 1,
+        "seconds": {"median": 0.25, "of_95_percent": 0.25, "longest": 0.25},
+    }
+    assert "ward" in told["stopped"]
+
+
+def test_nobody_who_could_go_is_no_drill() -> None:
+    group = make_group("ward")
+    make_registration(group, State.SECONDARY)
+    with pytest.raises(jobs.OrderRefused, match="could go elsewhere"):
+        jobs.drill({"group": group.pk}, MINUTES, "olga")
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("hours_ahead", [0, 1])
+def test_no_drill_comes_into_no_failback_hours(hours_ahead: int) -> None:
+    group = make_group("ward")
+    home(1, group)
+    begins = timezone.now() + timedelta(hours=hours_ahead)
+    ends = begins + timedelta(hours=2)
+    QuietHours.objects.create(
+        group=group,
+        site=Registration.objects.get().site,
+        days="1234567",
+        begins=begins.time(),
+        ends=ends.time(),
+        made_by="omar",
+    )
+    with pytest.raises(jobs.OrderRefused, match="no-failback hours. Group ward"):
+        jobs.drill({"group": group.pk}, jobs.Exercise(90), "olga")
+    if hours_ahead:
+        assert jobs.drill({"group": group.pk}, jobs.Exercise(30), "olga").pk
+
+
+@pytest.mark.parametrize(
+    ("exercise", "field"),
+    [
+        (jobs.Exercise(0), "minutes"),
+        (jobs.Exercise(481), "minutes"),
+        (jobs.Exercise(5, 0), "sample"),
+    ],
+)
+def test_what_makes_no_drill_is_refused_by_its_field(exercise: jobs.Exercise, field: str) -> None:
+    with pytest.raises(jobs.OrderRefused) as refused:
+        jobs.drill({"all": True}, exercise, "olga")
+    assert refused.value.field == field
