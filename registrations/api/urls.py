@@ -11,6 +11,7 @@ from registrations.api import (
     census,
     changing,
     drains,
+    drills,
     exporting,
     exports,
     files,
@@ -31,6 +32,7 @@ router.register("registrations", registrations.RegistrationViewSet, basename="ap
 router.register("transitions", history.TransitionViewSet, basename="api-transition")
 router.register("server-changes", census.ServerChangeViewSet, basename="api-server-change")
 router.register("drains", drains.DrainViewSet, basename="api-drain")
+router.register("drills", drills.DrillViewSet, basename="api-drill")
 router.register("quiet-hours", drains.QuietHoursViewSet, basename="api-quiet-hours")
 router.register("exports", exporting.ExportViewSet, basename="api-export")
 router.register("incidents", incidents.IncidentViewSet, basename="api-incident")

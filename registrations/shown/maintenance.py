@@ -1,13 +1,15 @@
 """Drains and no-failback hours as pages show them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 
 from registrations import jobs, queries
+from registrations.jobs import drill_rows
 from registrations.jobs.drain_rows import left_on, sentence
-from registrations.models import Drain, QuietHours
+from registrations.models import Drain, Drill, QuietHours
 
 SHOWN = 5
 """How many drains the page of jobs lists."""
@@ -38,6 +40,29 @@ def _drain(drain: Drain, zone: str) -> dict[str, Any]:
         "sentence": sentence(drain, left, zone, now),
         "may_end": drain.finished_at is None and drain.ends_at > now,
     }
+
+
+def drills(zone: str) -> list[dict[str, Any]]:
+    """Return the latest drills as the page of jobs shows them."""
+    return [drill(each, zone) for each in drill_rows.drills()[:SHOWN]]
+
+
+def drill(found: Drill, zone: str) -> dict[str, Any]:
+    """Return one drill as pages show it, without what it proves."""
+    return {
+        "row": drill_rows.drill_row(found),
+        "title": drill_rows.drill_title(found),
+        "sentence": drill_rows.drill_sentence(found, zone, timezone.now()),
+        "may_end": found.finished_at is None and found.home_id is None and not found.ended_at,
+    }
+
+
+def sums_of(evidence: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the counts of both ways of a drill, with the times in reading order."""
+    return [
+        (word, {**sums, "took": list(sums["seconds"].values())})
+        for word, sums in (("Away", evidence["away"]), ("Home", evidence["home"]))
+    ]
 
 
 def hours() -> list[dict[str, Any]]:

@@ -95,6 +95,11 @@ def drain_preview(server: Server, terms: jobs.Terms, now: datetime) -> Preview:
     return _counted(judged, terms, goal, now)
 
 
+def drill_preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Preview:
+    """Count whom a drill with `scope` would move now. Raises ScopeError."""
+    return _counted(jobs.judged(jobs.in_scope(scope, now), Job.Kind.DRILL), terms, _next, now)
+
+
 Goal = Callable[[ServerGroup], Server | None]
 """Where those of a group are to go."""
 
@@ -158,6 +163,10 @@ def _lanes(
 
 def _home(group: ServerGroup) -> Server | None:
     return next((s for s in group.servers.all() if s.priority == 1 and s.register), None)
+
+
+def _next(group: ServerGroup) -> Server | None:
+    return next((s for s in group.servers.all() if s.priority > 1 and s.register), None)
 
 
 def _observed(rows: QuerySet[Any], groups: Mapping[int, ServerGroup]) -> list[Observed]:

@@ -33,6 +33,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "sizes": pages.PAGE_SIZES,
         "zone": zone,
         "drains": maintenance.drains(zone),
+        "drills": maintenance.drills(zone),
         "hours_list": maintenance.hours(),
     }
     return render(request, "jobs.html", context)

@@ -108,6 +108,10 @@ MAY: dict[str, dict[str, Role]] = {
     "drains/": READ | {"post": Role.OPERATOR},
     "drains/ID/": READ,
     "drains/ID/end/": {"post": Role.OPERATOR},
+    "drills/": READ | {"post": Role.OPERATOR},
+    "drills/ID/": READ,
+    "drills/ID/end/": {"post": Role.OPERATOR},
+    "drills/ID/evidence/": READ,
     "notification-addresses/": {"get": Role.OPERATOR, "post": Role.OPERATOR},
     "notification-addresses/ID/": {"get": Role.OPERATOR},
     "notification-addresses/ID/renew/": {"post": Role.OPERATOR},
@@ -212,12 +216,14 @@ def ids(live_redis: str) -> dict[str, Any]:
         "imports": imported.pk,
         "wallboards": admin.post("/api/v1/wallboards/", screen, format="json").json()["id"],
         "drains": admin.post("/api/v1/drains/", drain, format="json").json()["id"],
+        "drills": _drill(admin),
         "quiet-hours": admin.post("/api/v1/quiet-hours/", hours, format="json").json()["id"],
         **told_of(server),
         "views": SavedView.objects.create(slug="ours", name="Ours", is_shared=True).slug,
     }
 
 
+<<<<<<< HEAD
 def told_of(server: Server) -> dict[str, Any]:
     """An incident, and what there is to tell somebody of it."""
     now = timezone.now()
@@ -236,6 +242,12 @@ def told_of(server: Server) -> dict[str, Any]:
         "deliveries": Delivery.objects.get().pk,
         "maintenance": window.pk,
     }
+=======
+def _drill(admin: APIClient) -> int:
+    home = make_registration(state="primary")
+    given = {"registrations": [home.pk], "minutes": 5}
+    return int(admin.post("/api/v1/drills/", given, format="json").json()["id"])
+>>>>>>> 8d1f72f (Let drills be begun, watched, ended and proved in browser, API and terminal; whoever does not come home is an incident)
 
 
 @pytest.mark.parametrize("asker", ASKERS)

@@ -4,18 +4,23 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from fleet.models import ServerGroup
+from fleet.roles import Role
 from registrations import jobs, queries
 from registrations.alerts import gathering
 from registrations.incidents.causes import troubles
 from registrations.models import Drill, Job, JobResult, QuietHours, Registration, State
 from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
-from tests.support.rows import make_group, make_registration
+from tests.support.rows import make_group, make_registration, make_user
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -188,3 +193,52 @@ def test_what_makes_no_drill_is_refused_by_its_field(exercise: jobs.Exercise, fi
     with pytest.raises(jobs.OrderRefused) as refused:
         jobs.drill({"all": True}, exercise, "olga")
     assert refused.value.field == field
+
+
+def test_from_the_command_line_it_waits_and_writes_what_came_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    group = make_group("ward")
+    home(2, group)
+
+    def meanwhile(_seconds: float) -> None:
+        # Agents answer; its minutes are over at once.
+        Job.objects.filter(kind=Job.Kind.DRILL, finished_at__isnull=False).update(
+            finished_at=timezone.now() - timedelta(minutes=11)
+        )
+        answer_all()
+
+    monkeypatch.setattr("time.sleep", meanwhile)
+    out, path = StringIO(), tmp_path / "drill.json"
+    words = ("--group", "ward", "--wait", "--evidence", str(path))
+    call_command("drill", *words, stdout=out)
+    drill = Drill.objects.get()
+    assert sha256(path.read_bytes()).hexdigest() == drill.digest
+    assert "Over: everybody who had moved is home." in out.getvalue()
+    with pytest.raises(CommandError, match="no group 'lab'"):
+        call_command("drill", "--group", "lab")
+
+
+def test_from_the_browser_it_begins_is_watched_ended_and_its_evidence_is_a_file(
+    client: Client,
+) -> None:
+    group = make_group("ward")
+    home(2, group)
+    client.force_login(make_user("olga", Role.OPERATOR))
+    asked_form = client.get(f"/drills/new/?group={group.pk}")
+    assert "2</strong>" in asked_form.content.decode()
+    wrong = client.post("/drills/new/", {"group": group.pk, "minutes": "0"})
+    assert wrong.status_code == 422 and "1 to 480" in wrong.content.decode()
+    sent = client.post("/drills/new/", {"group": group.pk, "minutes": "10"})
+    drill = Drill.objects.get()
+    assert sent.headers["Location"] == f"/drills/{drill.pk}/"
+    assert client.get(f"/drills/{drill.pk}/evidence.json").status_code == 404
+    answer_all()
+    assert "They stay away until" in client.get(f"/drills/{drill.pk}/").content.decode()
+    client.post(f"/drills/{drill.pk}/end/")
+    answer_all()
+    jobs.advance_all()
+    page = client.get(f"/drills/{drill.pk}/").content.decode()
+    assert fresh(drill).digest in page and "everybody who had moved is home" in page
+    file = client.get(f"/drills/{drill.pk}/evidence.json")
+    assert sha256(file.content).hexdigest() == drill.digest

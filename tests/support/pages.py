@@ -55,6 +55,8 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "job": ("job",),
     "job_new": (),
     "drain_new": (),
+    "drill_new": (),
+    "drill": ("drill",),
     "hours_new": (),
     "between": (),
     "reports": (),
@@ -106,6 +108,8 @@ NO_PAGES = {
     "job_resume": "only takes a POST",
     "job_roll_back": "only takes a POST",
     "drain_end": "only takes a POST",
+    "drill_end": "only takes a POST",
+    "drill_evidence": "a file",
     "hours_delete": "only takes a POST",
     "import_columns": "a file",
     "fleet_file": "a file",
@@ -155,7 +159,11 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
     imported = import_orders.order([("handsets.csv", table)], by="admin")
     import_orders.make(imported.pk)
     job = jobs.order({"registrations": [fleet.rows[1].pk]}, "admin")
+    drill = jobs.drill({"registrations": [made["primary"].pk]}, jobs.Exercise(5), "admin")
+    jobs.end_drill(drill, "admin")
+    jobs.advance_all()
     return {
+        "drill": drill.pk,
         "handset": fleet.rows[1].line.handset_id,
         "group": fleet.group.pk,
         "server": fleet.primary.pk,

@@ -43,6 +43,7 @@ def ids() -> dict[str, Any]:
         "transitions": rows.make_transition(row).pk,
         "server-changes": change.pk,
         "failbacks": made["job"],
+        "drills": made["drill"],
         "imports": import_orders.order([("h.csv", b"mac\n1\n")], by="admin").pk,
         "wallboards": 1,
         "views": "ours",
