@@ -23,6 +23,7 @@ from registrations.models import (
     AlertRule,
     Channel,
     Delivery,
+    Drill,
     Incident,
     MaintenanceWindow,
     SavedView,
@@ -196,6 +197,7 @@ def ids(live_redis: str) -> dict[str, Any]:
     admin.force_authenticate(make_user("setup", Role.ADMIN))
     job = admin.post("/api/v1/failbacks/", {"all": True}, format="json").json()
     drain = {"server": server.pk, "ends_at": "2100-01-01T00:00:00Z"}
+    over = {"scope": {}, "minutes": 5, "finished_at": timezone.now(), "evidence": "{}"}
     made = orders.order("transitions", QueryDict(""), User(username="setup"))
     orders.make(made.pk)
     imported = import_orders.order([("h.csv", b"mac\n1\n")], by="setup")
@@ -215,15 +217,14 @@ def ids(live_redis: str) -> dict[str, Any]:
         "failbacks": job["id"],
         "imports": imported.pk,
         "wallboards": admin.post("/api/v1/wallboards/", screen, format="json").json()["id"],
+        "drills": Drill.objects.create(**over).pk,
         "drains": admin.post("/api/v1/drains/", drain, format="json").json()["id"],
-        "drills": _drill(admin),
         "quiet-hours": admin.post("/api/v1/quiet-hours/", hours, format="json").json()["id"],
         **told_of(server),
         "views": SavedView.objects.create(slug="ours", name="Ours", is_shared=True).slug,
     }
 
 
-<<<<<<< HEAD
 def told_of(server: Server) -> dict[str, Any]:
     """An incident, and what there is to tell somebody of it."""
     now = timezone.now()
@@ -242,12 +243,6 @@ def told_of(server: Server) -> dict[str, Any]:
         "deliveries": Delivery.objects.get().pk,
         "maintenance": window.pk,
     }
-=======
-def _drill(admin: APIClient) -> int:
-    home = make_registration(state="primary")
-    given = {"registrations": [home.pk], "minutes": 5}
-    return int(admin.post("/api/v1/drills/", given, format="json").json()["id"])
->>>>>>> 8d1f72f (Let drills be begun, watched, ended and proved in browser, API and terminal; whoever does not come home is an incident)
 
 
 @pytest.mark.parametrize("asker", ASKERS)
