@@ -14,7 +14,7 @@ from fleet import request_id
 from fleet.models import Line
 from registrations import live, store
 from registrations.models import Registration, State
-from registrations.queries.rows import LOOK_GRACE
+from registrations.queries.rows import BOUND, LOOK_GRACE
 from registrations.report import Moved
 
 RESUME = "resume"
@@ -81,6 +81,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
     _create([line for pk, line in lines.items() if pk not in here], now)
     _follow([(row, lines[pk]) for pk, row in here.items()])
     _switch(list(here.values()), lines, now)
+    _say_who_lost_its_server(lines)
     _wake(lines, now)
     store.ensure_health()
     store.ensure_proofs(list(lines), now)
@@ -187,6 +188,12 @@ def _moved(row: Registration, now: float, state: str, cause: str, reason: str) -
         reason=reason,
         seconds=None,
     )
+
+
+def _say_who_lost_its_server(lines: dict[int, Line]) -> None:
+    """Until their turn comes they are bound to one that is no server of theirs any more."""
+    held = Registration.objects.filter(line_id__in=lines, state__in=BOUND, server=None)
+    held.update(reason="The server that holds it was deleted; it goes to another in its turn.")
 
 
 def _wake(lines: dict[int, Line], now: float) -> None:

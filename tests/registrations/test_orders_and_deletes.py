@@ -147,6 +147,8 @@ def test_a_server_with_handsets_is_deleted_by_who_types_its_name(configurer: Cli
     assert Server.objects.filter(pk=server.pk).exists()
     assert configurer.post(page, {"named": "127.0.0.2:5060"}).url == f"/groups/{group.pk}/"
     assert [s.priority for s in group.servers.all()] == [1]
+    reasons = set(Registration.objects.values_list("reason", flat=True))
+    assert reasons == {"The server that holds it was deleted; it goes to another in its turn."}
 
 
 @pytest.mark.parametrize("kind", ["group", "site", "server"])
