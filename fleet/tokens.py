@@ -66,7 +66,6 @@ def make(
         expires_at=expires_at,
         created_by=by,
     )
-    log.info("API token made", token=token.pk, of=user.get_username(), role=role.word, by=by)
     return Made(token, key)
 
 

@@ -13,7 +13,10 @@ from django.utils import timezone
 
 from fleet import sessions
 from fleet.roles import Role, role_of
+from tests.support.databases import database, migrated_postgres
 from tests.support.rows import make_token, make_user
+
+__all__ = ["database", "migrated_postgres"]
 
 pytestmark = pytest.mark.django_db
 
@@ -114,7 +117,7 @@ def test_who_is_deactivated_gets_nowhere_and_can_be_let_in_again(ada: Client) ->
     assert Client().get("/api/v1/sites/", headers=headers).status_code == 200
 
 
-def test_the_only_admin_stays_one(ada: Client) -> None:
+def test_the_only_admin_stays_one(database: str, ada: Client) -> None:
     me = User.objects.get(username="ada")
     for address, given in (
         (f"/users/{me.pk}/role/", {"role": Role.VIEWER.value}),
