@@ -1,5 +1,6 @@
 """The redundancy rules, walked in virtual time: every (phase, event) pair, then rule by rule."""
 
+from copy import deepcopy
 from dataclasses import replace
 from itertools import product
 
@@ -83,6 +84,16 @@ def test_every_pair_of_phase_and_event_is_decided(phase: Phase, kind: EventKind)
 
 def test_table_names_every_pair() -> None:
     assert set(TABLE) == set(product(Phase, EventKind))
+
+
+@pytest.mark.parametrize(("phase", "kind"), sorted(set(TABLE) - IMPOSSIBLE))
+def test_no_step_changes_the_binding_it_was_given(phase: Phase, kind: EventKind) -> None:
+    """Nothing freezes one at run time."""
+    binding = replace(sample(phase), blocked={2: NOW + 500})
+    before = deepcopy(binding)
+    step(binding, Event(kind, expires=60, retry_after=30), rules(3), NOW)
+    step(binding, Event(kind, expires=60, retry_after=30), rules(3), NOW + 1000)
+    assert binding == before
 
 
 def test_boot_asks_the_first_target_only() -> None:
