@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-
-from registrations.models import Channel
-
-MOST_RECIPIENTS = 50
+from registrations.alerts import channel_checks
 
 Faults = dict[str, str]
 
@@ -27,29 +22,12 @@ def faults_of_rule(given: Mapping[str, Any]) -> Faults:
 
 
 def faults_of_channel(given: Mapping[str, Any]) -> Faults:
-    check = CHANNELS.get(given["kind"])
-    if check is None:
-        return {"kind": "Such a channel cannot be made here yet."}
-    return check(given.get("settings") or {})
-
-
-def faults_of_email(settings: Mapping[str, Any]) -> Faults:
-    """`to` alone: a list of addresses."""
-    to = settings.get("to")
-    if set(settings) != {"to"} or not isinstance(to, list) or not to:
-        return {"settings": "Give a list of mail addresses as `to`, and nothing else."}
-    if len(to) > MOST_RECIPIENTS:
-        return {"settings": f"{MOST_RECIPIENTS} addresses at most; use a list for more."}
-    for address in to:
-        try:
-            validate_email(address)
-        except ValidationError:
-            return {"settings": f"{address} is no mail address."}
-    return {}
-
-
-CHANNELS = {Channel.Kind.EMAIL: faults_of_email}
-"""What is wrong with the settings of each kind of channel."""
+    """What is wrong in the settings is told of `settings`, as the API has them."""
+    secret = str(given.get("secret") or "")
+    wrong = channel_checks.faults(given["kind"], given.get("settings") or {}, secret)
+    inside = [said for name, said in wrong.items() if name != "secret"]
+    found = {"secret": wrong["secret"]} if "secret" in wrong else {}
+    return found | ({"settings": " ".join(inside)} if inside else {})
 
 
 def faults_of_maintenance(given: Mapping[str, Any]) -> Faults:

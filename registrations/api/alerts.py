@@ -15,7 +15,7 @@ from fleet.api import CONFIGURER_WRITES
 from fleet.api_lists import NoFilters, Pages
 from fleet.conditional import Conditional, VersionField
 from fleet.roles import Role
-from registrations.alerts import checking, composing, queue
+from registrations.alerts import channel_checks, checking, composing, queue
 from registrations.models import AlertRule, Channel, Delivery, Incident, MaintenanceWindow
 
 CONFIGURES = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CONFIGURER)
@@ -62,11 +62,23 @@ class ChannelRow(Checked):
     """A channel. Secrets go in and never come out."""
 
     faults = staticmethod(checking.faults_of_channel)
+    secret = serializers.CharField(
+        write_only=True,
+        required=False,
+        allow_blank=True,
+        help_text="A webhook's key (made where none is given, and told in that answer alone), or "
+        "the URLs of a chat's services, one a line.",
+    )
 
     class Meta:
         model = Channel
-        fields = ("id", "version", "name", "kind", "is_on", "settings", *OWN)
+        fields = ("id", "version", "name", "kind", "is_on", "settings", "secret", *OWN)
         read_only_fields = OWN
+
+    def validate_kind(self, kind: str) -> str:
+        if self.instance is not None and self.instance.kind != kind:
+            raise ValidationError("A channel stays what it is; make another one.")
+        return kind
 
 
 class MaintenanceRow(Checked):
@@ -107,6 +119,16 @@ class ChannelViewSet(Configured):
 
     queryset = Channel.objects.order_by("pk")
     serializer_class = ChannelRow
+
+    def create(self, request: Request, *args: Any, **more: Any) -> Response:
+        """Make one. A webhook without a `secret` gets one, which this answer alone tells."""
+        answer = super().create(request, *args, **more)
+        made = Channel.objects.get(pk=answer.data["id"])
+        if made.kind == Channel.Kind.WEBHOOK and not made.secret:
+            made.secret = channel_checks.new_secret()
+            made.save(update_fields=["secret"])
+            answer.data["secret"] = made.secret
+        return answer
 
     def perform_destroy(self, instance: Channel) -> None:
         queue.drop(instance, timezone.now())

@@ -1,15 +1,14 @@
-"""What is filled in about rules, channels and maintenance."""
+"""What is filled in about rules and maintenance."""
 
 from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 
 from registrations import jobs
 from registrations.alerts import checking
-from registrations.models import AlertRule, Channel, Incident, MaintenanceWindow
+from registrations.models import AlertRule, Incident, MaintenanceWindow
 from registrations.queries import zone_of
 
 DAYS = [(str(number), day) for number, day in enumerate(jobs.DAYS, start=1)]
@@ -116,43 +115,6 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
         given: dict[str, Any] = super().clean() or {}
         _add(self, checking.faults_of_rule(given))
         return given
-
-
-class EmailForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A channel that sends mail."""
-
-    kind = Channel.Kind.EMAIL
-    to = forms.CharField(
-        label="To",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One address on each line. Each gets a mail of its own.",
-    )
-
-    class Meta:
-        model = Channel
-        fields = ("name", "is_on")
-        labels = {"is_on": "It is on"}
-        error_messages = {"name": {"unique": "There is a channel of that name already."}}
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.fields["to"].initial = "\n".join(self.instance.settings.get("to", ()))
-
-    def clean_to(self) -> list[str]:
-        given = self.cleaned_data["to"].replace(",", "\n").replace(";", "\n").split()
-        addresses = list(dict.fromkeys(given))
-        for sentence in checking.faults_of_email({"to": addresses}).values():
-            raise ValidationError(sentence)
-        return addresses
-
-    def save(self, commit: bool = True) -> Any:
-        self.instance.kind = self.kind
-        self.instance.settings = {"to": self.cleaned_data["to"]}
-        return super().save(commit)
-
-
-CHANNEL_FORMS: Mapping[str, Any] = {Channel.Kind.EMAIL: EmailForm}
-"""A form for each kind of channel."""
 
 
 class MaintenanceForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from fleet.roles import Role, require_role
 from fleet.zones import names
 from registrations import queries
-from registrations.alerts import composing, queue, telling
+from registrations.alerts import channel_checks, composing, queue, telling
 from registrations.models import AlertRule, Channel, Delivery, MaintenanceWindow
 from registrations.shown import alerts as shown
 from registrations.shown import pages
-from registrations.shown.alert_forms import CHANNEL_FORMS, MaintenanceForm, RuleForm
+from registrations.shown.alert_forms import MaintenanceForm, RuleForm
+from registrations.shown.channel_forms import CHANNEL_FORMS
 from registrations.views.group_edit import REFUSED
 
 TRIED = timedelta(days=30)
@@ -84,9 +85,19 @@ def _channel(request: HttpRequest, channel: Channel) -> HttpResponse:
         raise Http404
     form = CHANNEL_FORMS[channel.kind](request.POST or None, instance=channel)
     if form.is_bound and form.is_valid():
-        return _kept(request, form, "Channel")
+        return _kept_channel(request, form)
     log = queries.deliveries().filter(channel=channel.pk)[:10] if channel.pk else []
     return _page(request, "alert_channel.html", form, log=log)
+
+
+def _kept_channel(request: HttpRequest, form: Any) -> HttpResponse:
+    """A webhook's secret is made once, and told this once."""
+    channel = form.instance
+    if channel.kind == Channel.Kind.WEBHOOK and not channel.secret:
+        channel.secret = channel_checks.new_secret()
+        said = f"Its secret is {channel.secret}. Copy it now: it is shown this once."
+        messages.warning(request, said)
+    return _kept(request, form, "Channel")
 
 
 @require_POST

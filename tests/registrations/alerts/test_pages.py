@@ -268,3 +268,70 @@ def test_messages_name_the_page_where_the_address_is_known(
     looking.look(timezone.now() + timedelta(seconds=4))
     (waiting,) = queue.claim(Channel.objects.get().pk, timezone.now() + timedelta(seconds=5))
     assert f"https://rollcall.example/incidents/{incident.pk}/" in waiting.message["text"]
+
+
+KINDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "syslog",
+        {"host": "log.example", "port": "6514", "transport": "tls", "facility": "local4"},
+        {"host": "log.example", "port": 6514, "transport": "tls", "facility": "local4"},
+    ),
+    (
+        "webhook",
+        {"url": "https://hook.example/in?key=1", "follows": ["jobs"]},
+        {"url": "https://hook.example/in?key=1", "follows": ["jobs"]},
+    ),
+    ("chat", {"secret": "slack://TAAAAAAAA/BBBBBBBBB/cccccccccccccccccccccccc"}, {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "given", "kept"), KINDS)
+def test_each_kind_of_channel_is_made_and_changed_by_its_form(
+    desk: Client, kind: str, given: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    own = {"name": "it", "is_on": "on"}
+    page = desk.post(reverse("channel_new", args=[kind]), own | given, follow=True)
+    channel = Channel.objects.get()
+    assert (channel.kind, channel.settings, channel.made_by) == (kind, kept, "olga")
+    shown_once = page.content.decode()
+    assert ("whsec_" in shown_once) is (kind == "webhook")
+    secret = channel.secret
+    again = desk.get(reverse("channel_edit", args=[channel.pk])).content.decode()
+    assert not secret or secret not in again
+    unsaid = {name: value for name, value in given.items() if name != "secret"}
+    desk.post(reverse("channel_edit", args=[channel.pk]), own | unsaid | {"name": "that"})
+    channel.refresh_from_db()
+    assert (channel.name, channel.settings, channel.secret) == ("that", kept, secret)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("syslog", {"host": "", "port": "514", "transport": "udp", "facility": "local0"}),
+        ("syslog", {"host": "a b", "port": "514", "transport": "udp", "facility": "local0"}),
+        ("syslog", {"host": "a", "port": "514", "transport": "tls", "facility": "x"}),
+        ("webhook", {"url": "ftp://hook.example"}),
+        ("webhook", {"url": "https://name:word@hook.example"}),
+        ("webhook", {"url": "https://hook.example", "ca": "no certificate"}),
+        ("chat", {"secret": ""}),
+        ("chat", {"secret": "nonsense"}),
+        ("chat", {"secret": "json://hook.example"}),
+    ],
+)
+def test_a_channel_that_could_send_nothing_is_refused(
+    desk: Client, kind: str, given: dict[str, str]
+) -> None:
+    answer = desk.post(reverse("channel_new", args=[kind]), {"name": "it"} | given)
+    assert answer.status_code == 422 and not Channel.objects.exists()
+
+
+def test_the_api_makes_a_webhooks_secret_and_tells_it_in_that_answer_alone(desk: Client) -> None:
+    body = {"name": "hook", "kind": "webhook", "settings": {"url": "https://hook.example"}}
+    made = desk.post("/api/v1/channels/", body, content_type="application/json").json()
+    assert made["secret"] == Channel.objects.get().secret
+    url = f"/api/v1/channels/{made['id']}/"
+    assert "secret" not in desk.get(url).json()
+    refused = desk.patch(url, {"kind": "email"}, content_type="application/json")
+    assert refused.status_code == 400 and "stays what it is" in refused.content.decode()
+    wrong = desk.patch(url, {"settings": {"url": "x"}}, content_type="application/json")
+    assert wrong.status_code == 400 and "settings" in wrong.json()
