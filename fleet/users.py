@@ -13,6 +13,9 @@ from fleet import sessions
 from fleet.people import Account
 from fleet.roles import Role, role_of
 
+READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Characters that nobody takes for another one."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -94,4 +97,5 @@ def _keep_an_admin(user: Any) -> None:
 
 
 def _temporary() -> str:
-    return secrets.token_urlsafe(12)
+    """Three groups of five, 74 random bits: to be read aloud and typed."""
+    return "-".join("".join(secrets.choice(READABLE) for _ in range(5)) for _ in range(3))

@@ -49,7 +49,7 @@ def log_in(name: str, password: str) -> Client:
 
 
 def told(page: Any) -> str:
-    found = re.search(r'value="([\w-]{16})" aria-label="The password', page.content.decode())
+    found = re.search(r'value="([a-z0-9-]{17})" aria-label="The password', page.content.decode())
     assert found is not None
     return found.group(1)
 
