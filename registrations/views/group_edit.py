@@ -50,7 +50,7 @@ def group_edit(request: HttpRequest, pk: int) -> HttpResponse:
         "group": group,
         "name": name,
         "is_preview": is_preview,
-        "wrong": {field: told[0] for field, told in form.errors.items()},
+        "wrong": {name: told[0] for name, told in form.errors.items() if name in form.fields},
         **_conduct(form.instance),
     }
     page = "_policy_preview.html" if is_preview else "group_edit.html"
