@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import Max
 
 from fleet.models import Server
-from registrations.models import Registration, ServerPace, ServerPause
+from registrations.models import Registration, ServerPause
 from registrations.store import chronicle
 from registrations.store.chronicle import Turn, What
 from registrations.store.sql import (
@@ -105,11 +104,14 @@ def reserve(
     they are used for; while the place is paused none is reserved.
     """
     begin = time.time() if not_before is None else not_before
-    next_at = ServerPace.objects.filter(server_id=server_id).values_list("next_at", flat=True)
-    address, port = place
-    asked = ServerPause.objects.filter(address=address, port=port, until__gt=begin)
-    paused_until = asked.aggregate(last=Max("until"))["last"] or 0.0
-    first = max(begin, next_at.first() or 0.0, paused_until)
+    ((next_at, asked_until),) = changed(
+        "SELECT (SELECT next_at FROM registrations_serverpace WHERE server_id = %s), "
+        "(SELECT MAX(until) FROM registrations_serverpause "
+        "WHERE address = %s AND port = %s AND until > %s)",
+        [server_id, *place, begin],
+    )
+    paused_until = asked_until or 0.0
+    first = max(begin, next_at or 0.0, paused_until)
     if first > not_after or paused_until > begin:
         return Slots(first, False, paused_until)
     return Slots(reserve_slots(server_id, n, rate, begin), True, paused_until)
