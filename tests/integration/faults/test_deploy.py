@@ -16,7 +16,7 @@ NEWER = {
     "registrations/keeping.py": [
         ("FORMAT = 1", "FORMAT = 2"),
         ("t.tls_name, t.ttl]", 't.tls_name, t.ttl, "of tomorrow"]'),
-        ('"phase": binding', '"of_tomorrow": 1, "phase": binding'),
+        ('"phase": str(binding', '"of_tomorrow": 1, "phase": str(binding'),
     ],
     "registrations/agent.py": [
         ('"aor": self._aor,', '"aor": self._aor, "of_tomorrow": {},'),
