@@ -54,7 +54,8 @@ def make_for_group(group: ServerGroup, *, by: User) -> int:
 
     Returns how many were made.
     """
-    lacking = iter(list(group.handsets.filter(notification_address=None).order_by("pk")))
+    without = group.handsets.filter(notification_address=None).defer("search_text")
+    lacking = iter(list(without.order_by("pk")))
     made = 0
     while batch := list(islice(lacking, store.BATCH)):
         fresh = [_fresh(each, by.get_username()) for each in batch]

@@ -71,7 +71,8 @@ def make(request: HttpRequest, pk: int) -> HttpResponse:
 def files(request: HttpRequest, pk: int) -> HttpResponse:
     """The configuration files of the group's handsets that have an address."""
     group = get_object_or_404(ServerGroup, pk=pk)
-    packed = told.files(told.addresses(handset__group=group), request.build_absolute_uri)
+    found = told.addresses(handset__group=group).iterator(chunk_size=2000)
+    packed = told.files(found, request.build_absolute_uri)
     headers = {"Content-Disposition": 'attachment; filename="notifications.zip"'}
     return HttpResponse(packed, "application/zip", headers=headers)
 
