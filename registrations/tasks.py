@@ -27,7 +27,7 @@ from django.utils import timezone
 from fleet import checks, pulse, versions
 from fleet.models import Site
 from registrations import census, jobs, live, makers, retention, store, vitals, watch
-from registrations.alerts import courier, looking
+from registrations.alerts import courier, looking, reporting
 from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.runtime import memory
 from registrations.runtime.engine import Name
@@ -91,6 +91,12 @@ def look_for_incidents() -> None:
 def carry_messages() -> None:
     """Begin to send the messages that are due, in threads of their own."""
     courier.rouse()
+
+
+@shared_task(name="registrations.tasks.send_reports", expires=CENSUS_EXPIRES_S, throws=OUTAGE)
+def send_reports() -> None:
+    """Queue the reports by mail whose hour has come."""
+    reporting.send_reports(timezone.now())
 
 
 @shared_task(name="registrations.tasks.take_census", expires=CENSUS_EXPIRES_S, throws=OUTAGE)

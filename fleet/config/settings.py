@@ -242,6 +242,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=10),
         "options": {"expires": 5},
     },
+    "send_reports": {
+        "task": "registrations.tasks.send_reports",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 30},
+    },
     "forget_history": {
         "task": "registrations.tasks.forget_history",
         "schedule": timedelta(minutes=30),

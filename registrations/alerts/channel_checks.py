@@ -3,14 +3,16 @@
 import base64
 import secrets
 from collections.abc import Callable, Mapping
+from datetime import time
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from fleet.formats import certificates
-from registrations.alerts import following
+from registrations.alerts import following, reporting
 from registrations.alerts.channels import chat, syslog, webhook
 from registrations.models import Channel
 
@@ -45,7 +47,27 @@ def email(settings: Settings, _secret: str) -> Faults:
             validate_email(address)
         except ValidationError:
             return {"to": f"{address} is no mail address."}
-    return {}
+    return _reports(settings)
+
+
+def _reports(settings: Settings) -> Faults:
+    wrong = {}
+    reports = settings.get("reports", [])
+    if not isinstance(reports, list) or not all(each in reporting.SPANS for each in reports):
+        wrong["reports"] = f"`reports` is a list of {' and '.join(reporting.SPANS)}, or empty."
+    if not _is_hour(settings.get("report_at", reporting.USUAL_HOUR)):
+        wrong["report_at"] = "Give an hour such as 07:00 as `report_at`."
+    zone = settings.get("time_zone", "UTC")
+    if zone not in available_timezones():
+        wrong["time_zone"] = f"There is no time zone {zone!r}."
+    return wrong
+
+
+def _is_hour(given: object) -> bool:
+    try:
+        return isinstance(given, str) and time.fromisoformat(given).tzinfo is None
+    except ValueError:
+        return False
 
 
 def syslog_receiver(settings: Settings, _secret: str) -> Faults:
@@ -107,7 +129,7 @@ def _read(name: str, reader: Callable[[str], object], given: str) -> Faults:
 
 
 CHECKS: Mapping[str, tuple[tuple[str, ...], Callable[[Settings, str], Faults]]] = {
-    Channel.Kind.EMAIL: (("to",), email),
+    Channel.Kind.EMAIL: (("to", "reports", "report_at", "time_zone"), email),
     Channel.Kind.SYSLOG: (("host", "port", "transport", "facility", "ca"), syslog_receiver),
     Channel.Kind.WEBHOOK: (("url", "ca", "follows"), webhook_receiver),
     Channel.Kind.CHAT: ((), chat_services),

@@ -127,6 +127,7 @@ class Delivery(models.Model):
         TEST = "test", "Test"
         CHANGES = "changes", "Changes"
         JOB = "job", "End of a job"
+        REPORT = "report", "Report"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"

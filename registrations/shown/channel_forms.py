@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 
-from registrations.alerts import channel_checks, following
+from registrations.alerts import channel_checks, following, reporting
 from registrations.alerts.channels import syslog
 from registrations.models import Channel
 
@@ -50,6 +51,25 @@ class EmailForm(ChannelForm):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="One address on each line. Each gets a mail of its own.",
     )
+    reports = forms.MultipleChoiceField(
+        label="Reports",
+        required=False,
+        choices=list(reporting.NAMES.items()),
+        widget=forms.CheckboxSelectMultiple,
+    )
+    report_at = forms.TimeField(
+        label="Reports leave at",
+        initial=reporting.USUAL_HOUR,
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        help_text="The weekly one on Mondays.",
+    )
+    time_zone = forms.ChoiceField(
+        label="By the clock of",
+        choices=[(zone, zone) for zone in sorted(available_timezones())],
+        initial="UTC",
+        required=False,
+    )
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -58,6 +78,10 @@ class EmailForm(ChannelForm):
     def clean_to(self) -> list[str]:
         given = self.cleaned_data["to"].replace(",", "\n").replace(";", "\n").split()
         return list(dict.fromkeys(given))
+
+    def clean_report_at(self) -> str:
+        given = self.cleaned_data["report_at"]
+        return f"{given:%H:%M}" if given else ""
 
 
 def _authority() -> forms.CharField:
