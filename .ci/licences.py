@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ALLOWED = {
     *("MIT", "MIT-0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "PSF-2.0"),
+    # certifi: a list of certificates, used as it comes.
+    "MPL-2.0",
     # psycopg2: used as it comes, through its Python interface.
     "LGPL with exceptions",
 }

@@ -164,6 +164,7 @@ class Agent:
             self._move(
                 standing.since, REGISTERING, None, "gap", "Waits for its turn to register.", None
             )
+            standing = self._standing
         due_at, attempt = math.inf, 0
         for course in self._courses:
             due_at, attempt = min(due_at, course.due_at()), max(attempt, course.attempts)

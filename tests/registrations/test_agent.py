@@ -246,6 +246,23 @@ def test_a_permit_beyond_the_lease_postpones_the_same_try() -> None:
     assert world.now == START + 90
 
 
+def test_who_came_out_of_the_unknown_and_waits_for_a_permit_is_registering() -> None:
+    world = World()
+    world.claim()
+    world.now = START + 9000
+    agent = world.agent()
+    agent.start(world.now)
+    (want,) = agent.decide().wants
+    agent.postpone(want.key, world.now + 90, world.now)
+    result = agent.result()
+    assert [(m.from_state, m.to_state) for m in result.transitions] == [
+        ("primary", "unknown"),
+        ("unknown", "registering"),
+    ]
+    assert (result.state, result.reason) == ("registering", "Waits for its turn to register.")
+    assert result.snapshot["standing"]["state"] == "registering"
+
+
 def test_a_postponed_failback_wish_is_not_lost() -> None:
     world = World()
     world.registrars[0].mood = "dead"

