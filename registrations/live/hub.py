@@ -26,7 +26,10 @@ from registrations.queries import moment
 from registrations.queries.extent import Extent
 
 ROWS_SECONDS = 0.1
-"""The least time between two looks at the database."""
+"""The least time from one look at the database to the next."""
+
+REST = 0.25
+"""And between them at least this share of what the last one took."""
 
 SUMMARY_SECONDS = 0.5
 """The least time between two sums; a sum that takes long is made more rarely."""
@@ -162,7 +165,7 @@ class Hub:
             if order.summary or order.history:
                 self._next_sums = time.monotonic() + max(SUMMARY_SECONDS, 4 * took)
             self._tell(self._learn(order, found), resync)
-            await asyncio.sleep(ROWS_SECONDS)
+            await asyncio.sleep(max(ROWS_SECONDS - took, REST * took))
 
     async def _work_to_do(self) -> None:
         """Return when something changed or somebody joined, or a review is due."""
