@@ -128,7 +128,9 @@ def _keep(**_: Any) -> None:
 
 
 def _logged_in(user: Any, **_: Any) -> None:
-    record(user, {"session": ["", "logged in"]}, actor=user)
+    account = getattr(user, "account", None)
+    how = "logged in by single sign-on" if account and account.subject else "logged in"
+    record(user, {"session": ["", how]}, actor=user)
 
 
 def _logged_out(user: Any, **_: Any) -> None:

@@ -6,7 +6,7 @@ from django.db.models.functions import Now
 
 
 class Account(models.Model):
-    """What admins decided about a user's log-in; who has none of it has no row."""
+    """How a user logs in, where it is not just by password; who has none of it has no row."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="account"
@@ -15,6 +15,31 @@ class Account(models.Model):
     sessions_ended_at = models.DateTimeField(
         null=True, help_text="Sessions that had begun before are over."
     )
+    issuer = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Of the identity provider they log in by; empty: by password.",
+    )
+    subject = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Who they are there, whatever they are called.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "subject"],
+                condition=~models.Q(subject=""),
+                name="account_of_one_subject",
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.user)

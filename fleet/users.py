@@ -1,4 +1,4 @@
-"""Users: made, given a role, let out and in again."""
+"""Users: made, given a role, let out and in again; those of an identity provider too."""
 
 import secrets
 from typing import Any
@@ -6,12 +6,15 @@ from typing import Any
 import structlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from fleet import sessions
 from fleet.people import Account
 from fleet.roles import Role, role_of
+
+PROVIDER = "the identity provider"
 
 READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters that nobody takes for another one."""
@@ -20,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Refused(ValueError):
-    """It would leave nobody who could undo it; the text is the sentence that says so."""
+    """It must not be; the text is the sentence that says why."""
 
 
 def listed() -> QuerySet[Any]:
@@ -31,8 +34,8 @@ def listed() -> QuerySet[Any]:
 
 
 @transaction.atomic
-def make(name: str, password: str, role: Role) -> Any:
-    """Make a user with one role. Name and password are validated."""
+def make(name: str, password: str | None, role: Role) -> Any:
+    """Make a user with one role. Name and password are validated; None: no password opens it."""
     user = get_user_model()._default_manager.create_user(name, password=password)
     user.groups.add(Group.objects.get(name=role.group_name))
     return user
@@ -50,13 +53,10 @@ def invite(name: str, role: Role, *, by: str) -> str:
 @transaction.atomic
 def set_role(user: Any, role: Role, *, by: str) -> None:
     """Give `user` this role and no other. Raises Refused."""
+    _keep_to_the_provider(user)
     if role != Role.ADMIN:
         _keep_an_admin(user)
-    if user.is_superuser:
-        user.is_superuser = False
-        user.save(update_fields=["is_superuser"])
-    user.groups.set([Group.objects.get(name=role.group_name)])
-    log.info("role given", user=user.get_username(), role=role.word, by=by)
+    _give(user, role, by=by)
 
 
 @transaction.atomic
@@ -72,7 +72,8 @@ def set_active(user: Any, is_active: bool, *, by: str) -> None:
 
 @transaction.atomic
 def reset_password(user: Any, *, by: str) -> str:
-    """Return a new password, which they have to change; their sessions end."""
+    """Return a new password, which they have to change; their sessions end. Raises Refused."""
+    _keep_to_the_provider(user)
     password = _temporary()
     user.set_password(password)
     user.save(update_fields=["password"])
@@ -84,6 +85,67 @@ def reset_password(user: Any, *, by: str) -> str:
 def password_changed(user: Any) -> None:
     """They chose one themselves."""
     Account.objects.filter(user=user).update(must_change_password=False)
+
+
+def come_in(issuer: str, subject: str, name: str, role: Role | None) -> Any:
+    """Return the user whom the identity provider means, with the role they have there now.
+
+    It is the subject that tells who they are: whoever has that name here already keeps it. Who has
+    no role there has none here from now on. Raises Refused.
+    """
+    account = Account.objects.filter(issuer=issuer, subject=subject).select_related("user").first()
+    user = account.user if account is not None else None
+    if role is None:
+        if user is not None:
+            _give(user, None, by=PROVIDER)
+            sessions.end_all(user, by=PROVIDER)
+        raise Refused("The identity provider gives you no role in Rollcall: ask who keeps it.")
+    if user is None:
+        return _make_of_provider(issuer, subject, name, role)
+    if not user.is_active:
+        raise Refused(f"{user.get_username()} is deactivated in Rollcall: ask an admin.")
+    if user.is_superuser or role_of(user) != role:
+        _give(user, role, by=PROVIDER)
+    return user
+
+
+@transaction.atomic
+def _make_of_provider(issuer: str, subject: str, name: str, role: Role) -> Any:
+    users = get_user_model()
+    name = users.normalize_username(name)
+    try:
+        users._meta.get_field("username").run_validators(name)
+    except ValidationError:
+        raise Refused(
+            "The identity provider's name for you cannot be a user name here: letters, digits and "
+            "@ . + - _ only, at most 150."
+        ) from None
+    if users._default_manager.filter(username__iexact=name).exists():
+        raise Refused(
+            f"There is another user named {name} here, and nobody takes over another's account: "
+            "an admin has to delete or rename that one first."
+        )
+    user = make(name, None, role)
+    user.account = Account.objects.create(user=user, issuer=issuer, subject=subject)
+    log.info("user made", user=name, role=role.word, by=PROVIDER)
+    return user
+
+
+@transaction.atomic
+def _give(user: Any, role: Role | None, *, by: str) -> None:
+    if user.is_superuser:
+        user.is_superuser = False
+        user.save(update_fields=["is_superuser"])
+    user.groups.set([Group.objects.get(name=role.group_name)] if role else [])
+    word = role.word if role else "none"
+    log.info("role given", user=user.get_username(), role=word, by=by)
+
+
+def _keep_to_the_provider(user: Any) -> None:
+    if Account.objects.filter(user=user).exclude(subject="").exists():
+        raise Refused(
+            f"{user.get_username()} logs in by single sign-on: role and password are kept there."
+        )
 
 
 def _keep_an_admin(user: Any) -> None:

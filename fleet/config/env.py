@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -279,3 +280,53 @@ def web_address(name: str) -> str:
     if given and (urlsplit(given).scheme not in {"http", "https"} or not urlsplit(given).netloc):
         refuse(f"{name} must be an address such as https://rollcall.example, not {given!r}.")
     return given
+
+
+ROLES = ("viewer", "operator", "configurer", "admin")
+
+
+@dataclass(frozen=True)
+class OpenId:
+    """Who says who somebody is, for single sign-on; without one its issuer is ''."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    scopes: str = ""
+    role_claim: str = ""
+    roles: tuple[tuple[str, str], ...] = ()
+    """Values of that claim, each with the role it gives."""
+
+
+def open_id() -> OpenId:
+    """OIDC_ISSUER and what belongs to it."""
+    issuer = text("OIDC_ISSUER")
+    needed = {name: text(name) for name in ("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_ROLES")}
+    for name, value in needed.items():
+        if bool(value) != bool(issuer):
+            refuse(f"{name} and OIDC_ISSUER must both be set, or neither.")
+    if not issuer:
+        return OpenId()
+    url = urlsplit(issuer)
+    # What is signed is trusted because of where its keys were fetched.
+    is_safe = url.scheme == "https" or url.hostname in {"localhost", "127.0.0.1", "::1"}
+    if url.scheme not in {"http", "https"} or not url.hostname or not is_safe:
+        refuse(f"OIDC_ISSUER must be an address such as https://login.example, not {issuer!r}.")
+    return OpenId(
+        issuer,
+        needed["OIDC_CLIENT_ID"],
+        needed["OIDC_CLIENT_SECRET"],
+        text("OIDC_SCOPES", "openid profile email"),
+        text("OIDC_ROLE_CLAIM", "roles"),
+        tuple(map(_role_of_claim, words("OIDC_ROLES"))),
+    )
+
+
+def _role_of_claim(pair: str) -> tuple[str, str]:
+    value, _, role = (part.strip() for part in pair.rpartition("="))
+    if not value or role.lower() not in ROLES:
+        refuse(
+            "OIDC_ROLES must be VALUE=ROLE, separated by commas, each role one of "
+            f"{', '.join(ROLES)}, not {pair!r}."
+        )
+    return value, role.lower()

@@ -46,6 +46,8 @@ _LOGGERS = {
     "celery.beat": {**_quiet, "level": "WARNING"},
     "celery.worker.strategy": {**_quiet, "level": "WARNING"},
     "celery.app.trace": {**_quiet, "level": "WARNING"},
+    # It tells, at DEBUG, what only the browser and the provider may know.
+    "authlib": {**_quiet, "level": "WARNING"},
     # It names topics and addresses, which are keys to whoever knows them.
     "apprise": {**_quiet, "level": "CRITICAL"},
 }

@@ -5,7 +5,8 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 from django.views.decorators.http import require_http_methods
 
-from fleet.views import password, times, tokens, users
+from fleet import oidc
+from fleet.views import password, single_sign_on, times, tokens, users
 
 handler400 = "fleet.faults.bad_request"
 handler403 = "fleet.faults.forbidden"
@@ -20,10 +21,15 @@ urlpatterns = [
     path(
         "accounts/login/",
         require_http_methods(["GET", "HEAD", "POST"])(
-            auth_views.LoginView.as_view(redirect_authenticated_user=True)
+            auth_views.LoginView.as_view(
+                redirect_authenticated_user=True,
+                extra_context={"single_sign_on": oidc.is_offered},
+            )
         ),
         name="login",
     ),
+    path("accounts/oidc/", single_sign_on.oidc_begin, name="oidc"),
+    path("accounts/oidc/return/", single_sign_on.oidc_return, name="oidc_return"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("accounts/times/", times.times, name="times"),
     path("accounts/password/", password.password, name="password"),

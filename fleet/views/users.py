@@ -42,7 +42,11 @@ def users_page(request: HttpRequest) -> HttpResponse:
 def user_reset(request: HttpRequest, pk: int) -> HttpResponse:
     """A password to begin with again; it is shown this once."""
     user = _user(pk)
-    password = users.reset_password(user, by=request.user.get_username())
+    try:
+        password = users.reset_password(user, by=request.user.get_username())
+    except users.Refused as refused:
+        messages.error(request, str(refused))
+        return redirect("users")
     return _page(request, made=user.get_username(), password=password)
 
 

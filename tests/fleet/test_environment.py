@@ -144,6 +144,42 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence_that_names_the_variable
     assert name in refusal(tmp_path, **{name: value})
 
 
+SIGN_ON = {
+    "OIDC_ISSUER": "https://login.example/realms/staff/",
+    "OIDC_CLIENT_ID": "rollcall",
+    "OIDC_CLIENT_SECRET": "hidden",
+    "OIDC_ROLES": "voice=operator, CN\\=it=Admin",
+}
+
+
+def test_single_sign_on_is_off_unless_all_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.open_id() == env.OpenId()
+    for name, value in SIGN_ON.items():
+        monkeypatch.setenv(name, value)
+    told = env.open_id()
+    assert told.issuer == SIGN_ON["OIDC_ISSUER"], "to the letter: tokens repeat it"
+    assert told.roles == (("voice", "operator"), ("CN\\=it", "admin"))
+    assert (told.role_claim, told.scopes) == ("roles", "openid profile email")
+    assert "hidden" not in repr(told)
+    for name in SIGN_ON:
+        monkeypatch.delenv(name)
+        with pytest.raises(env.Refusal, match=name):
+            env.open_id()
+        monkeypatch.setenv(name, SIGN_ON[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("OIDC_ISSUER", "login.example"), ("OIDC_ISSUER", "http://login.example")),
+        *(("OIDC_ISSUER", "ftp://localhost"), ("OIDC_ISSUER", "https://")),
+        *(("OIDC_ROLES", "voice"), ("OIDC_ROLES", "voice=chief"), ("OIDC_ROLES", "=admin")),
+    ],
+)
+def test_a_provider_that_cannot_be_meant_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    assert name in refusal(tmp_path, **{**SIGN_ON, name: value})
+
+
 def test_a_socket_path_that_is_too_long_moves_to_a_short_private_one(tmp_path: Path) -> None:
     long = tmp_path / ("x" * 120)
     moved = env.run_dir(long)

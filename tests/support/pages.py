@@ -137,6 +137,8 @@ NO_PAGES = {
     "start": "sends on to the first step that is left",
     "start_sample": "a file",
     "start_sample_demo": "only takes a POST",
+    "oidc": "sends on to the identity provider",
+    "oidc_return": "sends on to the page that was asked for",
     "logout": "only takes a POST",
     "healthz": "JSON",
     "readyz": "JSON",

@@ -137,6 +137,8 @@ MAY: dict[str, dict[str, float]] = {
     "healthz": {"get": ANYBODY},
     "readyz": {"get": ANYBODY},
     "login": {"get": ANYBODY, "post": ANYBODY},
+    "oidc": {"get": ANYBODY},
+    "oidc_return": {"get": ANYBODY},
     "logout": {"post": ANYBODY},
     "times": OWN,
     "password": {"get": IN, "post": IN},
