@@ -99,7 +99,9 @@ def come_in(issuer: str, subject: str, name: str, role: Role | None) -> Any:
         if user is not None:
             _give(user, None, by=PROVIDER)
             sessions.end_all(user, by=PROVIDER)
-        raise Refused("The identity provider gives you no role in Rollcall: ask who keeps it.")
+        raise Refused(
+            "The identity provider gives you no role in Rollcall: ask whoever keeps your account."
+        )
     if user is None:
         return _make_of_provider(issuer, subject, name, role)
     if not user.is_active:

@@ -11,6 +11,7 @@ import requests
 import time_machine
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
+from django.core import signing
 from django.test import Client
 from django.utils import timezone
 
@@ -287,10 +288,13 @@ def test_a_session_of_it_ends_like_every_other(provider: Provider, settings: Any
 
 
 def test_role_and_password_are_kept_there(provider: Provider) -> None:
-    sign_on(Client())
+    client = Client()
+    sign_on(client)
+    assert "your password is kept there" in client.get("/accounts/password/").content.decode()
     vera = User.objects.get()
     ada = Client()
     ada.force_login(make_user("ada", Role.ADMIN))
+    assert '<span class="tag">Single sign-on</span>' in ada.get("/users/").content.decode()
     for address, given in (("role", {"role": Role.ADMIN.value}), ("password", {})):
         page = ada.post(f"/users/{vera.pk}/{address}/", given, follow=True).content.decode()
         assert "vera logs in by single sign-on" in page
@@ -302,3 +306,19 @@ def test_a_password_still_opens_what_it_opened(provider: Provider) -> None:
     User.objects.create_superuser("ada", password="night-shift-7")
     given = {"username": "ada", "password": "night-shift-7"}
     assert Client().post(LOGIN, given).headers["Location"] == "/"
+
+
+def test_no_log_has_what_only_browser_and_provider_may_know(
+    provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    client = Client()
+    begun = client.get(BEGIN)
+    verifier = signing.loads(begun.cookies["oidc"].value, salt="fleet.oidc")["code_verifier"]
+    back = at_the_provider(begun.headers["Location"])
+    [code] = parse_qs(urlsplit(back).query)["code"]
+    assert client.get(back).headers["Location"] == "/"
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert "/token" in said, "requests are told at this level"
+    for secret in (verifier, SECRET, code):
+        assert secret not in said

@@ -21,8 +21,8 @@ CLIENT, SECRET = "rollcall", "of the client"
 class Provider:
     """Who logs in there is whom `claims` describe. What else it says can be made wrong."""
 
-    def __init__(self, port: int) -> None:
-        self.issuer = f"http://127.0.0.1:{port}"
+    def __init__(self, host: str, port: int) -> None:
+        self.issuer = f"http://{host}:{port}"
         self.calls_itself = self.issuer
         self.claims: dict[str, Any] = {}
         self.wrong: dict[str, Any] = {}
@@ -139,10 +139,10 @@ def _handler(provider: Provider) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving() -> Iterator[Provider]:
-    """A provider that listens on a port of its own."""
+def serving(host: str = "127.0.0.1") -> Iterator[Provider]:
+    """A provider that listens on a port of its own, under that name of this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    provider = Provider(server.server_port)
+    provider = Provider(host, server.server_port)
     server.RequestHandlerClass = _handler(provider)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
