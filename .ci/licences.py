@@ -17,8 +17,8 @@ ALLOWED = {
     *("MIT", "MIT-0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "PSF-2.0"),
     # certifi: a list of certificates, used as it comes.
     "MPL-2.0",
-    # psycopg2: used as it comes, through its Python interface.
-    "LGPL with exceptions",
+    # psycopg2 and ldap3: used as they come, through their Python interface.
+    *("LGPL with exceptions", "LGPL v3"),
 }
 _CALLED = {
     "MIT License": "MIT",

@@ -129,7 +129,7 @@ def _keep(**_: Any) -> None:
 
 def _logged_in(user: Any, **_: Any) -> None:
     account = getattr(user, "account", None)
-    how = "logged in by single sign-on" if account and account.subject else "logged in"
+    how = f"logged in by {account.way}" if account and account.way else "logged in"
     record(user, {"session": ["", how]}, actor=user)
 
 

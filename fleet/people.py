@@ -4,6 +4,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+DIRECTORY = "ldap"
+"""Issuer of those who log in by the LDAP directory; other issuers are addresses."""
+
 
 class Account(models.Model):
     """How a user logs in, where it is not just by password; who has none of it has no row."""
@@ -43,6 +46,13 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    @property
+    def way(self) -> str:
+        """By what they log in; '' by a password that is kept here."""
+        if not self.subject:
+            return ""
+        return "the directory" if self.issuer == DIRECTORY else "single sign-on"
 
 
 class ApiToken(models.Model):

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from fleet import sessions
-from fleet.people import Account
+from fleet.people import DIRECTORY, Account
 from fleet.roles import Role, role_of
 
 PROVIDER = "the identity provider"
@@ -87,6 +87,12 @@ def password_changed(user: Any) -> None:
     Account.objects.filter(user=user).update(must_change_password=False)
 
 
+def is_local(name: str) -> bool:
+    """Whether a user here has that name, in any case of letters, and is not the directory's."""
+    named = get_user_model()._default_manager.filter(username__iexact=name)
+    return named.exclude(account__issuer=DIRECTORY).exists()
+
+
 def come_in(issuer: str, subject: str, name: str, role: Role | None) -> Any:
     """Return the user whom the identity provider means, with the role they have there now.
 
@@ -144,9 +150,10 @@ def _give(user: Any, role: Role | None, *, by: str) -> None:
 
 
 def _keep_to_the_provider(user: Any) -> None:
-    if Account.objects.filter(user=user).exclude(subject="").exists():
+    account = Account.objects.filter(user=user).first()
+    if account is not None and account.way:
         raise Refused(
-            f"{user.get_username()} logs in by single sign-on: role and password are kept there."
+            f"{user.get_username()} logs in by {account.way}: role and password are kept there."
         )
 
 

@@ -318,15 +318,21 @@ def open_id() -> OpenId:
         needed["OIDC_CLIENT_SECRET"],
         text("OIDC_SCOPES", "openid profile email"),
         text("OIDC_ROLE_CLAIM", "roles"),
-        tuple(map(_role_of_claim, words("OIDC_ROLES"))),
+        roles("OIDC_ROLES", ","),
     )
 
 
-def _role_of_claim(pair: str) -> tuple[str, str]:
+def roles(name: str, separator: str) -> tuple[tuple[str, str], ...]:
+    """A list of VALUE=ROLE; the value may have an equals sign itself."""
+    pairs = [pair for pair in text(name).split(separator) if pair.strip()]
+    return tuple(_role_of(name, separator, pair.strip()) for pair in pairs)
+
+
+def _role_of(name: str, separator: str, pair: str) -> tuple[str, str]:
     value, _, role = (part.strip() for part in pair.rpartition("="))
     if not value or role.lower() not in ROLES:
         refuse(
-            "OIDC_ROLES must be VALUE=ROLE, separated by commas, each role one of "
+            f"{name} must be VALUE=ROLE, separated by '{separator}', each role one of "
             f"{', '.join(ROLES)}, not {pair!r}."
         )
     return value, role.lower()

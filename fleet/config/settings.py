@@ -8,7 +8,7 @@ from socket import gethostname
 from celery.schedules import crontab
 from cryptography.fernet import Fernet
 
-from fleet.config import env, logs
+from fleet.config import directory, env, logs
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -27,6 +27,7 @@ PUBLIC_URL = env.web_address("PUBLIC_URL")
 SESSION_HOURS = env.number("SESSION_HOURS", 12, 1, 720)
 SESSION_IDLE_MINUTES = env.number("SESSION_IDLE_MINUTES", 240, 5, 43_200)
 OIDC = env.open_id()
+LDAP = directory.directory()
 DEMO = env.flag("DEMO")
 ADMIN_PASSWORD = env.text("ADMIN_PASSWORD")
 BEHIND_TLS = env.flag("BEHIND_TLS")
@@ -117,6 +118,7 @@ SERVESTATIC_ALLOW_ALL_ORIGINS = False
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "fleet.authentication.PasswordBackend",
+    *(["fleet.directory_login.DirectoryBackend"] if LDAP.url else []),
     "fleet.admin_site.AdminRoleBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [

@@ -1,5 +1,6 @@
 """The URL map: pages, API, log-in, Django's admin."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
@@ -23,7 +24,7 @@ urlpatterns = [
         require_http_methods(["GET", "HEAD", "POST"])(
             auth_views.LoginView.as_view(
                 redirect_authenticated_user=True,
-                extra_context={"single_sign_on": oidc.is_offered},
+                extra_context={"single_sign_on": oidc.is_offered, "directory": settings.LDAP.url},
             )
         ),
         name="login",

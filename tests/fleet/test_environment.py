@@ -12,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from psycopg2.extensions import make_dsn
 
-from fleet.config import env
+from fleet.config import directory, env
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("SECRET_KEY", "CREDENTIALS_KEYS", "EMBEDDED", "DATABASES", "REDIS_URL", "ALLOWED_HOSTS")
@@ -178,6 +178,65 @@ def test_single_sign_on_is_off_unless_all_of_it_is_told(monkeypatch: pytest.Monk
 )
 def test_a_provider_that_cannot_be_meant_is_refused(tmp_path: Path, name: str, value: str) -> None:
     assert name in refusal(tmp_path, **{**SIGN_ON, name: value})
+
+
+LDAP = {
+    "LDAP_URL": "ldaps://directory.example/",
+    "LDAP_BIND_DN": "cn=rollcall,dc=x",
+    "LDAP_BIND_PASSWORD": "hidden",
+    "LDAP_USER_BASE": "dc=x",
+    "LDAP_ROLES": "cn=it,dc=x=Admin; cn=voice,dc=x = viewer;",
+}
+
+
+def test_a_directory_is_asked_only_where_all_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert directory.directory() == directory.Directory()
+    for name, value in LDAP.items():
+        monkeypatch.setenv(name, value)
+    told = directory.directory()
+    assert (told.url, told.starttls, told.user_dn) == ("ldaps://directory.example", True, "")
+    assert told.roles == (("cn=it,dc=x", "admin"), ("cn=voice,dc=x", "viewer"))
+    assert "hidden" not in repr(told)
+    for name in LDAP:
+        monkeypatch.delenv(name)
+        with pytest.raises(env.Refusal, match=name):
+            directory.directory()
+        monkeypatch.setenv(name, LDAP[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("LDAP_URL", "directory.example"), ("LDAP_URL", "https://directory.example")),
+        *(("LDAP_URL", "ldap://"), ("LDAP_URL", "ldap://x:0"), ("LDAP_URL", "ldap://x:port")),
+        *(("LDAP_URL", "ldap://x/dc=x"), ("LDAP_URL", "ldap://x?y")),
+        *(("LDAP_STARTTLS", "never"), ("LDAP_USER_DN", "uid={user},dc=x")),
+        *(("LDAP_USER_FILTER", "objectClass=person"), ("LDAP_GROUP_FILTER", "member={dn}")),
+        *(("LDAP_ROLES", "it=admin"), ("LDAP_ROLES", "cn=it,dc=x=chief")),
+    ],
+)
+def test_a_directory_that_cannot_be_meant_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for each, given in {**LDAP, name: value}.items():
+        monkeypatch.setenv(each, given)
+    with pytest.raises(env.Refusal, match=name):
+        directory.directory()
+
+
+def test_each_binds_as_a_name_made_of_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LDAP_URL", "LDAP_USER_BASE", "LDAP_ROLES"):
+        monkeypatch.setenv(name, LDAP[name])
+    monkeypatch.setenv("LDAP_USER_DN", "somebody@x")
+    with pytest.raises(env.Refusal, match="LDAP_USER_DN must have {user} in it"):
+        directory.directory()
+    monkeypatch.setenv("LDAP_USER_DN", "{user}@x")
+    assert directory.directory().user_dn == "{user}@x"
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    said = refusal(tmp_path, **{**LDAP, "LDAP_URL": "ldap://u:hidden@x"})
+    assert "LDAP_URL" in said and "hidden" not in said
 
 
 def test_a_socket_path_that_is_too_long_moves_to_a_short_private_one(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ PARTS = {
         Part("baresip", "baresip-core", _on_path("baresip")),
         Part("sipp", "sip-tester", _on_path("sipp")),
         Part("dnsmasq", "dnsmasq-base", _on_path("dnsmasq")),
+        Part("slapd", "slapd", _on_path("slapd")),
         Part("postgres", "postgresql", _postgres),
         Part("redis", "redis-server", _redis),
         Part("chromium", "chromium", _on_path("chromium", "chromium-browser")),
