@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -82,4 +83,6 @@ class TokenViewSet(
         return Response(TokenSerializer(made.token).data | {"key": made.key}, status=201)
 
     def perform_destroy(self, instance: ApiToken) -> None:
+        if not tokens.may_revoke(instance, self.request.auth):
+            raise PermissionDenied("A token ends itself and those that may no more than it.")
         tokens.revoke(instance, by=self.request.user.get_username())

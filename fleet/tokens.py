@@ -94,6 +94,14 @@ def of(user: Any) -> QuerySet[ApiToken]:
     return every if has_role(user, Role.ADMIN) else every.filter(user=user)
 
 
+def may_revoke(token: ApiToken, within: Any) -> bool:
+    """Whether that may be asked by the token `within`, or by a person where it is none.
+
+    A token ends itself and what may no more than it: a leaked one cannot end those above it.
+    """
+    return not isinstance(within, ApiToken) or token == within or token.role <= within.role
+
+
 def revoke(token: ApiToken, *, by: str) -> None:
     """End a token: at its next request, and its open sockets at once."""
     log.info("API token revoked", token=token.pk, of=token.user.get_username(), by=by)

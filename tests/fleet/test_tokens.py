@@ -147,6 +147,20 @@ def test_ones_own_tokens_are_ones_own_and_an_admins_to_end() -> None:
     assert by_token(key).get("/api/v1/sites/").status_code == 401
 
 
+def test_a_token_ends_itself_and_none_that_may_more() -> None:
+    user = make_user("ada", Role.ADMIN)
+    lower = by_token(make_token(user, Role.VIEWER, name="lower"))
+    equal = by_token(make_token(user, Role.VIEWER, name="equal"))
+    higher = by_token(make_token(user, Role.ADMIN, name="higher"))
+    path = {token.name: f"/api/v1/tokens/{token.pk}/" for token in ApiToken.objects.all()}
+    assert lower.delete(path["higher"]).status_code == 403
+    assert higher.get("/api/v1/sites/").status_code == 200
+    assert lower.delete(path["equal"]).status_code == 204
+    assert equal.get("/api/v1/sites/").status_code == 401
+    assert lower.delete(path["lower"]).status_code == 204
+    assert higher.delete(path["higher"]).status_code == 204
+
+
 def test_the_command_makes_a_new_token_and_prints_its_key_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
