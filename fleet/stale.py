@@ -14,8 +14,8 @@ from fleet.models import Handset, Server, ServerGroup
 
 M = TypeVar("M", bound=Model)
 
-_UNSEEN = frozenset({"auth_password", "secret", "search_text", "waits", "created_at"})
-"""What is never shown, or never changes. A password replaces another, whatever that was."""
+_UNSEEN = frozenset({"auth_password", "secret", "search_text", "waits", "created_at", "told"})
+"""What is never shown, or nobody's change. A password replaces another, whatever that was."""
 
 
 class Stale(Exception):

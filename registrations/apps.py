@@ -40,7 +40,7 @@ class RegistrationsConfig(AppConfig):
         auditlog.register(models.AlertRule, m2m_fields={*places, "channels"})
         auditlog.register(models.MaintenanceWindow, m2m_fields={*places, "servers"})
         masked = {"mask_fields": ["secret"], "mask_callable": "fleet.audit.mask"}
-        auditlog.register(models.Channel, **masked)
+        auditlog.register(models.Channel, exclude_fields=["told"], **masked)
 
         fleet_changed.connect(services.on_fleet_changed, dispatch_uid="registrations.services")
         access_changed.connect(services.on_access_changed, dispatch_uid="registrations.access")

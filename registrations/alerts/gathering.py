@@ -147,6 +147,9 @@ def _server(
     bound = [held.get((server.pk, row.site_id), (0, 0)) for row in silent]
     pace = getattr(server, "pace", None)
     sick_since = pace.sick_since if pace is not None else None
+    # More are refused with each renewal; those who found no other server are known by their state.
+    lost = Registration.objects.filter(group=server.group_id, state=State.REJECTED)
+    rejected = lost.count() if sick_since is not None else 0
     return ServerFact(
         server.pk,
         server.place,
@@ -155,7 +158,7 @@ def _server(
         silent={row.site.name: row.since.timestamp() for row in silent},
         asked=frozenset(row.site.name for row in mine),
         sick_since=sick_since.timestamp() if sick_since is not None else None,
-        refused=pace.refused if pace is not None else 0,
+        refused=max(pace.refused, rejected) if pace is not None else 0,
         held=sum(n for n, _ in bound),
         calls_it_home=sum(handsets[server.group_id, site] for site in places),
         others_answer=answer,

@@ -1,10 +1,12 @@
-"""Who is not back on the primary after a drill that was over not long ago."""
+"""Who has not been back on the primary since a drill that was over not long ago."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef
+
 from registrations.incidents.facts import DrillFact
-from registrations.models import Drill, JobResult, Registration, State
+from registrations.models import Drill, JobResult, Registration, State, Transition
 
 LOOKED_AT = timedelta(days=1)
 """For so long after a drill; from then on whoever is away is away for reasons of its own."""
@@ -16,8 +18,10 @@ def drills(now: datetime) -> Iterable[DrillFact]:
     for drill in over.order_by("pk"):
         moved = JobResult.objects.filter(job=drill.away_id, result=JobResult.Result.MOVED)
         there = Registration.objects.filter(pk__in=moved.values("registration"))
-        away = there.exclude(state__in=(State.PRIMARY, State.DISABLED)).order_by()
-        places = list(away.values_list("group__name", "site__name"))
+        home = {"to_state": State.PRIMARY, "at__gte": drill.finished_at}
+        since = Transition.objects.filter(registration=OuterRef("pk"), **home)
+        away = there.exclude(state__in=(State.PRIMARY, State.DISABLED)).exclude(Exists(since))
+        places = list(away.order_by().values_list("group__name", "site__name"))
         if places and drill.finished_at is not None:
             yield DrillFact(
                 drill.pk,

@@ -80,8 +80,8 @@ def horizon(server: ServerFact) -> Said:
 def sick(server: ServerFact) -> Said:
     return Said(
         f"{server.name} of {listed(server.groups)} refuses handsets",
-        f"{server.name} answers but refused {counted(server.refused)} it had accepted before, "
-        "within a minute.",
+        f"{server.name} answers but refuses handsets it had accepted before: "
+        f"{counted(server.refused)} so far.",
         f"Look at the user data of {server.name}: a restore, an expired licence or a lost database "
         "does this. Nobody is sent back to it until it accepts them again.",
     )

@@ -66,7 +66,8 @@ def _results(job: Job | None) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _sums(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
     found = list(results)
-    took = sorted(each["seconds"] for each in found if each["seconds"] is not None)
+    moved = (each["seconds"] for each in found if each["result"] == Result.MOVED)
+    took = sorted(seconds for seconds in moved if seconds is not None)
     return {
         **dict(sorted(Counter(each["result"] for each in found).items())),
         "seconds": {

@@ -57,10 +57,13 @@ def drill(found: Drill, zone: str) -> dict[str, Any]:
     }
 
 
+_TOOK = ("median", "of_95_percent", "longest")
+
+
 def sums_of(evidence: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the counts of both ways of a drill, with the times in reading order."""
     return [
-        (word, {**sums, "took": list(sums["seconds"].values())})
+        (word, {**sums, "took": [sums["seconds"][name] for name in _TOOK]})
         for word, sums in (("Away", evidence["away"]), ("Home", evidence["home"]))
     ]
 

@@ -196,8 +196,9 @@ def test_lists_cost_the_same_queries_for_few_and_for_many(
     for path, most in (("registrations", 5), ("transitions", 4), ("failbacks", 4)):
         with django_assert_max_num_queries(most):
             asked.get(f"/api/v1/{path}/?page_size=1000")
-    # Token and user, role, groups with servers and their pace, health, counts, networks, holds.
-    with django_assert_max_num_queries(11):
+    # Token and user, role, groups with servers and their pace, health, counts, networks, holds,
+    # incidents.
+    with django_assert_max_num_queries(12):
         asked.get("/api/v1/summary/")
 
 

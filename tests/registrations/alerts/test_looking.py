@@ -210,7 +210,7 @@ def test_a_sick_server_is_one_incident_and_holds_the_refused_handsets(
     long_ago = timezone.now() - timedelta(hours=1)
     for _ in range(20):
         make_registration(ward, State.REJECTED, since=long_ago)
-    ServerPace.objects.create(server=primary(ward), sick_since=timezone.now(), refused=20)
+    ServerPace.objects.create(server=primary(ward), sick_since=timezone.now(), refused=12)
     watch.look(4)
     (incident,) = Incident.objects.all()
     assert (incident.kind, incident.handsets, incident.of_handsets) == ("server_sick", 20, 20)
