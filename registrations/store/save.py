@@ -10,6 +10,7 @@ from django.db import transaction
 from registrations.keeping import FORMAT
 from registrations.report import AgentResult, Moved
 from registrations.store.claim import Claimed
+from registrations.store.refused import is_refusal, note_refusals
 from registrations.store.renewals import count_renewals
 from registrations.store.sql import (
     changed,
@@ -85,6 +86,12 @@ def save(finished: Sequence[Finished]) -> list[Saved]:
             for done in kept
             for heard in done.result.heard
             if heard.others
+        )
+        note_refusals(
+            (done.claimed.registration_id, heard)
+            for done in kept
+            for heard in done.result.heard
+            if is_refusal(heard)
         )
         count_renewals((pk, done.at) for done in kept for pk in done.result.renewed)
     return saved

@@ -90,13 +90,15 @@ def test_a_socket_ends_at_once_when_somebody_ends_the_sessions(web: Web) -> None
             browser(web, "", Cookie=first, Origin=ours) as seen,
             browser(web, "", Cookie=second, Origin=ours) as still,
         ):
-            await seen.take()
-            await still.take()
+            # From then on this process hears what is told.
+            for each in (seen, still):
+                await each.until(lambda each=each: each.heartbeat.get("redis"), 30)  # type: ignore[misc]
             await in_database(partial(sessions.end_all, ended, by="ada"))
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await seen.until(lambda: False, 20)
+                await seen.until(lambda: False, 40)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
-            await still.until(lambda: "heartbeat" in still.kinds)
+            still.kinds.clear()
+            await still.until(lambda: "heartbeat" in still.kinds, 30)
 
     asyncio.run(run())
 

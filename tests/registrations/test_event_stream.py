@@ -81,7 +81,7 @@ def test_changes_are_told_as_they_come_and_those_that_were_missed_before_them(
         third = await in_database(lambda: happen(events.AT_ONCE + 1))
         async with listening(web, token, second[0]) as seen:
             await seen.until([second[1], *third])
-        async with listening(web, token, 0) as seen:
+        async with listening(web, token, first[0] - 1) as seen:
             await seen.until([*first, *second, *third])
 
     asyncio.run(run())

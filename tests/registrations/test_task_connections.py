@@ -23,9 +23,8 @@ def test_after_an_error_the_next_task_connects_anew() -> None:
     assert connection.connection is None
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_connection_that_died_meanwhile_costs_no_task() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("an embedded database has no connection that could die")
     connection.ensure_connection()
     connection.connection.close()
     leave_a_dead_connection()

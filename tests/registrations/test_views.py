@@ -416,15 +416,15 @@ def test_an_operator_cancels_what_has_not_begun(ward: ServerGroup) -> None:
 # ---- Costs and shape --------------------------------------------------------------------------
 
 MOST_QUERIES = {
-    "/": 17,  # Two of the summary look for what holds handsets away.
+    "/": 18,  # Two of the summary look for what holds handsets away; the incidents that are on.
     "/handsets/": 12,
     "/handsets/?state=secondary&q=nurse": 13,  # Counted before the few are found.
-    "/wallboard/": 14,
-    "/groups/": 12,
-    "/groups/{group}/": 32,  # Who is not proved where it would land; who calls it primary.
+    "/wallboard/": 15,  # The incidents that are on.
+    "/groups/": 13,
+    "/groups/{group}/": 33,  # Who is not proved where it would land; who calls it primary.
     "/handsets/{handset}/": 19,  # The chart, before its period and in it; proofs; its reports.
     "/history/": 8,
-    "/jobs/": 9,
+    "/jobs/": 10,  # The drills.
     "/jobs/{job}/": 10,  # Whether its wave waits in vain.
     "/jobs/new/?group={group}": 20,  # Whom the primary is not proved to take.
 }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,26 @@ def test_a_renewal_that_lists_somebody_else_is_a_finding_at_once(settings: Any) 
     [found] = queries.findings(timezone.now())
     assert (found.kind, [uri for uri, _ in found.contacts]) == ("foreign", [phone])
     assert (found.proof, found.asked_at) == ("unasked", None), "nobody was asked"
+
+
+def test_a_refused_registration_is_no_proof_that_it_would_be_taken_any_more() -> None:
+    def forbid(request: message.Request) -> bytes:
+        return accept(request).replace(b"200 OK", b"403 Forbidden")
+
+    with peer(answer=forbid) as registrar:
+        lines = ward(1, registrar)
+        asked = timezone.now() - timedelta(minutes=20)
+        StandbyProof.objects.update(
+            proof="proved", asked_at=asked, proved_at=asked, since=asked, due_at=at(900)
+        )
+        Registration.objects.update(due_at=at(0))
+        with runtime() as worker:
+            worker.kick(lines[0].handset.site_id)
+            wait_until(lambda: states() == {"rejected": 1}, 20, "refused", seen=states)
+    proof = StandbyProof.objects.get()
+    assert (proof.proof, proof.code, proof.refusals) == ("refused", 403, 1)
+    assert proof.asked_at is not None and proof.asked_at > asked and "403" in proof.reason
+    assert proof.proved_at == asked, "when it last took the password stays known"
 
 
 def test_a_silent_server_is_not_asked_for_every_handset() -> None:
