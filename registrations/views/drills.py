@@ -22,7 +22,7 @@ USUAL_MINUTES = 10
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_role(Role.OPERATOR)
 def drill_new(request: HttpRequest) -> HttpResponse:
-    """GET names whom the drill would move and asks; POST begins it."""
+    """GET asks with whom; the first POST names whom it would move, the second begins it."""
     params = request.POST if request.method == "POST" else request.GET
     scope = {name: pages.id_of(params[name]) for name in ("group", "site") if params.get(name)}
     wrong, terms, shown = "", jobs.Terms(), None
@@ -30,7 +30,9 @@ def drill_new(request: HttpRequest) -> HttpResponse:
         terms = pages.terms_of(params)
         if scope:
             shown = previews.drill_preview(scope, terms, timezone.now())
-        if request.method == "POST":
+        if request.method == "POST" and shown is None:
+            raise jobs.OrderRefused("group", "Choose a group or a site.")
+        if request.method == "POST" and params.get("seen", "") == _seen(scope, shown):
             exercise = jobs.Exercise(_number(params, "minutes") or 0, _number(params, "sample"))
             made = jobs.drill(scope, exercise, request.user.get_username(), terms)
             return redirect("drill", made.pk)
@@ -44,13 +46,15 @@ def drill_new(request: HttpRequest) -> HttpResponse:
         "sites": Site.objects.order_by("name"),
         "scope": scope,
         "preview": shown,
+        "seen": _seen(scope, shown),
         "terms": terms,
         "minutes": params.get("minutes", USUAL_MINUTES),
         "sample": params.get("sample", ""),
         "wrong": wrong,
     }
     template = "_drill_dialog.html" if "HX-Request" in request.headers else "dialog_page.html"
-    return render(request, template, context, status=422 if wrong else 200)
+    # Asked again: the dialog shows whatever is no success.
+    return render(request, template, context, status=422 if request.method == "POST" else 200)
 
 
 @require_safe
@@ -87,6 +91,11 @@ def drill_evidence(request: HttpRequest, pk: int) -> HttpResponse:
     name = f'attachment; filename="drill-{pk}.json"'
     headers: dict[str, Any] = {"Content-Disposition": name}
     return HttpResponse(found.evidence, content_type="application/json", headers=headers)
+
+
+def _seen(scope: dict[str, int], shown: previews.Preview | None) -> str:
+    """What somebody who saw this preview sends back: another is shown first."""
+    return f"{scope} {shown.asked}" if shown is not None else ""
 
 
 def _number(params: QueryDict, name: str) -> int | None:

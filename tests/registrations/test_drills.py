@@ -230,9 +230,14 @@ def test_from_the_browser_it_begins_is_watched_ended_and_its_evidence_is_a_file(
     client.force_login(make_user("olga", Role.OPERATOR))
     asked_form = client.get(f"/drills/new/?group={group.pk}")
     assert "2</strong>" in asked_form.content.decode()
-    wrong = client.post("/drills/new/", {"group": group.pk, "minutes": "0"})
+    nobody = client.post("/drills/new/", {"group": "", "minutes": "10"})
+    assert nobody.status_code == 422 and "Choose a group or a site." in nobody.content.decode()
+    first = client.post("/drills/new/", {"group": group.pk, "minutes": "10"})
+    assert first.status_code == 422 and not Drill.objects.exists(), "first it says whom"
+    given = {"group": group.pk, "minutes": "10", "seen": first.context["seen"]}
+    wrong = client.post("/drills/new/", given | {"minutes": "0"})
     assert wrong.status_code == 422 and "1 to 480" in wrong.content.decode()
-    sent = client.post("/drills/new/", {"group": group.pk, "minutes": "10"})
+    sent = client.post("/drills/new/", given)
     drill = Drill.objects.get()
     assert sent.headers["Location"] == f"/drills/{drill.pk}/"
     assert client.get(f"/drills/{drill.pk}/evidence.json").status_code == 404
