@@ -2,8 +2,7 @@
 
 from django.conf import settings
 
-from fleet.formats import values
-from fleet.formats.networks import AllowRule
+from fleet.formats import networks, values
 
 
 def refusal(address: str) -> str:
@@ -21,6 +20,9 @@ def server_address(given: str) -> str:
 
 
 def outside_refusal(address: str) -> str:
-    """As `refusal`, for what is no server of the fleet: whoever is told of incidents."""
-    rule = AllowRule(loopback=settings.ALLOWED_SERVERS.loopback)
-    return rule.refusal(address)
+    """As `refusal`, for what is no server of the fleet: whoever is told of incidents.
+
+    No variable opens those addresses, so the sentence names none.
+    """
+    why = networks.never(address, loopback=settings.ALLOWED_SERVERS.loopback)
+    return f"{why}: nobody can be told there." if why else ""

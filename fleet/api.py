@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException
 
 from fleet import allowed, dns_records, inventory, policy_fields, queries
 from fleet.api_lists import Pages
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.conditional import Conditional, VersionField
 from fleet.dns_fields import DnsCacheField
 from fleet.formats import certificates, values
@@ -48,15 +48,12 @@ class Words(serializers.ListField):
     child = serializers.CharField(max_length=40)
 
 
-class Checked(serializers.ModelSerializer[T], Generic[T]):
+class Checked(KnownFields, serializers.ModelSerializer[T], Generic[T]):
     """Reads values by the rules of the files: what an import refuses, the API refuses too."""
 
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping) and (strange := set(data) - set(self.fields)):
-            there = {str(name)[:60]: ["There is no such field."] for name in sorted(strange)}
-            raise serializers.ValidationError(there)
         read = super().to_internal_value(data)
         wrong: dict[str, list[str]] = {}
         for name in self.readers.keys() & read.keys():

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet import api_imports, services
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.formats import fleet_file, tree
 from fleet.formats.faults import Fault, Place
 from fleet.formats.handset_csv import HELP
@@ -36,7 +36,7 @@ class BulkRow(serializers.Serializer[Any]):
         return fields | {"line": number, "tags": tags}
 
 
-class BulkOrder(serializers.Serializer[Any]):
+class BulkOrder(KnownFields, serializers.Serializer[Any]):
     """Rows, and how they are to be taken."""
 
     handsets = serializers.ListField(child=serializers.JSONField(), min_length=1, max_length=MOST)

@@ -14,7 +14,7 @@ from fleet import import_orders
 from fleet.api import Conflict
 from fleet.api_imports import FaultRow, ImportFiles, ImportText, Tally, files_of
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.models import ImportJob
 from fleet.roles import Role
 
@@ -80,7 +80,7 @@ class ImportState(serializers.Serializer[ImportJob]):
         }
 
 
-class GoOrder(serializers.Serializer[Any]):
+class GoOrder(KnownFields, serializers.Serializer[Any]):
     """How it is to be imported."""
 
     partial = serializers.BooleanField(

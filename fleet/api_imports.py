@@ -13,13 +13,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet import services
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.formats import values
 from fleet.formats.decoding import MAX_BYTES, MAX_TOGETHER
 from fleet.roles import Role
 
 
-class ImportTerms(serializers.Serializer[Any]):
+class ImportTerms(KnownFields, serializers.Serializer[Any]):
     """How files are to be imported."""
 
     dry_run = serializers.BooleanField(default=False, help_text="Say what would change.")

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from fleet import queries, tokens
 from fleet.api_lists import Pages
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.people import ApiToken
 from fleet.roles import Role
 
@@ -29,7 +29,7 @@ class RoleField(serializers.ChoiceField):
         return Role[str(super().to_internal_value(data)).upper()]
 
 
-class TokenSerializer(serializers.ModelSerializer[ApiToken]):
+class TokenSerializer(KnownFields, serializers.ModelSerializer[ApiToken]):
     user = serializers.CharField(source="user.username", read_only=True)
     role = RoleField(help_text="The most it may; never more than its user.")
 

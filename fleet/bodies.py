@@ -1,11 +1,11 @@
-"""How much a request may bring, and how deep it may be nested."""
+"""How much a request may bring, how deep it may be nested, and that each field of it is known."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from rest_framework import parsers
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, ValidationError
 
 from fleet.formats.decoding import MAX_TOGETHER
 
@@ -52,6 +52,17 @@ class JSONParser(parsers.JSONParser):
             return super().parse(stream, media_type, parser_context)
         except RecursionError:
             raise ParseError("JSON parse error - nested too deep") from None
+
+
+class KnownFields:
+    """A serializer that refuses names it does not have: a misspelt one would change nothing."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        fields = self.fields  # type: ignore[attr-defined]
+        if isinstance(data, Mapping) and (strange := set(data) - set(fields)):
+            there = {str(name)[:60]: ["There is no such field."] for name in sorted(strange)}
+            raise ValidationError(there)
+        return super().to_internal_value(data)  # type: ignore[misc]
 
 
 class _Counted:

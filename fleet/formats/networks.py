@@ -39,19 +39,30 @@ class AllowRule:
     def refusal(self, address: str) -> str:
         """Return '' where `address` may be asked, else why not. A name is judged by its address."""
         try:
-            asked = _meant(ip_address(address))
+            ip_address(address)
         except ValueError:
             return ""
         if self.networks:
             if holds(self.networks, address):
                 return ""
             return f"{address} is in none of the networks of {VARIABLE}."
-        for word, networks in _REFUSED.items():
-            if any(asked in network for network in networks):
-                if word == _LOOPBACK and self.loopback:
-                    return ""
-                return f"{address} is {word}; {VARIABLE} would have to name it."
+        why = never(address, loopback=self.loopback)
+        return f"{why}; {VARIABLE} would have to name it." if why else ""
+
+
+def never(address: str, *, loopback: bool) -> str:
+    """Return '' where a machine we may ask can have that address, else what it is: `::1 is ...`.
+
+    `loopback`: whether this machine itself may be asked.
+    """
+    try:
+        asked = _meant(ip_address(address))
+    except ValueError:
         return ""
+    for word, networks in _REFUSED.items():
+        if any(asked in network for network in networks):
+            return "" if word == _LOOPBACK and loopback else f"{address} is {word}"
+    return ""
 
 
 def holds(networks: Iterable[Network], address: str) -> bool:

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from fleet import allowed
 from fleet.formats import certificates
 from registrations.alerts import following, reporting
 from registrations.alerts.channels import chat, syslog, webhook
@@ -75,6 +76,8 @@ def syslog_receiver(settings: Settings, _secret: str) -> Faults:
     host, port = settings.get("host"), settings.get("port")
     if not isinstance(host, str) or not host or len(host) > 253 or set(host) & set(" /@"):
         wrong["host"] = "Give the name or address of the receiver as `host`."
+    elif why := allowed.outside_refusal(host):
+        wrong["host"] = why
     if type(port) is not int or not 0 < port <= LARGEST_PORT:
         wrong["port"] = f"Give a `port` from 1 to {LARGEST_PORT}."
     if settings.get("transport") not in syslog.TRANSPORTS:
@@ -88,6 +91,8 @@ def webhook_receiver(settings: Settings, secret: str) -> Faults:
     wrong = _authority(settings)
     if not _is_web(settings.get("url")):
         wrong["url"] = "Give the `url`: https:// or http://, a host, and no name or password."
+    elif why := allowed.outside_refusal(urlsplit(str(settings["url"])).hostname or ""):
+        wrong["url"] = why
     follows = settings.get("follows", [])
     if not isinstance(follows, list) or not all(each in following.FOLLOWED for each in follows):
         wrong["follows"] = f"`follows` is a list of {' and '.join(following.FOLLOWED)}, or empty."

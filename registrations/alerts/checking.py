@@ -18,6 +18,8 @@ def faults_of_rule(given: Mapping[str, Any]) -> Faults:
         wrong["days"] = "Choose at least one day, each as 1 (Monday) to 7 (Sunday), once."
     if (given.get("begins") is None) != (given.get("ends") is None):
         wrong["ends"] = "Give both times, or none for the whole day."
+    if (given.get("percent") or 0) > 100:
+        wrong["percent"] = "Give a number from 0 to 100."
     return wrong
 
 

@@ -13,6 +13,9 @@ from registrations.alerts import channels, queue
 
 logger = logging.getLogger(__name__)
 
+BROKE = "Rollcall itself failed while it sent this; its log says how."
+"""What is noted of a message at which the thread dies; the next tick begins another one."""
+
 _busy: set[int] = set()
 _lock = threading.Lock()
 
@@ -45,10 +48,12 @@ def carry_once(channel_id: int) -> int:
     """Send what is due of one channel, in this thread; return how many attempts that were."""
     mine = queue.claim(channel_id, timezone.now())
     for delivery in mine:
-        failed = None
+        failed: channels.NotSent | None = channels.NotSent(BROKE)
         try:
             queue.attempt(delivery)
+            failed = None
         except channels.NotSent as error:
             failed = error
-        queue.note(delivery, failed, timezone.now())
+        finally:
+            queue.note(delivery, failed, timezone.now())
     return len(mine)

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from fleet.api import CONFIGURER_WRITES
 from fleet.api_lists import NoFilters, Pages
+from fleet.bodies import KnownFields
 from fleet.conditional import Conditional, VersionField
 from fleet.roles import Role
 from registrations.alerts import channel_checks, checking, composing, queue
@@ -24,7 +25,7 @@ CONFIGURES = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CONFI
 OWN = ("made_by", "created_at")
 
 
-class Checked(serializers.ModelSerializer[Any]):
+class Checked(KnownFields, serializers.ModelSerializer[Any]):
     """Refuses what the form of the same thing refuses, in the same words."""
 
     version = VersionField()
@@ -67,13 +68,19 @@ class ChannelRow(Checked):
         required=False,
         allow_blank=True,
         help_text="A webhook's key (made where none is given, and told in that answer alone), or "
-        "the URLs of a chat's services, one a line.",
+        "the URLs of a chat's services, one a line. Left out or blank, what is kept stays.",
     )
 
     class Meta:
         model = Channel
         fields = ("id", "version", "name", "kind", "is_on", "settings", "secret", *OWN)
         read_only_fields = OWN
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.get("secret"):
+            # Blank is unsaid, as in the forms: what is kept stays.
+            attrs.pop("secret", None)
+        return super().validate(attrs)
 
     def validate_kind(self, kind: str) -> str:
         if self.instance is not None and self.instance.kind != kind:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from fleet.api import CONFIGURER_WRITES, Conflict
 from fleet.api_lists import NoFilters, Pages
+from fleet.bodies import KnownFields
 from fleet.conditional import Conditional, VersionField
 from fleet.models import Server
 from fleet.roles import Role
@@ -25,7 +26,7 @@ from registrations.models import Drain, QuietHours
 OVER = OpenApiResponse(description="It has ended already.")
 
 
-class DrainOrder(serializers.Serializer[Any]):
+class DrainOrder(KnownFields, serializers.Serializer[Any]):
     """A server that is to hold nobody for a while."""
 
     server = serializers.IntegerField()
@@ -104,7 +105,7 @@ class DrainViewSet(
         return jobs.drain_row(get_object_or_404(jobs.drains(), pk=pk))
 
 
-class QuietHoursRow(serializers.ModelSerializer[QuietHours]):
+class QuietHoursRow(KnownFields, serializers.ModelSerializer[QuietHours]):
     """Hours of the week in which nothing of a group or a site fails back by itself."""
 
     version = VersionField()

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict
 from fleet.api_lists import NoFilters, Pages
+from fleet.bodies import KnownFields
 from fleet.roles import Role, has_role
 from registrations import exports
 from registrations.api.negotiation import WhateverIsAccepted
@@ -21,7 +22,7 @@ from registrations.exports import orders
 from registrations.models import ExportJob
 
 
-class ExportOrder(serializers.Serializer[Any]):
+class ExportOrder(KnownFields, serializers.Serializer[Any]):
     """What to export: a kind, a format, and the filter as the address of its list has it."""
 
     kind = serializers.ChoiceField(choices=list(exports.KINDS))

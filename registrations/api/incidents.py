@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict
 from fleet.api_lists import Pages
+from fleet.bodies import KnownFields
 from fleet.roles import Role
 from registrations import queries
 from registrations.alerts import acknowledging
@@ -72,7 +73,7 @@ class IncidentInFull(IncidentRow):
         return super().to_representation(instance) | {"entries": told}
 
 
-class Acknowledgement(serializers.Serializer[Any]):
+class Acknowledgement(KnownFields, serializers.Serializer[Any]):
     """Somebody has it in hand."""
 
     comment = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")

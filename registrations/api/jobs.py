@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.roles import Role
 from registrations import jobs
 from registrations.models import Job, JobResult
@@ -24,7 +24,7 @@ OPERATOR_ORDERS = {"GET": Role.VIEWER, "POST": Role.OPERATOR}
 REFUSED = OpenApiResponse(description="It cannot be done now; the detail says why.")
 
 
-class FailbackScope(serializers.Serializer[Any]):
+class FailbackScope(KnownFields, serializers.Serializer[Any]):
     """Who is asked home: exactly one of these."""
 
     registrations = serializers.ListField(child=serializers.IntegerField(), required=False)

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api import Pages
+from fleet.bodies import KnownFields
 from fleet.filters import Filters, IdFilter, IdsFilter
 from fleet.models import Handset, ServerGroup
 from fleet.roles import Role
@@ -61,7 +62,7 @@ class NotificationFilter(Filters):
         fields: list[str] = []
 
 
-class AddressOrder(serializers.Serializer[Any]):
+class AddressOrder(KnownFields, serializers.Serializer[Any]):
     """The group whose handsets shall have an address each."""
 
     group = serializers.IntegerField()

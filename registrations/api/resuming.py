@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api_lists import NoParameters
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.roles import Role
 from registrations import look_again, queries
 
 
-class Chosen(serializers.Serializer[Any]):
+class Chosen(KnownFields, serializers.Serializer[Any]):
     """Whom an order means: these, or all that a filter finds now."""
 
     registrations = serializers.ListField(

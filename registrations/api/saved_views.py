@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.conditional import Versioned, VersionField
 from fleet.roles import Role
 from registrations import saved_views
@@ -21,7 +21,7 @@ from registrations.models import SavedView
 from registrations.templatetags import handset_table
 
 
-class ViewRow(serializers.ModelSerializer[SavedView]):
+class ViewRow(KnownFields, serializers.ModelSerializer[SavedView]):
     """A saved view; `registrations/?view=SLUG` lists what it shows."""
 
     slug = serializers.SlugField(read_only=True)

@@ -9,13 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import JSONParser
+from fleet.bodies import JSONParser, KnownFields
 from fleet.roles import Role
 from registrations import wallboards
 from registrations.models import WallboardToken
 
 
-class ScreenRow(serializers.ModelSerializer[WallboardToken]):
+class ScreenRow(KnownFields, serializers.ModelSerializer[WallboardToken]):
     """A screen, and what it may show: all of the fleet where nothing is named."""
 
     class Meta:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from fleet.bodies import KnownFields
 from registrations import queries
 from registrations.explaining import WaitsFor
 from registrations.models import State
@@ -99,7 +100,7 @@ class Why(serializers.Serializer[Any]):
     answers = AnswerWhy(many=True)
 
 
-class Override(serializers.Serializer[Any]):
+class Override(KnownFields, serializers.Serializer[Any]):
     """Whoever overrides names whom."""
 
     extension = serializers.CharField(help_text="The line's extension.")

@@ -15,16 +15,26 @@ ELSEWHERE = frozenset({"form", "forms", "json", "jsons", "xml", "xmls"})
 """Plain HTTP requests: a webhook makes them, signed."""
 LOCAL = frozenset({"dbus", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"})
 """What reaches the machine Rollcall runs on, and nobody else."""
+UNREAD = "services that cannot be read"
+"""Whom a message goes to where the URLs make no sense (any more)."""
 
 
 class Chat:
     """`secret`: the services' URLs, one a line. Each service gets a delivery of its own."""
 
     def recipients(self, channel: Channel) -> Sequence[str]:
-        return [_name(n, service) for n, service in enumerate(services(channel.secret), 1)]
+        try:
+            return [_name(n, service) for n, service in enumerate(services(channel.secret), 1)]
+        except ValueError:
+            # What is read now may have been written for another Apprise: its delivery says so.
+            return [UNREAD]
 
     def send(self, channel: Channel, recipient: str, message: Message, reference: str) -> str:
-        for n, service in enumerate(services(channel.secret), 1):
+        try:
+            found = services(channel.secret)
+        except ValueError as error:
+            raise NotSent(f"The channel cannot be used as it is: {error}") from error
+        for n, service in enumerate(found, 1):
             if _name(n, service) == recipient:
                 break
         else:

@@ -16,16 +16,22 @@ MOST_ADDRESSES = 2
 
 
 def connected(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    """Return a socket to the first address of `host` that takes it. Raises NotSent."""
+    """Return a socket to the first address of `host` that takes it.
+
+    Raises NotSent, for good where no address of it may be asked.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=kind)
     except OSError as error:
         raise NotSent(f"{host} cannot be looked up: {error.strerror or error}.") from error
-    why = ""
+    except UnicodeError as error:
+        raise NotSent(f"{host} cannot be looked up: it is no name.") from error
+    why, is_refused = "", bool(found)
     for family, _, _, _, address in found[:MOST_ADDRESSES]:
         why = allowed.outside_refusal(str(address[0]))
         if why:
             continue
+        is_refused = False
         made = socket.socket(family, kind)
         made.settimeout(STEP_S)
         try:
@@ -35,4 +41,4 @@ def connected(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
             why = f"{host} cannot be reached: {error.strerror or error}."
             continue
         return made
-    raise NotSent(why or f"{host} has no address.")
+    raise NotSent(why or f"{host} has no address.", is_final=is_refused)

@@ -43,12 +43,17 @@ class Webhook:
             "User-Agent": "Rollcall",
             "webhook-id": reference,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": signature(channel.secret, reference, int(at.timestamp()), body),
         }
         try:
+            headers["webhook-signature"] = signature(
+                channel.secret, reference, int(at.timestamp()), body
+            )
             status, reason = _post(channel, body, headers)
         except (OSError, http.client.HTTPException) as error:
             raise NotSent(f"The connection broke: {error or type(error).__name__}.") from error
+        except ValueError as error:
+            # The secret, or an address with letters that HTTP does not have: it can be mended.
+            raise NotSent(f"The channel cannot be used as it is: {error}") from error
         if 200 <= status < 300:
             return f"{status} {reason}"
         raise NotSent(f"{status} {reason}", is_final=status == http.client.GONE)

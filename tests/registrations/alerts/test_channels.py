@@ -202,6 +202,7 @@ def test_no_webhook_reaches_into_the_machine_of_a_shared_installation(
     settings.ALLOWED_SERVERS = type(settings.ALLOWED_SERVERS)()
     sent = send(make("webhook", SECRET, url=url))
     assert not keeps.got and "loopback" in sent.last_answer
+    assert sent.state == "given_up", "no other attempt would be allowed either"
     Delivery.objects.all().delete()
     Channel.objects.update(settings={"url": "http://169.254.169.254/latest/meta-data"})
     assert "metadata" in send(Channel.objects.get()).last_answer
@@ -211,6 +212,30 @@ def test_no_webhook_reaches_into_the_machine_of_a_shared_installation(
 def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="secret"):
         webhook.key_of(secret)
+
+
+@pytest.mark.parametrize(
+    ("kind", "secret", "settings"),
+    [
+        ("webhook", "", {"url": "http://127.0.0.1:1/"}),
+        ("webhook", "whsec_***", {"url": "http://127.0.0.1:1/"}),
+        ("webhook", SECRET, {"url": f"http://{'a' * 64}.example/"}),
+        ("chat", "nowhere", {}),
+    ],
+)
+def test_a_channel_that_cannot_be_used_says_so_in_its_log(
+    kind: str, secret: str, settings: dict[str, str]
+) -> None:
+    sent = send(make(kind, secret, **settings))
+    assert (sent.state, sent.attempts) == ("waiting", 1), "it can be mended"
+    assert "cannot be" in sent.last_answer
+
+
+def test_a_webhook_whose_path_is_no_http_says_so_and_not_its_path(
+    receiver: tuple[Receiver, str],
+) -> None:
+    sent = send(make("webhook", SECRET, url=receiver[1] + "\xe4"))
+    assert "cannot be used as it is" in sent.last_answer and "hidden" not in sent.last_answer
 
 
 # -- chats -----------------------------------------------------------------------------------

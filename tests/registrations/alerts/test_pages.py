@@ -135,6 +135,7 @@ def test_a_rule_is_kept_in_seconds_and_shown_in_minutes(desk: Client) -> None:
         ({"begins": "08:00"}, "Give both times"),
         ({"time_zone": "Mars/Base"}, "There is no time zone"),
         ({"name": ""}, "This field is required"),
+        ({"percent": "400"}, "less than or equal to 100"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(
@@ -235,7 +236,8 @@ def test_the_api_refuses_what_the_forms_refuse(desk: Client) -> None:
     assert post("alert-rules", name="x", days="9").status_code == 400
     assert post("channels", name="x", kind="email", settings={"to": ["no"]}).status_code == 400
     assert post("maintenance", name="x", days="1").status_code == 400
-    made = post("alert-rules", name="x", kinds=["horizon"])
+    assert "percent" in post("alert-rules", name="x", percent=400).json()
+    made = post("alert-rules", name="x", kinds=["horizon"], percent=100)
     assert made.status_code == 201 and made.json()["kinds"] == ["horizon"]
     pk = made.json()["id"]
     change = desk.patch(
@@ -313,6 +315,9 @@ def test_each_kind_of_channel_is_made_and_changed_by_its_form(
         ("webhook", {"url": "ftp://hook.example"}),
         ("webhook", {"url": "https://name:" + "word@hook.example"}),
         ("webhook", {"url": "https://hook.example", "ca": "no certificate"}),
+        ("webhook", {"url": "http://169.254.169.254/x"}),
+        ("webhook", {"url": "http://[fe80::1]/x"}),
+        ("syslog", {"host": "0.0.0.0", "port": "514", "transport": "udp", "facility": "local0"}),
         ("chat", {"secret": ""}),
         ("chat", {"secret": "nonsense"}),
         ("chat", {"secret": "json://hook.example"}),
@@ -335,3 +340,26 @@ def test_the_api_makes_a_webhooks_secret_and_tells_it_in_that_answer_alone(desk:
     assert refused.status_code == 400 and "stays what it is" in refused.content.decode()
     wrong = desk.patch(url, {"settings": {"url": "x"}}, content_type="application/json")
     assert wrong.status_code == 400 and "settings" in wrong.json()
+    secret = Channel.objects.get().secret
+    for blank in ("", "  "):
+        kept = desk.patch(url, {"secret": blank}, content_type="application/json")
+        assert kept.status_code == 200 and Channel.objects.get().secret == secret
+    aimed = {"settings": {"url": "http://169.254.169.254/x"}}
+    never = desk.patch(url, aimed, content_type="application/json")
+    assert never.status_code == 400 and "metadata" in never.json()["settings"][0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("alert-rules", "channels", "maintenance", "quiet-hours", "drains", "drills"),
+        *("views", "exports", "tokens", "wallboards", "handsets/bulk"),
+        *("imports", "registrations/resume", "registrations/change", "notification-addresses"),
+    ],
+)
+def test_no_order_has_a_field_that_is_not_there(client: Client, path: str) -> None:
+    client.force_login(make_user("ada", Role.ADMIN))
+    given = {"name": "x5", "bogus": 1}
+    answer = client.post(f"/api/v1/{path}/", given, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["bogus"] == ["There is no such field."]

@@ -89,6 +89,17 @@ def test_without_a_mail_server_the_log_says_so(settings: Any) -> None:
     assert Delivery.objects.get().last_answer == "No mail server is named: set SMTP_URL."
 
 
+def test_a_message_at_which_its_sender_breaks_is_noted_and_tried_again(sink: smtp.Sink) -> None:
+    channel = make_channel()
+    queue.enqueue(MESSAGE, channel, timezone.now(), what=Delivery.What.TEST)
+    Delivery.objects.update(message={"unknown": 1})
+    with pytest.raises(TypeError):
+        courier.carry_once(channel.pk)
+    noted = Delivery.objects.get()
+    assert (noted.state, noted.last_answer) == ("waiting", courier.BROKE)
+    assert noted.lease_token is None
+
+
 def test_a_claim_whose_sender_died_comes_back_by_itself(sink: smtp.Sink) -> None:
     channel = make_channel()
     now = timezone.now()
