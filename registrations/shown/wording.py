@@ -208,6 +208,11 @@ def _advice(row: dict[str, Any]) -> str:
             "The server that holds this registration no longer answers. Calls may not arrive "
             "until the handset moves or the server is back."
         )
+    if row["state"] == State.UNKNOWN and row["supervision"] == Line.Supervision.OBSERVE:
+        return (
+            "None of its servers has said of late where it is: see what each of them answered. If "
+            "none was asked, check that a worker runs for this site."
+        )
     return {
         State.REJECTED: "No server takes this line. Check user name and password here and on the "
         "servers, then resume it; it tries again by itself too.",

@@ -80,6 +80,18 @@ def test_of_a_line_that_is_unknown_no_next_step_is_promised(ward: ServerGroup) -
     assert "being tried since" not in said
 
 
+def test_of_a_watched_handset_nobody_tells_of_its_servers_are_named_before_the_worker(
+    ward: ServerGroup,
+) -> None:
+    row = make_registration(ward, State.PRIMARY)
+    Line.objects.update(supervision=Line.Supervision.OBSERVE)
+    long_ago = timezone.now() - timedelta(minutes=10)
+    Registration.objects.update(due_at=None, next_attempt_at=long_ago)
+    said = words(part(page_of(row), "lines"))
+    assert "None of its servers has said of late where it is" in said
+    assert "heard nothing of its own worker" not in said
+
+
 def test_where_the_sites_network_is_suspected_the_worker_is_not_blamed(ward: ServerGroup) -> None:
     row = make_registration(ward, next_attempt_at=at(minutes=5))
     SiteNetwork.objects.create(site=row.site, suspected_since=at(minutes=4))
