@@ -11,12 +11,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet.api import CONFIGURER_WRITES
+from fleet.api import CONFIGURER_WRITES, Conflict
 from fleet.api_lists import NoFilters, Pages
 from fleet.bodies import KnownFields
 from fleet.conditional import Conditional, VersionField
+from fleet.inventory import InUse
 from fleet.roles import Role
-from registrations.alerts import channel_checks, checking, composing, queue
+from registrations.alerts import channel_checks, checking, composing, queue, removing
 from registrations.models import AlertRule, Channel, Delivery, Incident, MaintenanceWindow
 
 CONFIGURES = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CONFIGURER)
@@ -138,8 +139,10 @@ class ChannelViewSet(Configured):
         return answer
 
     def perform_destroy(self, instance: Channel) -> None:
-        queue.drop(instance, timezone.now())
-        super().perform_destroy(instance)
+        try:
+            removing.remove(instance, timezone.now())
+        except InUse as used:
+            raise Conflict(str(used)) from used
 
     @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT})
     @action(detail=True, methods=["post"])

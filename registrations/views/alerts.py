@@ -4,16 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db import models, transaction
+from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from fleet.inventory import InUse
 from fleet.roles import Role, require_role
 from fleet.zones import names
 from registrations import queries
-from registrations.alerts import channel_checks, composing, queue, telling
+from registrations.alerts import channel_checks, composing, queue, removing, telling
 from registrations.models import AlertRule, Channel, Delivery, MaintenanceWindow
 from registrations.shown import alerts as shown
 from registrations.shown import pages
@@ -87,7 +88,9 @@ def _channel(request: HttpRequest, channel: Channel) -> HttpResponse:
     if form.is_bound and form.is_valid():
         return _kept_channel(request, form)
     log = queries.deliveries().filter(channel=channel.pk)[:10] if channel.pk else []
-    return _page(request, "alert_channel.html", form, log=log)
+    alone, beside = removing.rules_of(channel) if channel.pk else ([], [])
+    more = {"log": log, "refusal": removing.refusal(channel, alone), "beside": beside}
+    return _page(request, "alert_channel.html", form, **more)
 
 
 def _kept_channel(request: HttpRequest, form: Any) -> HttpResponse:
@@ -140,10 +143,14 @@ def alert_delete(request: HttpRequest, what: str, pk: int) -> HttpResponse:
     if what not in shown.DELETABLE:
         raise Http404
     thing = get_object_or_404(shown.DELETABLE[what], pk=pk)
-    with transaction.atomic():
+    try:
         if isinstance(thing, Channel):
-            queue.drop(thing, timezone.now())
-        thing.delete()
+            removing.remove(thing, timezone.now())
+        else:
+            thing.delete()
+    except InUse as used:
+        messages.error(request, str(used))
+        return redirect("channel_edit", pk)
     messages.success(request, f"{thing} is deleted.")
     return redirect("alerts")
 

@@ -188,6 +188,23 @@ def test_a_deleted_channel_gives_its_messages_up_and_the_log_keeps_its_name(
     assert "The channel was deleted." in words(desk, "deliveries")
 
 
+def test_a_channel_by_which_a_rule_tells_alone_is_not_deleted(desk: Client) -> None:
+    channel = make_channel()
+    rule = AlertRule.objects.create(name="Nights")
+    rule.channels.add(channel)
+    answer = desk.delete(f"/api/v1/channels/{channel.pk}/")
+    assert answer.status_code == 409 and "the rule Nights" in answer.json()["detail"]
+    page = words(desk, "channel_edit", channel.pk)
+    assert "the rule Nights" in page and "Delete</button>" not in page
+    said = desk.post(reverse("alert_delete", args=["channel", channel.pk]), follow=True)
+    assert "cannot be deleted" in said.content.decode() and Channel.objects.exists()
+    rule.channels.add(Channel.objects.create(name="day", kind="email", settings={"to": ["a@b.c"]}))
+    page = words(desk, "channel_edit", channel.pk)
+    assert "These rules go on without it: Nights." in page and "Delete</button>" in page
+    assert desk.delete(f"/api/v1/channels/{channel.pk}/").status_code == 204
+    assert [each.name for each in rule.channels.all()] == ["day"]
+
+
 def test_what_was_given_up_is_tried_again_on_demand(desk: Client, sink: smtp.Sink) -> None:
     channel = make_channel()
     desk.post(reverse("channel_test", args=[channel.pk]))
