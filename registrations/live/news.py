@@ -99,9 +99,10 @@ class News:
                 message = await layer.receive(channel)
             self._redis(True, "")
             if first:
-                # Whatever was said while nobody listened is in the database.
+                # Whatever was said while nobody listened is in the database, and who may look.
                 first = False
                 self._tell(frozenset(), True)
+                self._recheck(frozenset())
             self._take(message)
 
     async def _start_afresh(self, layer: Any) -> None:

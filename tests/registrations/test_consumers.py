@@ -90,9 +90,8 @@ def test_a_socket_ends_at_once_when_somebody_ends_the_sessions(web: Web) -> None
             browser(web, "", Cookie=first, Origin=ours) as seen,
             browser(web, "", Cookie=second, Origin=ours) as still,
         ):
-            # From then on this process hears what is told.
-            for each in (seen, still):
-                await each.until(lambda each=each: each.heartbeat.get("redis"), 30)  # type: ignore[misc]
+            await seen.take()
+            await still.take()
             await in_database(partial(sessions.end_all, ended, by="ada"))
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await seen.until(lambda: False, 40)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets
 from channels.layers import get_channel_layer
 
-from registrations import live, queries
+from fleet.models import ApiToken
+from registrations import consumers, live, queries
 from registrations.live import publisher
 from registrations.models import Registration, State
 from tests.registrations import live_fleet
@@ -219,6 +221,15 @@ def test_a_dead_redis_is_told_and_its_return_brings_a_snapshot(
             seen.kinds.clear()
             child = start()
             await seen.until(lambda: "snapshot" in seen.kinds and seen.heartbeat["redis"], 8)
+            # Who may look is asked again too: what was said of that meanwhile is lost.
+            child.kill()
+            path.unlink(missing_ok=True)
+            await seen.until(lambda: not seen.heartbeat["redis"], 20)
+            await in_database(ApiToken.objects.all().delete)
+            child = start()
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await seen.until(lambda: False, consumers.RECHECK_SECONDS / 2)
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
     try:
         asyncio.run(run())
