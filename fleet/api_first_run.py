@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from fleet import first_run
 from fleet.api_lists import NoParameters
+from fleet.bodies import takes_no_fields
 from fleet.roles import Role
 
 
@@ -29,6 +30,7 @@ class FirstRunView(NoParameters):
         return Response({"waiting": first_run.waiting(), "begun": 0})
 
     @extend_schema(request=None, responses=Waiting)
+    @takes_no_fields
     def post(self, request: Request) -> Response:
         begun = first_run.go(by=request.user.get_username())
         return Response({"waiting": first_run.waiting(), "begun": begun})

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fleet import services
-from fleet.bodies import JSONParser, KnownFields
+from fleet.bodies import JSONParser, KnownFields, refuse_strange
 from fleet.formats import values
 from fleet.formats.decoding import MAX_BYTES, MAX_TOGETHER
 from fleet.roles import Role
@@ -137,6 +137,7 @@ def files_of(request: Request) -> tuple[list[tuple[str, bytes]], dict[str, Any]]
         raise TooLarge
     uploads = [file for name in request.FILES for file in request.FILES.getlist(name)]
     if uploads:
+        refuse_strange(request.data, {*request.FILES, *ImportTerms().fields})
         # One byte more than is read: the reader refuses it with a sentence.
         files = [(str(file.name), file.read(MAX_BYTES + 1)) for file in uploads]
         return files, {

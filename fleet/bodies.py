@@ -1,16 +1,19 @@
 """How much a request may bring, how deep it may be nested, and that each field of it is known."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError, ValidationError
+from rest_framework.request import Request
 
 from fleet.formats.decoding import MAX_TOGETHER
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+View = TypeVar("View", bound=Callable[..., Any])
 Application = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 USUAL = 2 * 1024 * 1024
@@ -54,14 +57,29 @@ class JSONParser(parsers.JSONParser):
             raise ParseError("JSON parse error - nested too deep") from None
 
 
+def refuse_strange(data: Any, known: Iterable[str]) -> None:
+    """Raise ValidationError with a sentence for each field that is none of those known."""
+    if isinstance(data, Mapping) and (strange := set(data) - set(known)):
+        there = {str(name)[:60]: ["There is no such field."] for name in sorted(strange)}
+        raise ValidationError(there)
+
+
+def takes_no_fields(view: View) -> View:
+    """Decorate a method of an API view that reads no body: a field there would change nothing."""
+
+    @wraps(view)
+    def checked(self: Any, request: Request, *args: Any, **more: Any) -> Any:
+        refuse_strange(request.data, ())
+        return view(self, request, *args, **more)
+
+    return cast("View", checked)
+
+
 class KnownFields:
     """A serializer that refuses names it does not have: a misspelt one would change nothing."""
 
     def to_internal_value(self, data: Any) -> Any:
-        fields = self.fields  # type: ignore[attr-defined]
-        if isinstance(data, Mapping) and (strange := set(data) - set(fields)):
-            there = {str(name)[:60]: ["There is no such field."] for name in sorted(strange)}
-            raise ValidationError(there)
+        refuse_strange(data, self.fields)  # type: ignore[attr-defined]
         return super().to_internal_value(data)  # type: ignore[misc]
 
 

@@ -1,13 +1,14 @@
 """Users: made, given a role, let out and in again; those of an identity provider too."""
 
 import secrets
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 
 from fleet import sessions
@@ -99,8 +100,7 @@ def come_in(issuer: str, subject: str, name: str, role: Role | None) -> Any:
     It is the subject that tells who they are: whoever has that name here already keeps it. Who has
     no role there has none here from now on. Raises Refused.
     """
-    account = Account.objects.filter(issuer=issuer, subject=subject).select_related("user").first()
-    user = account.user if account is not None else None
+    user = _known(issuer, subject)
     if role is None:
         if user is not None:
             _give(user, None, by=PROVIDER)
@@ -117,7 +117,11 @@ def come_in(issuer: str, subject: str, name: str, role: Role | None) -> Any:
     return user
 
 
-@transaction.atomic
+def _known(issuer: str, subject: str) -> Any:
+    account = Account.objects.filter(issuer=issuer, subject=subject).select_related("user").first()
+    return account.user if account is not None else None
+
+
 def _make_of_provider(issuer: str, subject: str, name: str, role: Role) -> Any:
     users = get_user_model()
     name = users.normalize_username(name)
@@ -128,14 +132,19 @@ def _make_of_provider(issuer: str, subject: str, name: str, role: Role) -> Any:
             "The identity provider's name for you cannot be a user name here: letters, digits and "
             "@ . + - _ only, at most 150."
         ) from None
-    if users._default_manager.filter(username__iexact=name).exists():
+    # Whoever comes in twice at once is made by one of the two, at any moment from here on.
+    with suppress(IntegrityError), transaction.atomic():
+        if not users._default_manager.filter(username__iexact=name).exists():
+            user = make(name, None, role)
+            user.account = Account.objects.create(user=user, issuer=issuer, subject=subject)
+            log.info("user made", user=name, role=role.word, by=PROVIDER)
+            return user
+    user = _known(issuer, subject)
+    if user is None:
         raise Refused(
             f"There is another user named {name} here, and nobody takes over another's account: "
             "an admin has to delete or rename that one first."
         )
-    user = make(name, None, role)
-    user.account = Account.objects.create(user=user, issuer=issuer, subject=subject)
-    log.info("user made", user=name, role=role.word, by=PROVIDER)
     return user
 
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from fleet.api import CONFIGURER_WRITES, Conflict
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import KnownFields
+from fleet.bodies import KnownFields, takes_no_fields
 from fleet.conditional import Conditional, VersionField
 from fleet.inventory import InUse
 from fleet.roles import Role
@@ -146,6 +146,7 @@ class ChannelViewSet(Configured):
 
     @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT})
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def test(self, request: Request, pk: str) -> Response:
         """Send a test to everybody of it; `deliveries/?channel=ID` says what came of it."""
         channel = self.get_object()

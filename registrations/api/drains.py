@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from fleet.api import CONFIGURER_WRITES, Conflict
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import KnownFields
+from fleet.bodies import KnownFields, takes_no_fields
 from fleet.conditional import Conditional, VersionField
 from fleet.models import Server
 from fleet.roles import Role
@@ -93,6 +93,7 @@ class DrainViewSet(
 
     @extend_schema(request=None, responses={200: DrainRow, 409: OVER})
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def end(self, request: Request, pk: str) -> Response:
         """End it now: its handsets come home; or call it off before it has begun."""
         try:

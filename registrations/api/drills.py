@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict
 from fleet.api_lists import NoFilters, Pages
+from fleet.bodies import takes_no_fields
 from registrations import jobs
 from registrations.api.jobs import OPERATOR_ORDERS, FailbackScope
 from registrations.jobs.drill_rows import STATES, drill_row, drills
@@ -92,6 +93,7 @@ class DrillViewSet(
 
     @extend_schema(request=None, responses={200: DrillRow, 409: OVER})
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def end(self, request: Request, pk: str) -> Response:
         """Call everybody home now."""
         try:

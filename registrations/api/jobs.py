@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict
 from fleet.api_lists import NoFilters, Pages
-from fleet.bodies import JSONParser, KnownFields
+from fleet.bodies import JSONParser, KnownFields, refuse_strange, takes_no_fields
 from fleet.roles import Role
 from registrations import jobs
 from registrations.models import Job, JobResult
@@ -158,6 +158,7 @@ def _order_of(data: Any) -> tuple[dict[str, Any], jobs.Terms, bool]:
     """Return scope, terms and `despite_hold` of an order. Raises ValidationError."""
     if not isinstance(data, dict):
         raise ValidationError({"scope": ["Give a JSON object."]})
+    refuse_strange(data, FailbackOrder().fields)
     scope = dict(data)
     terms = {name: scope.pop(name) for name in jobs.TERMS if name in scope}
     return scope, jobs.Terms(**terms), scope.pop("despite_hold", False) is True
@@ -214,24 +215,28 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
 
     @extend_schema(request=None, responses=NOTHING_LEFT)
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def pause(self, request: Request, pk: str) -> Response:
         """Begin no further wave until it is resumed; who is asked already goes on."""
         return self._done(lambda job: jobs.pause(job, request.user))
 
     @extend_schema(request=None, responses=NOTHING_LEFT)
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def resume(self, request: Request, pk: str) -> Response:
         """Go on with a paused job."""
         return self._done(jobs.resume)
 
     @extend_schema(request=None, responses=NOTHING_LEFT)
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def cancel(self, request: Request, pk: str) -> Response:
         """Take back what no agent has taken up yet."""
         return self._done(lambda job: jobs.cancel(job, request.user))
 
     @extend_schema(request=None, responses={201: FailbackProgress, 409: REFUSED})
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def rollback(self, request: Request, pk: str) -> Response:
         """Register whom it moved at another server again; the answer is the job that does it."""
         return self._done(lambda job: jobs.roll_back(job, request.user), status.HTTP_201_CREATED)

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fleet.api import Pages
-from fleet.bodies import KnownFields
+from fleet.bodies import KnownFields, takes_no_fields
 from fleet.filters import Filters, IdFilter, IdsFilter
 from fleet.models import Handset, ServerGroup
 from fleet.roles import Role
@@ -103,6 +103,7 @@ class NotificationAddressViewSet(
 
     @extend_schema(request=None, responses={200: NotificationAddressRow})
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def renew(self, request: Request, pk: str) -> Response:
         """Make a new address for this handset; the one it had ends at once."""
         handset = get_object_or_404(Handset, notification_address=self.get_object().pk)

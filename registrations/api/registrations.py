@@ -19,6 +19,7 @@ from rest_framework.response import Response
 
 from fleet.api import Conflict
 from fleet.api_lists import NoParameters, refuse_others
+from fleet.bodies import takes_no_fields
 from fleet.models import Line
 from fleet.roles import Role
 from registrations import queries, wishes
@@ -144,6 +145,7 @@ class RegistrationViewSet(
 
     @extend_schema(request=None, responses={200: RegistrationRow, 409: REFUSED})
     @action(detail=True, methods=["post"])
+    @takes_no_fields
     def resume(self, request: Request, pk: str) -> Response:
         """Forget back-off and refusals of a line without a server, and try again now."""
         return self._wished(lambda: wishes.resume(int(pk), request.user))

@@ -13,8 +13,12 @@ from ldap3.utils.dn import escape_rdn
 
 from fleet import directory
 from fleet.roles import Role, role_of
+from tests.support.databases import database, migrated_postgres
 from tests.support.directory import BASE, GROUPS, PASSWORD, PEOPLE, Slapd, slapd
+from tests.support.log_ins import both_at_once
 from tests.support.rows import make_user
+
+__all__ = ["database", "migrated_postgres"]
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +76,13 @@ def test_the_right_password_makes_a_user_with_the_role_of_their_group(asked_by: 
     assert told.changes["session"] == ["", "logged in by the directory"]
     assert told.actor == vera and told.additional_data["by"] == "vera"
     assert comes_in("vera") and User.objects.count() == 1
+
+
+def test_two_first_log_ins_at_the_same_moment_are_one_user_and_both_in(
+    there: Slapd, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert both_at_once(lambda: comes_in("vera"), monkeypatch) == [True, True]
+    assert role_here("vera") == Role.VIEWER
 
 
 @pytest.mark.parametrize("password", ["guess", "", " ", PASSWORD.upper(), "\0", "\u00ad", "\u200b"])

@@ -15,10 +15,12 @@ from django.core import signing
 from django.test import Client
 from django.utils import timezone
 
+from fleet import users
 from fleet.config.env import OpenId
 from fleet.people import Account
 from fleet.roles import Role, role_of
 from tests.support.databases import database, migrated_postgres
+from tests.support.log_ins import both_at_once
 from tests.support.openid import CLIENT, SECRET, Provider, serving
 from tests.support.rows import make_user
 
@@ -85,6 +87,35 @@ def test_who_comes_for_the_first_time_is_made_with_the_claims_role(
     entry = LogEntry.objects.get(changes__has_key="session")
     assert entry.changes_dict["session"] == ["", "logged in by single sign-on"]
     assert entry.additional_data["by"] == "vera" and entry.remote_addr == "127.0.0.1"
+
+
+def test_two_first_log_ins_at_the_same_moment_are_one_user_and_both_in(
+    provider: Provider, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def comes_in() -> int:
+        client = Client()
+        assert sign_on(client).headers["Location"] == "/"
+        return int(client.get("/").status_code)
+
+    assert both_at_once(comes_in, monkeypatch) == [200, 200]
+    vera = User.objects.get()
+    assert (role_of(vera), vera.account.subject) == (Role.OPERATOR, "4711")
+
+
+def test_two_people_of_one_name_at_the_same_moment_are_not_one(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects = iter(["4711", "4712"])
+
+    def comes_in() -> str:
+        try:
+            return str(users.come_in("https://id.example", next(subjects), "vera", Role.VIEWER))
+        except users.Refused as refused:
+            return str(refused)
+
+    told = sorted(both_at_once(comes_in, monkeypatch), key=len)
+    assert told[0] == "vera" and "another user named vera" in told[1]
+    assert User.objects.count() == Account.objects.count() == 1
 
 
 def test_it_is_the_subject_that_tells_who_somebody_is(provider: Provider) -> None:

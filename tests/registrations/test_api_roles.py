@@ -286,6 +286,18 @@ def test_a_session_has_the_same_rights_as_a_token(asker: str, ids: dict[str, int
             assert status == (200 if may else 403), url
 
 
+def test_a_field_that_is_not_there_is_refused_by_its_name_everywhere(ids: dict[str, Any]) -> None:
+    asked = APIClient()
+    asked.force_authenticate(make_user("ada", Role.ADMIN))
+    for path, may in MAY.items():
+        for method in may.keys() & {"post", "put", "patch"}:
+            url, sent = url_of(path, ids), {"colour": "red"}
+            answer = getattr(asked, method)(url, sent, format="json", headers=ANY_VERSION)
+            told = answer.json()
+            assert answer.status_code == 400, f"{method} {url}: {answer.status_code} {told}"
+            assert told.get("colour") == ["There is no such field."], f"{method} {url}: {told}"
+
+
 def test_what_a_role_may_not_do_does_not_happen(ids: dict[str, int]) -> None:
     client = APIClient()
     client.force_authenticate(make_user("vera", Role.VIEWER))
