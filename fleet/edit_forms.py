@@ -1,14 +1,6 @@
-"""Forms of what exists: read by the rules of files, refused over what others changed meanwhile.
+"""Forms of what exists: read by the rules of files, refused over what others changed meanwhile."""
 
-What a form shows it also sends back as it was shown (`seen`). Where the database holds something
-else by then, somebody changed it in between: the form is refused and says what. Sent once more, it
-is meant. Secrets are no part of it and are never shown.
-"""
-
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,52 +8,18 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from fleet import allowed, bulk, inventory, stale
+from fleet import allowed, bulk, inventory
 from fleet.formats import policy, values
+from fleet.guarded_forms import Guarded, Meanwhile, locked
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
 STAYS = "stays as it is"
-UNTOLD = frozenset({"seen", "new_password"})
-"""Fields that are no fact of what is edited."""
 
 
-@dataclass(frozen=True, slots=True)
-class Meanwhile:
-    """What became of one field while the form was open, in words."""
-
-    label: str
-    before: str
-    now: str
-
-
-class Edit(forms.ModelForm):  # type: ignore[type-arg]
+class Edit(Guarded):
     """Makes or changes one thing by `fleet.inventory`, so that registrations follow."""
 
     readers: ClassVar[Mapping[str, Callable[[str], object]]] = {}
-
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self.before = copy(self.instance) if self.instance.pk else None
-        self.meanwhile: list[Meanwhile] = []
-
-    @property
-    def told(self) -> list[str]:
-        """The fields that are facts, by name."""
-        return [name for name in self.fields if name not in UNTOLD]
-
-    @property
-    def seen(self) -> str:
-        """What the form shows before anybody types, to be sent back with it."""
-        return json.dumps({name: self._shown(name) for name in self.told})
-
-    @property
-    def seen_name(self) -> str:
-        return self.add_prefix("seen")
-
-    def _shown(self, name: str) -> str:
-        field = self.fields[name]
-        shown = field.prepare_value(self.get_initial_for_field(field, name))
-        return "" if shown is None else str(shown)
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
@@ -71,29 +29,8 @@ class Edit(forms.ModelForm):  # type: ignore[type-arg]
                     given[name] = reader(given[name])
                 except ValueError as wrong:
                     self.add_error(name, str(wrong))
-        self._look_for_others()
+        self.look_for_others()
         return given
-
-    def _look_for_others(self) -> None:
-        try:
-            seen = json.loads(self.data.get(self.seen_name, ""))
-        except ValueError:
-            return
-        if self.before is None or not isinstance(seen, dict):
-            return
-        for name in self.told:
-            was, now = str(seen.get(name, "")), self._shown(name)
-            if name in seen and was != now:
-                label = str(self[name].label)
-                said = Meanwhile(label, self._word(name, was), self._word(name, now))
-                self.meanwhile.append(said)
-        if self.meanwhile:
-            self.add_error(None, "Somebody changed this while you had it open.")
-
-    def _word(self, name: str, value: str) -> str:
-        """A value as the form's menus word it."""
-        choices: Iterable[tuple[Any, Any]] = getattr(self.fields[name], "choices", ())
-        return next((str(word) for key, word in choices if str(key) == value), value) or "nothing"
 
     def keep(self) -> None:
         """Save and announce it. Only what is valid; a refusal of the inventory becomes an error."""
@@ -363,7 +300,7 @@ def edited(form: type[Edit], thing: models.Model, given: Mapping[str, Any]) -> E
 
     The row is locked meanwhile, so that nobody comes in between the look and the change.
     """
-    bound = form(given, instance=_locked(thing))
+    bound = form(given, instance=locked(thing))
     if bound.is_valid():
         bound.keep()
     return bound
@@ -372,14 +309,9 @@ def edited(form: type[Edit], thing: models.Model, given: Mapping[str, Any]) -> E
 @transaction.atomic
 def edited_handset(thing: Handset, given: Mapping[str, Any]) -> tuple[HandsetEdit, _Lines]:
     """As `edited`: a handset and its lines, all or nothing."""
-    handset = _locked(thing)
+    handset = locked(thing)
     bound, lines = HandsetEdit(given, instance=handset), Lines(given, instance=handset)
     if bound.is_valid() & lines.is_valid():
         bound.keep()
         lines.keep()
     return bound, lines
-
-
-def _locked(thing: models.Model) -> Any:
-    rows = type(thing)._default_manager.all()
-    return thing if thing.pk is None else stale.held(rows, thing.pk, None)

@@ -9,6 +9,7 @@ from django.urls import reverse
 from fleet.models import Site
 from registrations import queries
 from registrations.incidents.message import Message, compose, written
+from registrations.incidents.past import lasting
 from registrations.models import Channel, Incident
 from registrations.queries.extent import Extent
 
@@ -17,10 +18,11 @@ def about(what: str, incident: Incident, now: datetime) -> Message:
     """Return what is said when it began, is still on, or is over."""
     zone = _zone(incident)
     lines = [("What happened", incident.happened)]
-    if incident.resolved_at is not None:
+    over_at, lasted = incident.over_at, lasting(incident.lasted_s or 0)
+    if over_at is not None:
         lines += [
             ("Began", queries.clock(incident.opened_at, zone, now)),
-            ("Over", _over(incident, incident.resolved_at, zone, now)),
+            ("Over", f"{queries.clock(over_at, zone, now)}, after {lasted}"),
         ]
     else:
         lines += [
@@ -32,13 +34,7 @@ def about(what: str, incident: Incident, now: datetime) -> Message:
             ("Handsets", f"{incident.most_handsets:,} of {incident.of_handsets:,} at most")
         )
     lines.append(("Where", ", ".join([*incident.groups, *incident.sites])))
-    return compose(what, incident.severity, incident.title, lines, data(incident))
-
-
-def _over(incident: Incident, at: datetime, zone: str, now: datetime) -> str:
-    minutes = int((at - incident.opened_at).total_seconds() // 60)
-    lasted = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-    return f"{queries.clock(at, zone, now)}, after {lasted}"
+    return compose(what, incident.severity, incident.title, lines, data(incident), lasted)
 
 
 def _zone(incident: Incident) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from registrations.incidents import past
 from registrations.incidents.causes import Trouble
 from registrations.incidents.course import (
     Better,
@@ -82,6 +83,8 @@ def _open(
 ) -> None:
     fields = _told(trouble) | {
         "kind": trouble.kind,
+        # It stays what it was told as.
+        "title": trouble.said.title[:200],
         "severity": trouble.severity,
         "opened_at": datetime.fromtimestamp(trouble.since, UTC),
         "detected_at": now,
@@ -99,7 +102,6 @@ def _open(
 def _told(trouble: Trouble) -> dict[str, Any]:
     """What of an incident follows the facts from look to look."""
     return {
-        "title": trouble.said.title[:200],
         "happened": trouble.said.happened[:500],
         "remedy": trouble.said.remedy[:500],
         "server_id": trouble.server_id,
@@ -131,8 +133,22 @@ def _go_on(
         entries.append(_entry(incident, What.BETTER, now))
         _set(incident, {"good_since": now, "handsets": 0})
     else:
-        entries.append(_entry(incident, What.RESOLVED, now))
         _set(incident, {"resolved_at": now, "handsets": 0})
+        _set(incident, {"happened": past.happened(_past(incident))[:500]})
+        entries.append(_entry(incident, What.RESOLVED, now, incident.happened))
+
+
+def _past(incident: Incident) -> past.Past:
+    return past.Past(
+        incident.kind,
+        incident.title,
+        incident.server_name,
+        incident.groups,
+        incident.sites,
+        incident.most_handsets,
+        incident.lasted_s or 0.0,
+        is_one=incident.registration_id is not None,
+    )
 
 
 def _follow(incident: Incident, went: Went) -> None:

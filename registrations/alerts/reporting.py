@@ -16,6 +16,7 @@ from fleet.models import Server
 from registrations import proving, queries
 from registrations.alerts import queue
 from registrations.incidents.message import Message
+from registrations.incidents.past import lasting
 from registrations.models import Channel, Delivery, Incident
 
 DAILY, WEEKLY = "daily", "weekly"
@@ -112,17 +113,17 @@ def _row(name: str, row: queries.ReportRow) -> dict[str, Any]:
         "name": name,
         "shares": {share: f"{100 * row.share(share):.2f} %" for share in queries.SHARES},
         "failovers": row.failovers,
-        "longest": _lasting(row.longest_outage) if row.longest_outage else "",
+        "longest": lasting(row.longest_outage) if row.longest_outage else "",
         "stuck": row.stuck,
     }
 
 
 def _incident(incident: Incident, zone: str, now: datetime) -> dict[str, Any]:
-    over = incident.resolved_at
+    over = incident.over_at
     return {
         "title": incident.title,
         "began": queries.clock(incident.opened_at, zone, now),
-        "lasted": _lasting(((over or now) - incident.opened_at).total_seconds()),
+        "lasted": lasting(((over or now) - incident.opened_at).total_seconds()),
         "is_over": over is not None,
         "handsets": incident.most_handsets,
     }
@@ -140,13 +141,6 @@ def _standby(now: datetime) -> list[dict[str, Any]]:
         }
         for server in servers.order_by("group__name", "priority")
     ]
-
-
-def _lasting(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if not minutes:
-        return f"{seconds:.0f} s"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _day(at: datetime, zone: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 SUBJECTS = {
     "opened": "{severity}: {title}",
     "again": "Still on: {title}",
-    "resolved": "Over: {title}",
+    "resolved": "Over after {lasted}: {title}",
 }
 
 _BODY = "margin:0;padding:24px;background:#f4f5f7;color:#1d2433;font:15px/1.5 sans-serif"
@@ -31,13 +31,19 @@ class Message:
 
 
 def compose(
-    what: str, severity: str, title: str, lines: Sequence[tuple[str, str]], data: Mapping[str, Any]
+    what: str,
+    severity: str,
+    title: str,
+    lines: Sequence[tuple[str, str]],
+    data: Mapping[str, Any],
+    lasted: str = "",
 ) -> Message:
     """Return the message about an incident: `lines` are (label, sentence) in reading order.
 
-    `data` may have `url`, which ends both bodies.
+    `data` may have `url`, which ends both bodies. `lasted` says how long it was on.
     """
-    head = SUBJECTS[what].format(severity=severity.capitalize(), title=title)
+    words = {"severity": severity.capitalize(), "title": title, "lasted": lasted}
+    head = SUBJECTS[what].format(**words)
     return written(head, lines, str(data.get("url", "")), {"event": what, **data})
 
 

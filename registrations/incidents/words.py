@@ -71,7 +71,7 @@ def silent(server: ServerFact, sites: Sequence[str]) -> Said:
 def horizon(server: ServerFact) -> Said:
     verb = "binding ends" if server.lapsing == 1 else "bindings end"
     return Said(
-        f"Bindings on {server.name} of {listed(server.groups)} run out",
+        f"Bindings on {server.name} of {listed(server.groups)} running out",
         f"{server.lapsing:,} {verb} within 10 minutes on {server.name}, which is silent.",
         "Bring the server back, or see why these handsets find no other one.",
     )
@@ -79,7 +79,7 @@ def horizon(server: ServerFact) -> Said:
 
 def sick(server: ServerFact) -> Said:
     return Said(
-        f"{server.name} of {listed(server.groups)} refuses handsets",
+        f"{server.name} of {listed(server.groups)} refusing handsets",
         f"{server.name} answers but refuses handsets it had accepted before: "
         f"{counted(server.refused)} so far.",
         f"Look at the user data of {server.name}: a restore, an expired licence or a lost database "
@@ -130,7 +130,7 @@ def process(found: ProcessFact) -> Said:
     whose = f" of {found.site}" if found.site else ""
     if found.kind == "beat":
         return Said(
-            "Beat is not heard",
+            "Beat not heard",
             "Rollcall's beat is not heard: workers look for due work themselves, but jobs, exports "
             "and counts stand still.",
             "Start beat again, and look at its log and at Redis.",
@@ -138,12 +138,12 @@ def process(found: ProcessFact) -> Said:
     if found.others:
         others = "another worker does" if found.others == 1 else f"{found.others} others do"
         return Said(
-            f"Worker {names} is not heard",
+            f"Worker {names} not heard",
             f"{names} is not heard any more; {others} its work.",
             "Start it again, and look at its log.",
         )
     return Said(
-        f"No worker{whose} is heard",
+        f"No worker{whose} heard",
         f"No worker{whose} is heard ({names} was the last): nothing registers or renews there.",
         "Start a worker now: bindings run out one after the other.",
     )
@@ -151,7 +151,7 @@ def process(found: ProcessFact) -> Said:
 
 def proof(found: ProofFact) -> Said:
     return Said(
-        f"{found.server} of {listed(found.groups)} would refuse handsets",
+        f"Standby proof lost on {found.server} of {listed(found.groups)}",
         f"{found.server} would not take {found.lost:,} of {counted(found.of)} any more that it "
         "would have taken before.",
         f"Compare their users and passwords on {found.server}: they would be lost in a failover.",
@@ -160,9 +160,9 @@ def proof(found: ProofFact) -> Said:
 
 def flap(found: FlapFact) -> Said:
     if found.one is not None:
-        title, who = f"{found.one[1]} flaps", f"{found.one[1]} at {found.site}"
+        title, who = f"{found.one[1]} flapping", f"{found.one[1]} at {found.site}"
     else:
-        title = f"{counted(found.handsets)} at {found.site} flap"
+        title = f"{counted(found.handsets)} at {found.site} flapping"
         who = f"{counted(found.handsets)} at {found.site}"
     return Said(
         title,

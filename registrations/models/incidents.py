@@ -1,5 +1,7 @@
 """What is wrong and why: one incident per common cause, its timeline, and the last look for any."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 
@@ -94,11 +96,14 @@ class Incident(models.Model):
         return self.State.ACKNOWLEDGED if self.acknowledged_at is not None else self.State.OPEN
 
     @property
+    def over_at(self) -> datetime | None:
+        """From when on nothing was wrong; known to have been the end only at `resolved_at`."""
+        return self.resolved_at and (self.good_since or self.resolved_at)
+
+    @property
     def lasted_s(self) -> float | None:
-        """How long it was on; None while it is."""
-        if self.resolved_at is None:
-            return None
-        return (self.resolved_at - self.opened_at).total_seconds()
+        """How long something was wrong; None while it is not over."""
+        return (self.over_at - self.opened_at).total_seconds() if self.over_at else None
 
 
 class IncidentEntry(models.Model):

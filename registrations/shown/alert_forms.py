@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from fleet.guarded_forms import Guarded
 from registrations import jobs
 from registrations.alerts import checking
 from registrations.models import AlertRule, Incident, MaintenanceWindow
@@ -58,7 +59,7 @@ def _zones() -> forms.TextInput:
     return forms.TextInput(attrs={"list": "zones", "autocomplete": "off"})
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+class RuleForm(Guarded):
     """Which incidents, to whom, after how long, how often again, when."""
 
     kinds = forms.MultipleChoiceField(choices=Incident.Kind.choices, **_boxes())
@@ -114,10 +115,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         _add(self, checking.faults_of_rule(given))
+        self.look_for_others()
         return given
 
 
-class MaintenanceForm(forms.ModelForm):  # type: ignore[type-arg]
+class MaintenanceForm(Guarded):
     """When trouble is expected, and where: once, or every week."""
 
     often = forms.ChoiceField(
@@ -173,6 +175,7 @@ class MaintenanceForm(forms.ModelForm):  # type: ignore[type-arg]
             wrong["stops_at"] = "Say when it begins, and an end that is later."
             del wrong["days"]
         _add(self, {name.removesuffix("_at"): said for name, said in wrong.items()})
+        self.look_for_others()
         return given
 
     def _post_clean(self) -> None:

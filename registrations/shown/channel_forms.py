@@ -6,15 +6,18 @@ from zoneinfo import available_timezones
 
 from django import forms
 
+from fleet.guarded_forms import Guarded
 from registrations.alerts import channel_checks, following, reporting
 from registrations.alerts.channels import syslog
 from registrations.models import Channel
 
 
-class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
+class ChannelForm(Guarded):
     """A kind's form names its settings as fields, which the checks of that kind judge."""
 
     kind: str
+    new_secret = ""
+    """One that was made here: it is told this once."""
 
     class Meta:
         model = Channel
@@ -39,6 +42,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         for name, said in channel_checks.faults(self.kind, settings, self.instance.secret).items():
             if not self.has_error(name):
                 self.add_error(name, said)
+        self.look_for_others()
         return given
 
 
@@ -120,6 +124,12 @@ class WebhookForm(ChannelForm):
         widget=forms.CheckboxSelectMultiple,
     )
     ca = _authority()
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if not self.instance.secret:
+            self.new_secret = self.instance.secret = channel_checks.new_secret()
+        return given
 
 
 class ChatForm(ChannelForm):

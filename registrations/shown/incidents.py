@@ -7,7 +7,9 @@ from urllib.parse import urlencode
 from fleet.models import ServerGroup, Site
 from registrations import queries
 from registrations.incidents.limits import (
+    BEAT_SILENT,
     CREDENTIALS,
+    DRILL,
     FLAPPING,
     HANDSET,
     HORIZON,
@@ -15,6 +17,7 @@ from registrations.incidents.limits import (
     SERVER_SICK,
     SERVER_SILENT,
     SITE_NETWORK,
+    WORKER_SILENT,
 )
 from registrations.models import Incident, State
 
@@ -32,10 +35,15 @@ class Members:
     """That of the history."""
     proofs: str = ""
     """That of the standby proofs."""
+    drill: str = ""
+    """The id of the drill it is about."""
+    is_own: bool = False
+    """It is about a part of Rollcall."""
 
 
 def members(incident: Incident) -> Members:
-    """Return where to see who is hit, and what became of them."""
+    """Return where to see who is hit, and what became of them: of what is over, that alone."""
+    is_on = incident.resolved_at is None
     bounds = {
         "since": queries.moment(incident.opened_at),
         "until": queries.moment(incident.resolved_at),
@@ -43,11 +51,13 @@ def members(incident: Incident) -> Members:
     past = _past(incident)
     history = {name: value for name, value in (past | bounds).items() if value} if past else {}
     return Members(
-        urlencode(_now(incident) if incident.resolved_at is None else {}, doseq=True),
+        urlencode(_now(incident) if is_on else {}, doseq=True),
         urlencode(history),
         urlencode({"server": incident.server_id, "takes": "false"})
-        if incident.kind == PROOF_LOST and incident.server_id
+        if incident.kind == PROOF_LOST and incident.server_id and is_on
         else "",
+        incident.cause.partition(":")[2] if incident.kind == DRILL else "",
+        is_on and incident.kind in (WORKER_SILENT, BEAT_SILENT),
     )
 
 
@@ -58,6 +68,9 @@ def _now(incident: Incident) -> dict[str, Any]:
         "group": list(groups.values_list("pk", flat=True)),
         "site": list(sites.values_list("pk", flat=True)),
     }
+    if (incident.groups and not places["group"]) or (incident.sites and not places["site"]):
+        # They were deleted: without them it would be the whole fleet.
+        return {}
     kind = incident.kind
     if kind in (SERVER_SILENT, HORIZON) and incident.server_id:
         return places | {"server": incident.server_id}

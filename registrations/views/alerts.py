@@ -4,17 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db import models
+from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from fleet.guarded_forms import Guarded, locked
 from fleet.inventory import InUse
 from fleet.roles import Role, require_role
 from fleet.zones import names
 from registrations import queries
-from registrations.alerts import channel_checks, composing, queue, removing, telling
+from registrations.alerts import composing, queue, removing, telling
 from registrations.models import AlertRule, Channel, Delivery, MaintenanceWindow
 from registrations.shown import alerts as shown
 from registrations.shown import pages
@@ -56,7 +57,7 @@ def rule_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _rule(request: HttpRequest, rule: AlertRule) -> HttpResponse:
-    form = RuleForm(request.POST or None, instance=rule)
+    form = _form(request, RuleForm, rule)
     more: dict[str, Any] = {"zones": names()}
     if form.is_bound and form.is_valid():
         if "try" not in request.POST:
@@ -84,23 +85,16 @@ def channel_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def _channel(request: HttpRequest, channel: Channel) -> HttpResponse:
     if channel.kind not in CHANNEL_FORMS:
         raise Http404
-    form = CHANNEL_FORMS[channel.kind](request.POST or None, instance=channel)
+    form = _form(request, CHANNEL_FORMS[channel.kind], channel)
     if form.is_bound and form.is_valid():
-        return _kept_channel(request, form)
+        if form.new_secret:
+            said = f"Its secret is {form.new_secret}. Copy it now: it is shown this once."
+            messages.warning(request, said)
+        return _kept(request, form, "Channel")
     log = queries.deliveries().filter(channel=channel.pk)[:10] if channel.pk else []
     alone, beside = removing.rules_of(channel) if channel.pk else ([], [])
     more = {"log": log, "refusal": removing.refusal(channel, alone), "beside": beside}
     return _page(request, "alert_channel.html", form, **more)
-
-
-def _kept_channel(request: HttpRequest, form: Any) -> HttpResponse:
-    """A webhook's secret is made once, and told this once."""
-    channel = form.instance
-    if channel.kind == Channel.Kind.WEBHOOK and not channel.secret:
-        channel.secret = channel_checks.new_secret()
-        said = f"Its secret is {channel.secret}. Copy it now: it is shown this once."
-        messages.warning(request, said)
-    return _kept(request, form, "Channel")
 
 
 @require_POST
@@ -130,7 +124,7 @@ def maintenance_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _maintenance(request: HttpRequest, window: MaintenanceWindow) -> HttpResponse:
-    form = MaintenanceForm(request.POST or None, instance=window)
+    form = _form(request, MaintenanceForm, window)
     if form.is_bound and form.is_valid():
         return _kept(request, form, "Maintenance")
     return _page(request, "alert_maintenance.html", form, zones=names())
@@ -186,10 +180,24 @@ def delivery_again(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("deliveries")
 
 
+def _form(request: HttpRequest, kind: type[Guarded], thing: Any) -> Any:
+    """Return the form of `thing`, kept where it was sent to be and has no errors.
+
+    The row is locked meanwhile, so that nobody comes in between the look and the change.
+    """
+    if not request.POST:
+        return kind(instance=thing)
+    if "try" in request.POST:
+        return kind(request.POST, instance=thing)
+    with transaction.atomic():
+        form = kind(request.POST, instance=locked(thing))
+        if form.is_valid():
+            form.instance.made_by = form.instance.made_by or request.user.get_username()
+            form.save()
+    return form
+
+
 def _kept(request: HttpRequest, form: Any, word: str) -> HttpResponse:
-    if not form.instance.pk:
-        form.instance.made_by = request.user.get_username()
-    form.save()
     messages.success(request, f"{word} {form.instance} is kept.")
     return redirect("alerts")
 

@@ -62,7 +62,9 @@ def incidents_open(request: HttpRequest) -> HttpResponse:
 @require_role(Role.VIEWER)
 def incident(request: HttpRequest, pk: int) -> HttpResponse:
     """One of them, in full."""
-    found = get_object_or_404(queries.incidents(), pk=pk)
+    rows = queries.incidents().select_related("registration__line")
+    unread = ("registration__snapshot", "registration__line__auth_password")
+    found = get_object_or_404(rows.defer(*unread), pk=pk)
     return render(request, "incident.html", _context(found))
 
 

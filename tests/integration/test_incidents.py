@@ -89,7 +89,7 @@ def test_a_killed_registrar_is_one_incident_told_once_and_told_when_it_is_over(
     assert seconds(incident["opened_at"], delivery["created_at"]) <= FIRST_MESSAGE_S
     told.ward.wait_for_state("secondary", 120)
     told.ward.primary.start()
-    told.await_mail(f"Over: {place} of ward silent", 240)
+    told.await_mail("Over after", 240)
     assert [row["what"] for row in told.ward.product.every("deliveries", **mine)] == [
         "resolved",
         "opened",
@@ -103,7 +103,7 @@ def test_a_registrar_that_refuses_everybody_is_one_incident(told: Told) -> None:
     told.sink.mails.clear()
     told.ward.secondary.set_fault(403)
     try:
-        told.await_mail("refuses handsets", 180)
+        told.await_mail("refusing handsets", 180)
     finally:
         told.ward.secondary.set_fault(None)
     sick = told.incidents(kind="server_sick")
@@ -118,7 +118,7 @@ def test_a_silent_worker_is_told_although_there_is_no_worker_to_tell_of_it(told:
         worker.kill()
     began = time.monotonic()
     try:
-        told.await_mail("No worker is heard", 120)
+        told.await_mail("No worker heard", 120)
     finally:
         told.ward.product.start_worker()
     assert time.monotonic() - began < 60

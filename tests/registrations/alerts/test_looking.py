@@ -155,7 +155,7 @@ def test_ten_thousand_handsets_that_lose_a_server_are_one_incident_and_a_message
     courier.rouse()
     wait_until(lambda: len(sink.mails) == 4, 60, "four mails")
     assert sink.mails[0]["Subject"] == "[Rollcall] Critical: 127.0.0.2:5060 of big silent"
-    assert sink.mails[-1]["Subject"] == "[Rollcall] Over: 127.0.0.2:5060 of big silent"
+    assert sink.mails[-1]["Subject"] == "[Rollcall] Over after 7 min: 127.0.0.2:5060 of big silent"
 
 
 def test_a_look_costs_the_same_few_queries_for_any_number_of_handsets(
@@ -229,6 +229,33 @@ def test_refused_handsets_without_a_sick_server_are_a_batch(
     Registration.objects.update(state=State.PRIMARY)
     watch.look(70)
     assert Incident.objects.get().state == "resolved"
+
+
+def test_it_keeps_the_title_it_was_told_as_and_is_over_in_the_past_tense(
+    ward: ServerGroup, watch: Watch
+) -> None:
+    make_rule()
+    for _ in range(8):
+        make_registration(ward, State.REJECTED, since=watch.now)
+    watch.look(64)
+    (incident,) = Incident.objects.all()
+    for _ in range(12):
+        make_registration(ward, State.REJECTED, since=watch.now)
+    watch.look(60)
+    incident.refresh_from_db()
+    assert incident.title == "8 handsets of ward at main refused"
+    assert incident.happened.startswith("20 of 20 handsets in ward at main are refused")
+    Registration.objects.update(state=State.PRIMARY)
+    watch.look(70)
+    incident.refresh_from_db()
+    over = "Up to 20 handsets of ward at main were refused by every server for 2 min."
+    assert (incident.title, incident.happened) == ("8 handsets of ward at main refused", over)
+    entries = incident.entries.values_list("what", "said")
+    assert [what for what, _ in entries] == ["opened", "grew", "better", "resolved"]
+    assert entries[1][1].startswith("20 of 20 handsets") and entries[3] == ("resolved", over)
+    message = Delivery.objects.latest("pk").message
+    assert message["subject"] == f"[Rollcall] Over after 2 min: {incident.title}"
+    assert f"What happened: {over}" in message["text"] and "after 2 min" in message["text"]
 
 
 def test_a_single_handset_is_named_after_five_minutes(ward: ServerGroup, watch: Watch) -> None:

@@ -20,7 +20,7 @@ from registrations.models import (
     ServerHealth,
 )
 from tests.support import smtp
-from tests.support.rows import make_group, make_site, make_user
+from tests.support.rows import make_group, make_registration, make_site, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -380,3 +380,37 @@ def test_no_order_has_a_field_that_is_not_there(client: Client, path: str) -> No
     answer = client.post(f"/api/v1/{path}/", given, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json()["bogus"] == ["There is no such field."]
+
+
+def test_what_is_over_leads_to_what_became_of_it_and_not_to_who_is_there_now(
+    desk: Client, incident: Incident
+) -> None:
+    assert "Its handsets now" in words(desk, "incident", incident.pk)
+    later = timezone.now() + timedelta(minutes=1)
+    ServerHealth.objects.update(condition="up")
+    looking.look(later)
+    looking.look(later + timedelta(minutes=2))
+    page = words(desk, "incident", incident.pk)
+    assert "Its handsets now" not in page and "What became of them" in page
+    assert "did not answer for 11 min: it held no handset." in page
+
+
+def test_a_drills_incident_leads_to_the_drill_and_a_handsets_to_the_handset(desk: Client) -> None:
+    row, now = make_registration(make_group(), "unregistered"), timezone.now()
+    for cause in ("drill:7", f"handset:{row.pk}", "beat_silent:", "proof_lost:x"):
+        kind = cause.partition(":")[0]
+        of = {"registration": row} if kind == "handset" else {"server": row.group.servers.first()}
+        when = {"opened_at": now, "detected_at": now, "severity": "warning"}
+        Incident.objects.create(kind=kind, cause=cause, **when, **of)
+    links = {
+        "drill": f'href="{reverse("drill", args=[7])}"',
+        "handset": f'href="{reverse("handset", args=[row.line.handset_id])}"',
+        "beat_silent": f'{reverse("ops")}">',
+        "proof_lost": "Who would be lost",
+    }
+    for kind, link in links.items():
+        assert link in words(desk, "incident", Incident.objects.get(kind=kind).pk)
+    Incident.objects.update(resolved_at=now)
+    assert links["drill"] in words(desk, "incident", Incident.objects.get(kind="drill").pk)
+    over = words(desk, "incident", Incident.objects.get(kind="proof_lost").pk)
+    assert links["proof_lost"] not in over
