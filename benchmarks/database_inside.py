@@ -23,6 +23,7 @@ from fleet.models import Site  # noqa: E402
 from registrations import queries, store  # noqa: E402
 from registrations.models import Registration  # noqa: E402
 from registrations.report import AgentResult, Moved  # noqa: E402
+from registrations.runtime import memory  # noqa: E402
 from registrations.store import BATCH, Claimed, Finished  # noqa: E402
 
 TIMES = 9
@@ -39,6 +40,8 @@ BARE_CLAIM = (
 
 def main() -> None:
     part, *numbers = sys.argv[1:]
+    # As a worker does.
+    memory.settle()
     for figure in PARTS[part](*map(int, numbers)):
         sys.stdout.write(json.dumps(asdict(figure)) + "\n")
         sys.stdout.flush()

@@ -58,7 +58,7 @@ class Target:
         return f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """Who registers: the address of record and its credentials."""
 

@@ -4,28 +4,32 @@ import hashlib
 import uuid
 from collections.abc import Iterable
 
-from fleet.fields import decrypt
+from fleet.fields import decrypt_all
 from registrations.store.sql import changed, listed, within
 from registrations.values import Account
 
 
 def accounts_of(line_ids: Iterable[int]) -> dict[int, Account]:
     """Return who registers, by line."""
+    # The handset's row is looked up for each line: joined, PostgreSQL reads all handsets.
     lines = changed(
-        "SELECT l.id, l.number, l.extension, l.domain, l.auth_user, l.auth_password, h.mac "
-        "FROM fleet_line l JOIN fleet_handset h ON h.id = l.handset_id "
-        f"WHERE {within('l.id')}",
+        "SELECT l.id, l.number, l.extension, l.domain, l.auth_user, l.auth_password, "
+        "(SELECT h.mac FROM fleet_handset h WHERE h.id = l.handset_id) "
+        f"FROM fleet_line l WHERE {within('l.id')}",
         [listed(line_ids)],
     )
+    passwords = decrypt_all(line[5] for line in lines)
     return {
         pk: Account(
             user=extension,
             domain=domain,
             auth_user=auth_user or extension,
-            password=decrypt(stored),
+            password=password,
             instance=f"urn:uuid:{_uuid5(f'{mac}/{number}')}",
         )
-        for pk, number, extension, domain, auth_user, stored, mac in lines
+        for (pk, number, extension, domain, auth_user, _, mac), password in zip(
+            lines, passwords, strict=True
+        )
     }
 
 

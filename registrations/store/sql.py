@@ -21,16 +21,16 @@ def is_postgresql() -> bool:
 
 
 def within(column: str) -> str:
-    """A condition with one parameter, made by `listed`: the column is one of these."""
+    """A condition with one parameter, made by `listed`: the column is one of these ids."""
     if is_postgresql():
         return f"{column} = ANY(%s)"
     return f"{column} IN (SELECT value FROM json_each(%s))"
 
 
-def listed(values: Iterable[Any]) -> Any:
-    """The parameter of `within`."""
-    values = list(values)
-    return values if is_postgresql() else json.dumps(values)
+def listed(ids: Iterable[int]) -> str:
+    """The parameter of `within`: one text, which PostgreSQL reads sooner than 500 constants."""
+    together = ",".join(map(str, ids))
+    return f"{{{together}}}" if is_postgresql() else f"[{together}]"
 
 
 def rows(columns: Mapping[str, str]) -> str:
@@ -124,7 +124,7 @@ def lock_in_order(ids: Iterable[int]) -> None:
     if is_postgresql():
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT id FROM registrations_registration WHERE id = ANY(%s) "
+                f"SELECT id FROM registrations_registration WHERE {within('id')} "
                 "ORDER BY id FOR NO KEY UPDATE",
-                [list(ids)],
+                [listed(ids)],
             )
