@@ -12,6 +12,7 @@ from fleet import (
     api_imports,
     api_provenance,
     api_tokens,
+    api_users,
 )
 
 router = SimpleRouter()
@@ -23,6 +24,7 @@ router.register("lines", api.LineViewSet, basename="api-line")
 router.register("imports/jobs", api_import_jobs.ImportJobViewSet, basename="api-import-job")
 router.register("audit", api_audit.AuditViewSet, basename="api-audit")
 router.register("tokens", api_tokens.TokenViewSet, basename="api-token")
+router.register("users", api_users.UserViewSet, basename="api-user")
 
 urlpatterns = [
     path("handsets/bulk/", api_bulk.BulkView.as_view(), name="api-handset-bulk"),

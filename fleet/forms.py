@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model, password_validation
-from django.core.exceptions import ValidationError
 
+from fleet import users
 from fleet.formats import values
 from fleet.models import Server, ServerGroup, Site
 from fleet.roles import Role
@@ -88,12 +88,7 @@ class InviteForm(forms.Form):
     role = RoleField(initial=Role.VIEWER.value)
 
     def clean_name(self) -> str:
-        users = get_user_model()
-        name = str(users.normalize_username(self.cleaned_data["name"]))  # type: ignore[attr-defined]
-        users._meta.get_field("username").run_validators(name)  # type: ignore[union-attr]
-        if users._default_manager.filter(username__iexact=name).exists():
-            raise ValidationError("There is a user of that name already.")
-        return name
+        return users.new_name(self.cleaned_data["name"])
 
 
 class UserForm(InviteForm):

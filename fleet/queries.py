@@ -3,6 +3,7 @@
 from typing import Any
 
 import django_filters
+from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet
 
 from fleet.filters import Filters, IdsFilter
@@ -95,3 +96,12 @@ class TokenFilter(Filters):
     class Meta:
         model = ApiToken
         fields = ("user", "name")
+
+
+class UserFilter(Filters):
+    name = django_filters.CharFilter(field_name="username", label="Name")
+    is_active = django_filters.BooleanFilter()
+
+    class Meta:
+        model = get_user_model()
+        fields = ("name", "is_active")

@@ -14,7 +14,10 @@ from fleet.models import Handset, Server, ServerGroup
 
 M = TypeVar("M", bound=Model)
 
-_UNSEEN = frozenset({"auth_password", "secret", "search_text", "waits", "created_at", "told"})
+_UNSEEN = frozenset(
+    {"auth_password", "password", "secret", "search_text"}
+    | {"waits", "created_at", "last_login", "told"}
+)
 """What is never shown, or nobody's change. A password replaces another, whatever that was."""
 
 

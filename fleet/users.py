@@ -17,6 +17,8 @@ from fleet.roles import Role, role_of
 
 PROVIDER = "the identity provider"
 
+TAKEN = "There is a user of that name already."
+
 READABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters that nobody takes for another one."""
 
@@ -27,11 +29,33 @@ class Refused(ValueError):
     """It must not be; the text is the sentence that says why."""
 
 
+def every() -> QuerySet[Any]:
+    """Return all users with their account and role."""
+    users = get_user_model()._default_manager.select_related("account")
+    return users.prefetch_related("groups").order_by("username")
+
+
 def listed() -> QuerySet[Any]:
     """Return all users with what their list shows. Two queries."""
-    users = get_user_model()._default_manager.prefetch_related("groups")
-    tokens = Count("api_tokens")
-    return users.select_related("account").annotate(tokens=tokens).order_by("username")
+    return every().annotate(tokens=Count("api_tokens"))
+
+
+def role_held(user: Any) -> Role | None:
+    """Return the role of one of `every`: of who is out too, for when they are let in again."""
+    if user.is_superuser:
+        return Role.ADMIN
+    names = {group.name for group in user.groups.all()}
+    return max((role for role in Role if role.group_name in names), default=None)
+
+
+def new_name(given: str) -> str:
+    """Return it as it is kept. Raises ValidationError where nobody can be called so, or is."""
+    users = get_user_model()
+    name = str(users.normalize_username(given))
+    users._meta.get_field("username").run_validators(name)
+    if users._default_manager.filter(username__iexact=name).exists():
+        raise ValidationError(TAKEN)
+    return name
 
 
 @transaction.atomic
@@ -42,13 +66,16 @@ def make(name: str, password: str | None, role: Role) -> Any:
     return user
 
 
-@transaction.atomic
-def invite(name: str, role: Role, *, by: str) -> str:
-    """Make a user and return the password they begin with, and have to change."""
-    password = _temporary()
-    Account.objects.create(user=make(name, password, role), must_change_password=True)
+def invite(name: str, role: Role, password: str, *, by: str) -> Any:
+    """Make a user who begins with this password and has to choose another. Raises Refused."""
+    try:
+        with transaction.atomic():
+            user = make(name, password, role)
+            Account.objects.create(user=user, must_change_password=True)
+    except IntegrityError:
+        raise Refused(TAKEN) from None
     log.info("user made", user=name, role=role.word, by=by)
-    return password
+    return user
 
 
 @transaction.atomic
@@ -72,15 +99,13 @@ def set_active(user: Any, is_active: bool, *, by: str) -> None:
 
 
 @transaction.atomic
-def reset_password(user: Any, *, by: str) -> str:
-    """Return a new password, which they have to change; their sessions end. Raises Refused."""
+def give_password(user: Any, password: str, *, by: str) -> None:
+    """Let them begin with this one and choose another; their sessions end. Raises Refused."""
     _keep_to_the_provider(user)
-    password = _temporary()
     user.set_password(password)
     user.save(update_fields=["password"])
     Account.objects.update_or_create(user=user, defaults={"must_change_password": True})
     log.info("password reset", user=user.get_username(), by=by)
-    return password
 
 
 def password_changed(user: Any) -> None:
@@ -166,16 +191,19 @@ def _keep_to_the_provider(user: Any) -> None:
         )
 
 
-def _keep_an_admin(user: Any) -> None:
+def hold_admins() -> set[int]:
+    """Return who may do everything, and let nobody change that in this transaction."""
     # Locked, so that two admins who do this to each other do not both succeed.
     users = get_user_model()._default_manager.select_for_update(of=("self",)).order_by("pk")
-    admins = users.filter(
-        Q(is_superuser=True) | Q(groups__name=Role.ADMIN.group_name), is_active=True
-    )
-    if role_of(user) == Role.ADMIN and {each.pk for each in admins} <= {user.pk}:
+    admins = Q(is_superuser=True) | Q(groups__name=Role.ADMIN.group_name)
+    return set(users.filter(admins, is_active=True).values_list("pk", flat=True))
+
+
+def _keep_an_admin(user: Any) -> None:
+    if role_of(user) == Role.ADMIN and hold_admins() <= {user.pk}:
         raise Refused(f"{user.get_username()} is the only admin: make somebody else admin first.")
 
 
-def _temporary() -> str:
+def temporary_password() -> str:
     """Three groups of five, 74 random bits: to be read aloud and typed."""
     return "-".join("".join(secrets.choice(READABLE) for _ in range(5)) for _ in range(3))

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from fleet import sessions, users
 from fleet.forms import InviteForm, RoleForm
-from fleet.roles import Role, require_role, role_of
+from fleet.roles import Role, require_role
 
 
 def _page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
-    listed = [(user, role_of(user)) for user in users.listed()]
+    listed = [(user, users.role_held(user)) for user in users.listed()]
     context = {"nav": "users", "listed": listed, "roles": list(Role), "form": InviteForm()}
     return render(request, "users.html", context | more, status=status)
 
@@ -32,7 +32,12 @@ def users_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, 400, form=form)
     given = form.cleaned_data
-    password = users.invite(given["name"], given["role"], by=request.user.get_username())
+    password = users.temporary_password()
+    try:
+        users.invite(given["name"], given["role"], password, by=request.user.get_username())
+    except users.Refused as refused:
+        form.add_error("name", str(refused))
+        return _page(request, 400, form=form)
     return _page(request, made=given["name"], password=password)
 
 
@@ -41,9 +46,9 @@ def users_page(request: HttpRequest) -> HttpResponse:
 @require_role(Role.ADMIN)
 def user_reset(request: HttpRequest, pk: int) -> HttpResponse:
     """A password to begin with again; it is shown this once."""
-    user = _user(pk)
+    user, password = _user(pk), users.temporary_password()
     try:
-        password = users.reset_password(user, by=request.user.get_username())
+        users.give_password(user, password, by=request.user.get_username())
     except users.Refused as refused:
         messages.error(request, str(refused))
         return redirect("users")

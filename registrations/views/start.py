@@ -12,7 +12,7 @@ from fleet import first_run, forms, services, users
 from fleet.formats.decoding import MAX_BYTES
 from fleet.formats.handset_csv import COLUMNS
 from fleet.models import ServerGroup, Site
-from fleet.roles import Role, has_role, require_role, role_of
+from fleet.roles import Role, has_role, require_role
 from fleet.zones import names
 from registrations import demo, demo_fleet
 
@@ -133,7 +133,7 @@ def people(request: HttpRequest) -> HttpResponse:
             messages.info(request, f"{form.cleaned_data['name']} can log in now.")
             return redirect("start_people")
     known = users.listed()[:50]
-    listed = [(user, role_of(user)) for user in known]
+    listed = [(user, users.role_held(user)) for user in known]
     refused = request.method == "POST"
     return _page(
         request, "people", 400 if refused else 200, form=form, users=listed, roles=list(Role)

@@ -47,6 +47,7 @@ def ids() -> dict[str, Any]:
         "imports": import_orders.order([("h.csv", b"mac\n1\n")], by="admin").pk,
         "wallboards": 1,
         "views": "ours",
+        "users": rows.make_user("guest", Role.VIEWER).pk,
     }
 
 
