@@ -17,6 +17,13 @@ COPY fleet fleet
 COPY registrations registrations
 COPY static static
 COPY templates templates
+# Where the image brings a C compiler (python:3.11 does, -slim does not) the hot rooms become machine
+# code, as by `make compile`.
+COPY .ci/compile.py .ci/
+COPY requirements-dev.txt ./
+RUN if command -v gcc >/dev/null; then python3 -m venv /tmp/compiler \
+    && /tmp/compiler/bin/pip install $(grep -E '^(mypy|setuptools)==' requirements-dev.txt) \
+    && /tmp/compiler/bin/python .ci/compile.py && rm -r /tmp/compiler; fi
 # Compiled now: nothing is written later, so that the root may be read-only.
 RUN python3 -m compileall -q fleet registrations
 

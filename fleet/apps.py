@@ -31,8 +31,9 @@ class FleetConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from fleet import access, audit, checks, sessions
+        from fleet import access, audit, checks, compiled, sessions
 
+        compiled.check()
         access.watch()
         sessions.watch()
         audit.register()

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from registrations.values import Policy, record
+from registrations.records import record
+from registrations.values import Policy
 
 
 class Phase(StrEnum):

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registrations.values import HostPort, ListedContact, Outcome, Target, Verdict, record
+from registrations.records import record
+from registrations.values import HostPort, ListedContact, Outcome, Target, Verdict
 
 
 @record

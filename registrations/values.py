@@ -6,19 +6,8 @@ Times are Unix seconds as float, durations seconds as float, unless a name ends 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar, dataclass_transform
 
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def record(cls: type[T]) -> type[T]:
-    """Make a class of values that come by the thousand: nothing may change one.
-
-    The type checker sees to that; at run time a frozen dataclass costs five times as much to make.
-    """
-    return dataclass(slots=True)(cls)
-
+from registrations.records import record
 
 HostPort = tuple[str, int]
 """Where a machine listens, whatever the transport."""

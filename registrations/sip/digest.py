@@ -11,9 +11,9 @@ from functools import lru_cache
 from hashlib import md5, new, sha256
 from typing import Any
 
+from registrations.records import record
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import quote
-from registrations.values import record
 
 MAX_PARAMETER = 1024
 """Longest realm, nonce or opaque we echo: keeps our requests and snapshots small."""

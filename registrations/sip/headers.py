@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from registrations.records import record
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import (
     parse_delta_seconds,
@@ -10,7 +11,7 @@ from registrations.sip.grammar import (
     split_addresses,
     split_quoted,
 )
-from registrations.values import ListedContact, record
+from registrations.values import ListedContact
 
 MALFORMED_EXPIRES = 3600
 """What an unreadable expiry counts as (RFC 3261 section 10.2, R11)."""

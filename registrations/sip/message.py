@@ -4,9 +4,9 @@ Tolerant where the field is (bare LF, folded lines, compact names, bytes that ar
 strict where it protects us (NUL, lone CR, size, a body cut short).
 """
 
+from registrations.records import record
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import parse_number, printable
-from registrations.values import record
 
 MAX_MESSAGE = 65_535
 """Bytes; nothing larger comes out of a UDP socket."""

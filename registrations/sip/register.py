@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from registrations.records import record
 from registrations.sip import digest
 from registrations.sip.errors import SipUsageError
 from registrations.sip.grammar import escape_host, escape_user, parse_delta_seconds
@@ -17,7 +18,7 @@ from registrations.sip.nat import seen_as
 from registrations.sip.timers import TIMER_F, Schedule
 from registrations.sip.transaction import ClientTransaction, Key, TransactionState, first_wire
 from registrations.sip.verdicts import Reading, answer_text, read_failure, read_success
-from registrations.values import Account, Outcome, Target, Verdict, record
+from registrations.values import Account, Outcome, Target, Verdict
 
 MIN_EXPIRES_MAX = 86_400
 """The longest registration a 423 can talk us into, in seconds (R12)."""

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
+from registrations.records import record
 from registrations.sip.errors import SipParseError
 from registrations.sip.headers import count_vias, parse_cseq, parse_via, tag_of
 from registrations.sip.message import Response
 from registrations.sip.timers import T1, T2, Schedule
-from registrations.values import Target, record
+from registrations.values import Target
 
 RELIABLE = frozenset({"tcp", "tls"})
 """Transports that need no retransmission (Timer E is not used)."""

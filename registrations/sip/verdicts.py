@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from registrations.records import record
 from registrations.sip.errors import SipParseError
 from registrations.sip.grammar import parse_number
 from registrations.sip.headers import (
@@ -12,7 +13,7 @@ from registrations.sip.headers import (
 )
 from registrations.sip.message import Response
 from registrations.sip.uri import Uri, parse_uri, same_uri
-from registrations.values import Account, ListedContact, Verdict, record
+from registrations.values import Account, ListedContact, Verdict
 
 ANSWER_MAX = 200
 """Characters of a peer's own words that we keep and show."""

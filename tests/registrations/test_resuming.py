@@ -23,7 +23,7 @@ AWAY = Binding(
 
 def rules(mode: FailBackMode, timeout: int = 120) -> Rules:
     policy = Policy(fail_back_mode=mode, fail_back_timeout=timeout)
-    return Rules(policy, (60, 60), patience(policy), lambda: 0.0)
+    return Rules(policy, (60, 60), patience(policy).give_up_after, lambda: 0.0)
 
 
 def after(binding: Binding, by: Rules) -> Binding:

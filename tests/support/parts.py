@@ -7,6 +7,7 @@ missing the test is skipped with one line that names the part and Debian's packa
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,12 @@ def _redis() -> str | None:
     return str(get_binary_path())
 
 
+def _compiler() -> str | None:
+    """A C compiler, if Python's own headers lie beside it."""
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    return shutil.which("gcc") if headers.exists() else None
+
+
 def _kamailio_tls() -> str | None:
     return next(map(str, Path("/usr").glob("lib*/**/kamailio/modules/tls.so")), None)
 
@@ -71,6 +78,7 @@ PARTS = {
         Part("baresip", "baresip-core", _on_path("baresip")),
         Part("sipp", "sip-tester", _on_path("sipp")),
         Part("dnsmasq", "dnsmasq-base", _on_path("dnsmasq")),
+        Part("a C compiler", "gcc libc6-dev python3-dev", _compiler),
         Part("slapd", "slapd", _on_path("slapd")),
         Part("postgres", "postgresql", _postgres),
         Part("redis", "redis-server", _redis),

@@ -1,0 +1,56 @@
+"""Compiles the rooms every REGISTER passes through to machine code, in place (`make compile`).
+
+Takes a C compiler and Python's headers; without it all works the same, and slower. What was
+compiled before is thrown away first: `.ci/compile.py --undo` does only that.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = (
+    *("values", "intervals", "binding", "keeping", "plan", "course", "errands", "agent"),
+    *("judging", "resuming", "redundancy", "report"),
+)
+BY_LETTER = ("__init__.py", "errors.py", "probe.py")
+"""Of registrations/sip: exceptions cannot be compiled, and probes are no hot path."""
+COMPILED = "*.cpython-*.so"
+
+
+def sources() -> list[str]:
+    sip = sorted((ROOT / "registrations" / "sip").glob("*.py"))
+    rooms = [f"registrations/{room}.py" for room in ROOMS]
+    return rooms + [f"registrations/sip/{path.name}" for path in sip if path.name not in BY_LETTER]
+
+
+def undo() -> None:
+    for folder in (ROOT, ROOT / "registrations", ROOT / "registrations" / "sip"):
+        for path in folder.glob(COMPILED):
+            path.unlink()
+    shutil.rmtree(ROOT / "build", ignore_errors=True)
+
+
+def compile_rooms() -> None:
+    """Compile all in one go, so that they call each other directly."""
+    mypyc = Path(sys.executable).parent / "mypyc"
+    options = ["--config-file=", "--strict", "--follow-imports=silent"]
+    ran = subprocess.run(
+        [mypyc, *options, *sources()], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    shutil.rmtree(ROOT / "build", ignore_errors=True)
+    if ran.returncode:
+        undo()
+        sys.stderr.write((ran.stdout + ran.stderr)[-3000:])
+        sys.exit(
+            "The rooms could not be compiled. This needs a C compiler and Python's headers "
+            "(Debian: apt-get install gcc libc6-dev python3-dev); Rollcall runs without it too."
+        )
+
+
+if __name__ == "__main__":
+    undo()
+    if "--undo" not in sys.argv[1:]:
+        compile_rooms()
+        print(f"{len(sources())} rooms are compiled; `make interpreted` undoes it.")

@@ -1,0 +1,79 @@
+"""What `make compile` makes behaves as its sources do, and is never run once they have changed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from fleet import compiled
+from tests.support.parts import need
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "agent.cpython-311-x86_64-linux-gnu.so"
+RULES = (
+    *("sip", "test_agent.py", "test_agent_invariants.py", "test_agent_new_behaviour.py"),
+    *("test_behaviour.py", "test_errands.py", "test_keeping.py", "test_ladders.py"),
+    *("test_redundancy.py", "test_resuming.py", "test_stays.py"),
+)
+"""Tests of the compiled rooms that need nothing but them."""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    room = tmp_path / "registrations"
+    room.mkdir()
+    (room / "agent.py").write_text("")
+    (room / NAME).write_text("")
+    os.utime(room / "agent.py", (1000, 1000))
+    return tmp_path
+
+
+def test_what_is_younger_than_its_source_is_of_it(tree: Path) -> None:
+    assert compiled.outdated(tree) == []
+
+
+def test_a_changed_source_is_named(tree: Path) -> None:
+    os.utime(tree / "registrations" / NAME, (999, 999))
+    assert compiled.outdated(tree) == ["registrations/agent.py"]
+
+
+def test_a_source_that_is_gone_is_named(tree: Path) -> None:
+    (tree / "registrations" / "agent.py").unlink()
+    assert compiled.outdated(tree) == ["registrations/agent.py"]
+
+
+def test_nothing_starts_on_outdated_machine_code(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "registrations" / "agent.py").unlink()
+    found = compiled.outdated(tree)
+    monkeypatch.setattr(compiled, "outdated", lambda: found)
+    with pytest.raises(ImproperlyConfigured, match=r"agent\.py was changed .*make compile"):
+        compiled.check()
+
+
+@pytest.mark.timeout(1200)
+def test_the_rules_hold_of_the_compiled_rooms(tmp_path: Path) -> None:
+    need("a C compiler")
+    copy = tmp_path / "rollcall"
+    left_out = shutil.ignore_patterns(".venv", ".git", ".data", "*.so", "__pycache__", "static")
+    shutil.copytree(ROOT, copy, ignore=left_out)
+    _run(copy, ".ci/compile.py")
+    asked = "import registrations.agent as a; print(a.__file__)"
+    assert _run(copy, "-c", asked).strip().endswith(".so")
+    rules = [f"tests/registrations/{name}" for name in RULES]
+    said = _run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *rules)
+    assert " passed" in said, said
+
+
+def _run(copy: Path, *arguments: str) -> str:
+    env = {**os.environ, "PYTHONPATH": str(copy)}
+    ran = subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=env, check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-5000:]
+    return ran.stdout
