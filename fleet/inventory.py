@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from fleet.formats.values import MAX_SERVERS
-from fleet.models import Handset, Line, Server, ServerGroup, Site
+from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
 from fleet.signals import about_to_delete, fleet_changed
 
 T = TypeVar("T", Site, ServerGroup, Server, Handset, Line)
@@ -151,7 +151,10 @@ def renumber(servers: Sequence[Server]) -> None:
 
 
 def _facts(thing: Thing) -> dict[str, object]:
-    return {name: getattr(thing, name) for name in _MATTERS[type(thing)]}
+    facts: dict[str, object] = {name: getattr(thing, name) for name in _MATTERS[type(thing)]}
+    if isinstance(thing, ServerGroup):
+        facts["dns_cache"] = list(DnsRecord.objects.filter(group=thing.pk).values_list())
+    return facts
 
 
 def _handsets(count: int) -> str:

@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from fleet.edit_forms import GroupEdit, edited
-from fleet.models import Line, ServerGroup
+from fleet.models import ServerGroup
 from fleet.roles import Role, require_role
-from registrations.shown import behaviour, outages, pages, watching, wording
+from registrations.shown import conduct, outages, pages
 
 REFUSED = 422
 """The status of a form that comes back with faults."""
@@ -59,21 +59,13 @@ def group_edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _conduct(group: ServerGroup) -> dict[str, Any]:
     """What handsets would do by the policy as it stands in the form."""
-    servers = list(group.servers.all())
-    lines = Line.objects.filter(
-        handset__group=group.pk, supervision=Line.Supervision.REGISTER
-    ).count()
     now = timezone.now()
+    found = conduct.of(group, now, has_dns_cache=group.dns_records.exists())
     return {
-        "outages": outages.outages(group.servers.filter(register=True), now, group),
+        "outages": found.outages,
         "caveat": outages.CAVEAT,
         "now": now,
         "zone": pages.common_zone(pages.zones()),
-        "steps": [
-            *behaviour.steps(group, servers, lines),
-            *watching.steps(group, servers),
-        ],
-        "warnings": wording.warnings(
-            group, servers, lines, has_dns_cache=group.dns_records.exists()
-        ),
+        "steps": found.steps,
+        "warnings": found.warnings,
     }

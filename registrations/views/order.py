@@ -6,9 +6,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from fleet import inventory, ordering
-from fleet.models import Line, ServerGroup
+from fleet.models import ServerGroup
 from fleet.roles import Role, require_role
-from registrations.shown import behaviour, pages
+from registrations.shown import behaviour, conduct, pages
 
 IN_DIALOG = {"HX-Retarget": "#dialog", "HX-Reswap": "innerHTML", "HX-Reselect": "form"}
 """htmx: not a new page, but a question before it."""
@@ -25,8 +25,9 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
     )
     try:
         asked = ordering.asked(group, wanted, seen)
-        if asked.moves_primary and "sure" not in request.POST:
-            return _question(request, group, asked)
+        moved = conduct.new_primary(asked)
+        if moved and "sure" not in request.POST:
+            return _question(request, asked, moved)
         made = ordering.put(group, wanted, seen)
         messages.success(request, f"The order is {behaviour.listed([str(s) for s in made.after])}.")
     except inventory.Refused as wrong:
@@ -34,20 +35,17 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("group", pk)
 
 
-def _question(request: HttpRequest, group: ServerGroup, asked: ordering.Order) -> HttpResponse:
-    lines = Line.objects.filter(handset__group=group, supervision=Line.Supervision.REGISTER).count()
-    cap, (before, after) = group.max_registrations_per_second, asked.primaries
+def _question(
+    request: HttpRequest, asked: ordering.Order, moved: conduct.NewPrimary
+) -> HttpResponse:
+    least = moved.at_least_s
     context = {
         "nav": "groups",
-        "group": group,
-        "before": before,
-        "after": after,
+        "group": asked.group,
+        "moved": moved,
         "order": asked.after,
         "given": {name: request.POST[name] for name in ("order", "seen")},
-        "lines": lines,
-        "homeward": behaviour.homeward(group),
-        "cap": cap,
-        "seconds": behaviour.duration(max(1, round(lines / cap))) if cap else "",
+        "seconds": behaviour.duration(max(1, round(least))) if least else "",
     }
     if "HX-Request" in request.headers:
         answer = render(request, "_order_dialog.html", context)

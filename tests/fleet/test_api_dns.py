@@ -7,7 +7,8 @@ from rest_framework.test import APIClient
 
 from fleet.models import DnsRecord, Server
 from fleet.roles import Role
-from tests.support.rows import make_group, make_token, make_user
+from registrations.models import Registration, State
+from tests.support.rows import make_group, make_registration, make_token, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +74,17 @@ def test_what_is_no_list_of_records_is_refused(asked: APIClient, given: object) 
     answer = asked.patch(f"/api/v1/groups/{group.pk}/", {"dns_cache": given}, format="json")
     assert answer.status_code == 400
     assert "dns_cache" in answer.json()
+
+
+def test_other_records_reach_the_agents_at_once(asked: APIClient) -> None:
+    row = make_registration(make_group(), State.PRIMARY)
+    path = f"/api/v1/groups/{row.group_id}/"
+
+    def wakes(change: dict[str, Any]) -> bool:
+        Registration.objects.update(wish="")
+        assert asked.patch(path, change, format="json").status_code == 200
+        return Registration.objects.get(pk=row.pk).wish == "resume"
+
+    assert wakes({"dns_cache": [A]})
+    assert not wakes({"dns_cache": [A]}), "they were so already"
+    assert wakes({"dns_cache": []})

@@ -65,6 +65,7 @@ MAY: dict[str, dict[str, Role]] = {
     "imports/jobs/ID/go/": {"post": Role.CONFIGURER},
     "first-run/": {"get": Role.CONFIGURER, "post": Role.CONFIGURER},
     "fleet/": {"get": Role.CONFIGURER},
+    "groups/ID/preview/": {"post": Role.CONFIGURER},
     "groups/ID/site.cfg": READ,
     "groups/ID/provenance/": READ,
     "handsets/ID/provenance/": READ,
