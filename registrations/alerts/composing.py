@@ -9,7 +9,7 @@ from django.urls import reverse
 from fleet.models import Site
 from registrations import queries
 from registrations.incidents.message import Message, compose, written
-from registrations.incidents.past import lasting
+from registrations.incidents.words import lasting
 from registrations.models import Channel, Incident
 from registrations.queries.extent import Extent
 

@@ -5,7 +5,8 @@ only in the groups and at the sites where there is one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +25,7 @@ from registrations.incidents.facts import (
     Unserved,
     merged,
 )
-from registrations.incidents.limits import FEW, FLAPPING, HORIZON_S, PROOF_LOST
+from registrations.incidents.limits import FEW, FLAPPING, HORIZON, LIMITS, PROOF_LOST, Limit
 from registrations.models import (
     Registration,
     ServerHealth,
@@ -39,11 +40,6 @@ from registrations.queries.rows import BOUND
 MOST_UNSERVED = 5000
 """Of so many handsets without a server it is looked up since when; of the rest how many."""
 
-FLAP_WITHIN = timedelta(minutes=30)
-FLAP_CALM = timedelta(minutes=5)
-FLAPS = 6
-"""A handset flaps that changed so often within FLAP_WITHIN, the last time within FLAP_CALM."""
-
 BY_THEMSELVES = ("failover", "failback", "fallback", "restored", "refused", "lost")
 """Causes of changes that nobody ordered."""
 
@@ -53,7 +49,13 @@ Place = tuple[int, int]
 """A group and a site."""
 
 
-def facts(now: datetime, named: Collection[int], *, is_thorough: bool) -> Facts:
+def facts(
+    now: datetime,
+    named: Collection[int],
+    limits: Mapping[str, Limit] = LIMITS,
+    *,
+    is_thorough: bool,
+) -> Facts:
     """Return all facts. `named`: the registrations that are an incident of their own already.
 
     What costs more is looked at only when thorough; else nothing is known of it.
@@ -61,11 +63,11 @@ def facts(now: datetime, named: Collection[int], *, is_thorough: bool) -> Facts:
     processes, blind = silent_parts(now)
     rare: dict[str, Any] = {}
     if is_thorough:
-        rare = {"proofs": tuple(_proofs()), "flaps": tuple(_flaps(now))}
+        rare = {"proofs": tuple(_proofs()), "flaps": tuple(_flaps(now, limits[FLAPPING]))}
     else:
         blind |= {PROOF_LOST, FLAPPING}
     return Facts(
-        servers=tuple(_servers(now)),
+        servers=tuple(_servers(now, limits[HORIZON].within_s)),
         sites=tuple(_sites()),
         unserved=tuple(_unserved(now, frozenset(named))),
         processes=tuple(processes),
@@ -101,7 +103,7 @@ def _sites() -> Iterable[SiteFact]:
         )
 
 
-def _servers(now: datetime) -> Iterable[ServerFact]:
+def _servers(now: datetime, horizon_s: float) -> Iterable[ServerFact]:
     """Those that are silent from somewhere, as last known, and those that are sick."""
     silent = ServerHealth.objects.filter(condition=ServerHealth.Condition.SILENT)
     sick = ServerPace.objects.filter(sick_since__isnull=False)
@@ -115,14 +117,13 @@ def _servers(now: datetime) -> Iterable[ServerFact]:
         "site", "server"
     ):
         health[row.server.group_id].append(row)
-    handsets, held = _by_place(groups), _held(servers, now)
+    handsets, held = _by_place(groups), _held(servers, now + timedelta(seconds=horizon_s))
     facts = (_server(server, health[server.group_id], handsets, held) for server in servers)
-    return merged(facts)
+    return merged(replace(fact, horizon_s=horizon_s) for fact in facts)
 
 
-def _held(servers: Iterable[Server], now: datetime) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return how many handsets each holds by site, and of how many the binding ends soon."""
-    soon = now + timedelta(seconds=HORIZON_S)
+def _held(servers: Iterable[Server], soon: datetime) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return how many handsets each holds by site, and of how many the binding ends by then."""
     bound = Registration.objects.filter(
         server__in=[server.pk for server in servers],
         group__in={server.group_id for server in servers},
@@ -253,15 +254,16 @@ def _proofs() -> Iterable[ProofFact]:
         )
 
 
-def _flaps(now: datetime) -> Iterable[FlapFact]:
+def _flaps(now: datetime, limit: Limit) -> Iterable[FlapFact]:
     """Handsets that changed again and again by themselves, by site."""
-    lately = Transition.objects.filter(at__gte=now - FLAP_WITHIN, cause__in=BY_THEMSELVES)
+    within, calm = timedelta(seconds=limit.within_s), timedelta(seconds=limit.calm_s)
+    lately = Transition.objects.filter(at__gte=now - within, cause__in=BY_THEMSELVES)
     counted = (
         lately.filter(registration__isnull=False)
         .order_by()
         .values("registration")
         .annotate(n=Count("pk"), first=Min("at"), last=Max("at"))
-        .filter(n__gte=FLAPS, last__gte=now - FLAP_CALM)
+        .filter(n__gte=limit.times, last__gte=now - calm)
     )
     found = {row["registration"]: row for row in counted[:MOST_FLAPPING]}
     if not found:
@@ -282,6 +284,7 @@ def _flaps(now: datetime) -> Iterable[FlapFact]:
             len(flapping),
             _supervised().filter(site=site).count(),
             max(each["n"] for each in mine),
+            limit.within_s,
             min(each["first"] for each in mine).timestamp(),
             (only.pk, _named(only)[1]) if only is not None else None,
         )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
+from registrations import queries
 from registrations.alerts import courier, following, gathering, keeping, telling
 from registrations.incidents.causes import troubles
 from registrations.incidents.course import decide
@@ -36,10 +37,11 @@ def look(now: datetime) -> bool:
         return False
     is_thorough = int(before.timestamp() // THOROUGH_S) != int(now.timestamp() // THOROUGH_S)
     open_now = list(Incident.objects.filter(resolved_at=None).order_by("pk"))
-    facts = gathering.facts(now, _named(open_now), is_thorough=is_thorough)
+    limits = queries.incident_limits()
+    facts = gathering.facts(now, _named(open_now), limits, is_thorough=is_thorough)
     causes = [incident.cause for incident in open_now]
     known = [keeping.known(incident) for incident in open_now]
-    decisions = decide(known, troubles(facts, causes), now.timestamp(), facts.blind)
+    decisions = decide(known, troubles(facts, causes), now.timestamp(), facts.blind, limits)
     windows = telling.windows(now)
     with transaction.atomic():
         keeping.keep(open_now, decisions, windows, now)

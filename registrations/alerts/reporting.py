@@ -16,7 +16,7 @@ from fleet.models import Server
 from registrations import proving, queries
 from registrations.alerts import queue
 from registrations.incidents.message import Message
-from registrations.incidents.past import lasting
+from registrations.incidents.words import lasting
 from registrations.models import Channel, Delivery, Incident
 
 DAILY, WEEKLY = "daily", "weekly"

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status, viewsets
+from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -14,11 +16,20 @@ from rest_framework.response import Response
 from fleet.api import CONFIGURER_WRITES, Conflict
 from fleet.api_lists import NoFilters, Pages
 from fleet.bodies import KnownFields, takes_no_fields
-from fleet.conditional import Conditional, VersionField
+from fleet.conditional import Conditional, Versioned, VersionField
 from fleet.inventory import InUse
 from fleet.roles import Role
 from registrations.alerts import channel_checks, checking, composing, queue, removing
-from registrations.models import AlertRule, Channel, Delivery, Incident, MaintenanceWindow
+from registrations.alerts.limiting import ensure_limits
+from registrations.incidents.limits import LIMITS, faults
+from registrations.models import (
+    AlertRule,
+    Channel,
+    Delivery,
+    Incident,
+    IncidentLimit,
+    MaintenanceWindow,
+)
 
 CONFIGURES = dict.fromkeys(("GET", "POST", "PUT", "PATCH", "DELETE"), Role.CONFIGURER)
 """Who is told, and where they are reached, is not for everybody to read."""
@@ -101,6 +112,56 @@ class MaintenanceRow(Checked):
             *("starts_at", "stops_at", "days", "begins", "ends", *OWN),
         )
         read_only_fields = OWN
+
+
+class LimitRow(KnownFields, serializers.ModelSerializer[IncidentLimit]):
+    """From when on a kind of trouble is an incident. Null is as in `usual`."""
+
+    version = VersionField()
+    usual = serializers.SerializerMethodField(help_text="What holds by default, by name.")
+
+    class Meta:
+        model = IncidentLimit
+        fields = (
+            *("kind", "version", "at_least", "percent", "after_s", "good_s", "times", "within_s"),
+            *("calm_s", "usual"),
+        )
+        read_only_fields = ("kind",)
+
+    def get_usual(self, row: IncidentLimit) -> dict[str, float]:
+        return {name: getattr(LIMITS[row.kind], name) for name in row.given}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        assert self.instance is not None  # noqa: S101 - none is made
+        if wrong := faults(self.instance.kind, self.instance.given | attrs):
+            raise ValidationError({field: [sentence] for field, sentence in wrong.items()})
+        return attrs
+
+
+class LimitViewSet(
+    Versioned,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.UpdateModelMixin,
+    viewsets.GenericViewSet[IncidentLimit],
+):
+    """From when on each kind of trouble is an incident: handsets, per cent, seconds."""
+
+    required_roles = {method: Role.CONFIGURER for method in ("GET", "PUT", "PATCH")}
+    queryset = IncidentLimit.objects.order_by("pk")
+    serializer_class = LimitRow
+    pagination_class = Pages
+    filter_backends = (NoFilters,)
+    lookup_field = "kind"
+    lookup_value_regex = r"[a-z_]+"
+
+    def get_queryset(self) -> QuerySet[IncidentLimit]:
+        ensure_limits()
+        return super().get_queryset()
+
+    @transaction.atomic
+    def update(self, request: Request, *args: Any, **more: Any) -> Response:
+        return super().update(request, *args, **more)
 
 
 class Configured(Conditional, viewsets.ModelViewSet[Any]):

@@ -1,6 +1,6 @@
 """From facts to troubles: one for each common cause, and which of them follow from others."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -24,13 +24,13 @@ from registrations.incidents.limits import (
     FLAPPING,
     HANDSET,
     HORIZON,
-    LIMITS,
     PROOF_LOST,
     SERVER_SICK,
     SERVER_SILENT,
     SITE_NETWORK,
     WARNING,
     WORKER_SILENT,
+    Limit,
 )
 
 
@@ -53,9 +53,14 @@ class Trouble:
     under: str = ""
     """The cause it follows from."""
 
-    def is_one(self, now: float) -> bool:
-        """Whether there is enough of it, for long enough."""
-        return LIMITS[self.kind].is_passed(self.handsets, self.of, now - self.since)
+    def is_one(self, now: float, limits: Mapping[str, Limit]) -> bool:
+        """Whether there is enough of it, for long enough.
+
+        Too few of a batch are so many handsets without a server nonetheless.
+        """
+        kinds = (CREDENTIALS, HANDSET) if self.kind == CREDENTIALS else (self.kind,)
+        found = (self.handsets, self.of, now - self.since)
+        return any(limits[kind].is_passed(*found) for kind in kinds)
 
 
 def troubles(facts: Facts, standing: Collection[str] = ()) -> list[Trouble]:

@@ -11,6 +11,7 @@ from registrations.incidents.limits import (
     HORIZON,
     LIMITS,
     RELAPSES,
+    Limit,
 )
 
 
@@ -28,11 +29,10 @@ class Known:
     relapses: int = 0
     folded_into: int | None = None
 
-    @property
-    def good_s(self) -> float:
+    def good_s(self, limits: Mapping[str, Limit]) -> float:
         """How long nothing may be wrong before it is over: longer for what comes and goes."""
         kind = FLAPPING if self.relapses >= RELAPSES else self.kind
-        return max(LIMITS[kind].good_s, LIMITS[self.kind].good_s)
+        return max(limits[kind].good_s, limits[self.kind].good_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ def decide(
     found: Iterable[Trouble],
     now: float,
     blind: frozenset[str] = frozenset(),
+    limits: Mapping[str, Limit] = LIMITS,
 ) -> list[Decision]:
     """Return what becomes of the known incidents and which are new, causes before effects.
 
@@ -92,12 +93,12 @@ def decide(
         before = by_cause.get(trouble.cause)
         if before is not None:
             decisions += _goes_on(before, trouble, by_cause, standing)
-        elif trouble.is_one(now) and _stands_alone(trouble, standing):
+        elif trouble.is_one(now, limits) and _stands_alone(trouble, standing):
             decisions.append(Opened(trouble))
             standing.add(trouble.cause)
     for each in known:
         if each.cause not in present and each.kind not in blind:
-            decisions += _is_gone(each, now)
+            decisions += _is_gone(each, now, limits)
     return decisions
 
 
@@ -130,7 +131,7 @@ def _has_grown(most: int, now: int) -> bool:
     return now > max(GROWTH * most, most + 4) or most == 1 < now
 
 
-def _is_gone(before: Known, now: float) -> list[Decision]:
+def _is_gone(before: Known, now: float, limits: Mapping[str, Limit]) -> list[Decision]:
     if before.good_since is None:
         return [Better(before)]
-    return [Resolved(before)] if now - before.good_since >= before.good_s else []
+    return [Resolved(before)] if now - before.good_since >= before.good_s(limits) else []

@@ -30,7 +30,8 @@ class ServerFact:
     others_answer: bool = True
     """Another server answers, in each of its groups."""
     lapsing: int = 0
-    """How many of those bindings end within HORIZON_S."""
+    """How many of those bindings end within `horizon_s`."""
+    horizon_s: float = 0.0
 
 
 def merged(servers: Iterable[ServerFact]) -> list[ServerFact]:
@@ -129,6 +130,7 @@ class FlapFact:
     handsets: int
     of: int
     most_changes: int
+    within_s: float
     since: float
     one: tuple[int, str] | None = None
     """The registration and the handset, where it is one alone."""

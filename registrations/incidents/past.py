@@ -14,9 +14,7 @@ from registrations.incidents.limits import (
     SERVER_SILENT,
     SITE_NETWORK,
 )
-from registrations.incidents.words import counted, listed
-
-MINUTE, HOUR, DAY = 60, 3600, 86400
+from registrations.incidents.words import counted, lasting, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +39,6 @@ class Past:
     @property
     def lasted(self) -> str:
         return lasting(self.lasted_s)
-
-
-def lasting(seconds: float) -> str:
-    """Return a length of time as people say it: `40 s`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
-    minutes = round(seconds / MINUTE)
-    if seconds < MINUTE:
-        return f"{max(seconds, 0):.0f} s"
-    if minutes * MINUTE < HOUR:
-        return f"{minutes} min"
-    if minutes * MINUTE < DAY:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
 def happened(past: Past) -> str:

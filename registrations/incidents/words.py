@@ -14,6 +14,7 @@ from registrations.incidents.facts import (
 )
 
 MOST_NAMES = 4
+MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,18 @@ def listed(names: Sequence[str]) -> str:
         return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
     *first, last = list(names) or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def lasting(seconds: float) -> str:
+    """Return a length of time as people say it: `40 s`, `12 min`, `2 h 5 min`, `3 d 4 h`."""
+    minutes = round(seconds / MINUTE)
+    if seconds < MINUTE:
+        return f"{max(seconds, 0):.0f} s"
+    if minutes * MINUTE < HOUR:
+        return f"{minutes} min"
+    if minutes * MINUTE < DAY:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
 
 
 def site(found: SiteFact) -> Said:
@@ -72,7 +85,8 @@ def horizon(server: ServerFact) -> Said:
     verb = "binding ends" if server.lapsing == 1 else "bindings end"
     return Said(
         f"Bindings on {server.name} of {listed(server.groups)} running out",
-        f"{server.lapsing:,} {verb} within 10 minutes on {server.name}, which is silent.",
+        f"{server.lapsing:,} {verb} within {lasting(server.horizon_s)} on {server.name}, which is "
+        "silent.",
         "Bring the server back, or see why these handsets find no other one.",
     )
 
@@ -166,6 +180,7 @@ def flap(found: FlapFact) -> Said:
         who = f"{counted(found.handsets)} at {found.site}"
     return Said(
         title,
-        f"{who} changed server or state up to {found.most_changes} times within half an hour.",
+        f"{who} changed server or state up to {found.most_changes} times within "
+        f"{lasting(found.within_s)}.",
         "Look for what comes and goes: an access point, a link, a server that restarts.",
     )

@@ -6,7 +6,7 @@ from registrations.models.census import Census
 from registrations.models.drills import Drill
 from registrations.models.exports import ExportJob, ExportPart
 from registrations.models.history import RenewalHour, Transition
-from registrations.models.incidents import Incident, IncidentEntry, IncidentLook
+from registrations.models.incidents import Incident, IncidentEntry, IncidentLimit, IncidentLook
 from registrations.models.jobs import Drain, Job, JobResult, QuietHours
 from registrations.models.notifications import NotificationAddress
 from registrations.models.proofs import ReadinessHour, StandbyProof
@@ -28,6 +28,7 @@ __all__ = [
     "Delivery",
     "Incident",
     "IncidentEntry",
+    "IncidentLimit",
     "IncidentLook",
     "MaintenanceWindow",
     "ExportJob",

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from fleet.models import Server
+from registrations.incidents.limits import NUMBERS, Limit, changed
 from registrations.models.registration import Registration
 
 
@@ -128,6 +129,51 @@ class IncidentEntry(models.Model):
 
     class Meta:
         ordering = ["at", "id"]
+
+
+class IncidentLimit(models.Model):
+    """From when on a kind of trouble is an incident. What is empty is as Rollcall has it."""
+
+    kind = models.CharField(max_length=14, choices=Incident.Kind.choices, unique=True)
+    at_least = models.PositiveIntegerField(null=True, blank=True, help_text="Handsets hit")
+    percent = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="And so many of a hundred"
+    )
+    after_s = models.PositiveIntegerField(
+        null=True, blank=True, help_text="And for so many seconds"
+    )
+    good_s = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Over after so many seconds in which nothing was wrong"
+    )
+    times = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="Flapping: changes of a handset. Silent servers: good answers, to answer again",
+    )
+    within_s = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="These changes or answers within so many seconds; bindings that end within them",
+    )
+    calm_s = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Flapping: the last change within so many seconds"
+    )
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.get_kind_display()
+
+    @property
+    def given(self) -> dict[str, int | None]:
+        """Its numbers by name; None: as by default."""
+        return {name: getattr(self, name) for name in NUMBERS[self.kind]}
+
+    @property
+    def limit(self) -> Limit:
+        """What holds."""
+        return changed(self.kind, self.given)
 
 
 class IncidentLook(models.Model):

@@ -7,7 +7,8 @@ from django.db.models import F, Q, QuerySet
 
 from fleet.filters import Filters, IdFilter, IdsFilter, MomentFilter, WordsFilter
 from fleet.models import Server, ServerGroup, Site
-from registrations.models import Channel, Delivery, Incident
+from registrations.incidents.limits import LIMITS, Limit
+from registrations.models import Channel, Delivery, Incident, IncidentLimit
 from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.words import moment
 
@@ -134,6 +135,11 @@ def _is_within(incident: Incident, names: tuple[frozenset[str], frozenset[str]])
         not wanted or not touched or not wanted.isdisjoint(touched)
         for wanted, touched in zip(names, (incident.groups, incident.sites), strict=True)
     )
+
+
+def incident_limits() -> dict[str, Limit]:
+    """Return what holds for each kind of incident."""
+    return {**LIMITS, **{row.kind: row.limit for row in IncidentLimit.objects.all()}}
 
 
 class DeliveryFilter(Filters):

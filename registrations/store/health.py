@@ -1,8 +1,9 @@
 """What a site's workers know of each server: up, silent, since when; and whose turn a probe is.
 
-A server falls silent after MISSES_TO_SILENT misses in a row. It is up again only after
-ANSWERS_TO_UP good answers within UP_WITHIN_S, a REGISTER's among them: one that answers OPTIONS
-but serves no users stays silent, and one that comes and goes is not run after.
+A server falls silent after MISSES_TO_SILENT misses in a row. It is up again only after several good
+answers close together (three within a minute, unless somebody set another limit), a REGISTER's
+among them: one that answers OPTIONS but serves no users stays silent, and one that comes and goes
+is not run after.
 """
 
 import time
@@ -12,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from registrations.models import Registration, ServerHealth
+from registrations.incidents.limits import LIMITS, SERVER_SILENT, Limit
+from registrations.models import IncidentLimit, Registration, ServerHealth
 from registrations.store import chronicle, sickness, suspicion
 from registrations.store.chronicle import Turn
 from registrations.store.noticed import Noticed
@@ -23,8 +25,6 @@ PROBE_EVERY_S = 10.0
 DOUBT_EVERY_S = 1.5
 """After a first miss, and after a good answer of a silent server: the second look comes soon."""
 MISSES_TO_SILENT = 2
-ANSWERS_TO_UP = 3
-UP_WITHIN_S = 60.0
 UNUSED = "No handset of this site registers there any more."
 
 Pair = tuple[int, int]
@@ -78,7 +78,8 @@ def hear(noticed: Iterable[Noticed]) -> list[Pair]:
     with transaction.atomic():
         rows = _locked(by_pair)
         turns: list[Turn] = []
-        moved = [row for row in rows if _take(row, by_pair[row.server_id, row.site_id], turns)]
+        to_up = answers_to_up(rows)
+        moved = [r for r in rows if _take(r, by_pair[r.server_id, r.site_id], turns, to_up)]
         for row in rows:
             _hasten(row)
         _write(rows)
@@ -103,16 +104,23 @@ def conclude(
     return list(dict.fromkeys(pairs))
 
 
-def take(row: ServerHealth, noticed: Noticed, turns: list[Turn]) -> bool:
+def answers_to_up(rows: Iterable[ServerHealth]) -> Limit:
+    """Return how many good answers (`times`, `within_s`) make silent servers of these rows up."""
+    is_asked = any(row.condition == _CONDITION.SILENT for row in rows)
+    own = IncidentLimit.objects.filter(kind=SERVER_SILENT).first() if is_asked else None
+    return LIMITS[SERVER_SILENT] if own is None else own.limit
+
+
+def take(row: ServerHealth, noticed: Noticed, turns: list[Turn], to_up: Limit) -> bool:
     """Count one answer or miss on the row in memory; return whether its condition changed.
 
-    What its history must say of that is added to `turns`.
+    What its history must say of that is added to `turns`. `to_up` as `answers_to_up` has it.
     """
     moment = datetime.fromtimestamp(noticed.at, UTC)
     before = row.condition
     known = _look(row, moment, turns)
     if noticed.answered:
-        _take_answer(row, noticed, moment)
+        _take_answer(row, noticed, moment, to_up)
     else:
         row.failures += 1
         row.successes, row.good_since = 0, None
@@ -176,14 +184,14 @@ def _locked(pairs: Iterable[Pair]) -> list[ServerHealth]:
     return list(ServerHealth.objects.select_for_update().filter(wanted).order_by("pk"))
 
 
-def _take(row: ServerHealth, heard: Sequence[Noticed], turns: list[Turn]) -> bool:
+def _take(row: ServerHealth, heard: Sequence[Noticed], turns: list[Turn], to_up: Limit) -> bool:
     condition = row.condition
     for each in heard:
-        take(row, each, turns)
+        take(row, each, turns, to_up)
     return bool(row.condition != condition)
 
 
-def _take_answer(row: ServerHealth, noticed: Noticed, moment: datetime) -> None:
+def _take_answer(row: ServerHealth, noticed: Noticed, moment: datetime, to_up: Limit) -> None:
     row.heard_at = moment if row.heard_at is None else max(row.heard_at, moment)
     row.last_answer = text(noticed.answer)
     row.register_missed = row.register_missed and not noticed.is_register
@@ -196,10 +204,10 @@ def _take_answer(row: ServerHealth, noticed: Noticed, moment: datetime) -> None:
         return
     if not noticed.is_good:
         return
-    if row.good_since is None or moment - row.good_since > timedelta(seconds=UP_WITHIN_S):
+    if row.good_since is None or moment - row.good_since > timedelta(seconds=to_up.within_s):
         row.good_since, row.successes = moment, 0
     row.successes += 1
-    if row.successes >= ANSWERS_TO_UP:
+    if row.successes >= to_up.times:
         row.condition = _CONDITION.UP
         row.good_since = None
 

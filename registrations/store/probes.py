@@ -178,10 +178,11 @@ def save_probes(probed: Sequence[Probed]) -> list[health.Pair]:
             if row.lease_token == uuid.UUID(by_id[row.pk].claimed.token)
         ]
         heard, moved, turns = [], [], list[Turn]()
+        to_up = health.answers_to_up(rows)
         for row in rows:
             noticed = _noticed(row, by_id[row.pk])
             heard.append(noticed)
-            if health.take(row, noticed, turns):
+            if health.take(row, noticed, turns, to_up):
                 moved.append(row)
             row.lease_token = None
             row.due_at = datetime.fromtimestamp(noticed.at + health.wait(row), UTC)

@@ -129,6 +129,8 @@ MAY: dict[str, dict[str, Role]] = {
     "incidents/ID/": READ,
     "incidents/ID/acknowledge/": {"post": Role.OPERATOR},
     "incidents/export/": READ,
+    "incident-limits/": CONFIGURED,
+    "incident-limits/ID/": {method: Role.CONFIGURER for method in ("get", "put", "patch")},
     "alert-rules/": CONFIGURED | {"post": Role.CONFIGURER},
     "alert-rules/ID/": CONFIGURED_DETAIL,
     "channels/": CONFIGURED | {"post": Role.CONFIGURER},
@@ -164,7 +166,7 @@ def api_views(patterns: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def normal(path: str) -> str:
-    for group in (r"(?P<pk>\d+)", r"(?P<slug>[^/.]+)", "<pk>", "<int:pk>"):
+    for group in (r"(?P<pk>\d+)", r"(?P<slug>[^/.]+)", r"(?P<kind>[a-z_]+)", "<pk>", "<int:pk>"):
         path = path.replace(group, "ID")
     return path.removeprefix("api/v1/").replace("^", "").replace("$", "")
 
@@ -243,6 +245,7 @@ def told_of(server: Server) -> dict[str, Any]:
     window.servers.add(server)
     return {
         "incidents": incident.pk,
+        "incident-limits": "flapping",
         "alert-rules": AlertRule.objects.create(name="all").pk,
         "channels": channel.pk,
         "deliveries": Delivery.objects.get().pk,

@@ -44,6 +44,8 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "incidents": (),
     "incident": ("incident",),
     "alerts": (),
+    "limits": (),
+    "limit_edit": ("incident_kind",),
     "rule_new": (),
     "rule_edit": ("rule",),
     "channel_new": ("channel_kind",),
@@ -176,6 +178,7 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
         "job": job.pk,
         "import": imported.pk,
         "channel_kind": "email",
+        "incident_kind": "flapping",
         **make_incident(fleet),
         "key": wallboards.make("lobby", [], [], by="admin"),
     }

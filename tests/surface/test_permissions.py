@@ -92,6 +92,8 @@ MAY: dict[str, dict[str, float]] = {
     "incident": SEE,
     "incident_acknowledge": ACT,
     "alerts": {"get": Role.CONFIGURER},
+    "limits": {"get": Role.CONFIGURER},
+    "limit_edit": CONFIGURE,
     "rule_new": CONFIGURE,
     "rule_edit": CONFIGURE,
     "channel_new": CONFIGURE,

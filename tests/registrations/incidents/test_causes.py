@@ -34,7 +34,7 @@ SILENT = ServerFact(1, "1", "A", ("ward",), {"main": LONG_AGO}, held=10_000, cal
 SUSPECTED = SiteFact(7, "main", LONG_AGO, ("ward",), 40)
 WORKER = ProcessFact("worker", "", ("worker@b",), LONG_AGO, others=1)
 PROOFS = ProofFact(2, "2", "B", ("ward",), ("main",), 50, 100, LONG_AGO)
-FLAPS = FlapFact(7, "main", ("ward",), 100, 400, 12, LONG_AGO)
+FLAPS = FlapFact(7, "main", ("ward",), 100, 400, 12, 1800, LONG_AGO)
 
 
 def unserved(count: int, *, named: Iterable[int] = (), refused: bool = True) -> Unserved:

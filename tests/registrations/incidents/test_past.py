@@ -3,7 +3,8 @@
 import pytest
 
 from registrations.incidents.limits import LIMITS
-from registrations.incidents.past import Past, happened, lasting
+from registrations.incidents.past import Past, happened
+from registrations.incidents.words import lasting
 
 SAID = [
     (
