@@ -15,30 +15,16 @@ from registrations.live.sockets import HISTORY
 from registrations.models import Registration
 from registrations.queries.extent import Extent
 
-CHUNK = 900
-"""Ids per query."""
+CHUNK = 300
+"""Ids per query: PostgreSQL looks them up. Of many more it would rather read all lines."""
 
 Stamp = tuple[Any, ...]
 GONE: Stamp = ()
-STAMPED = (
-    "shown_state",
-    "shown_since",
-    "silent_since",
-    "server_id",
-    "group_id",
-    "site_id",
-    "expires_at",
-    "next_attempt_at",
-    "heard_at",
-    "reason",
-    "last_answer",
-)
-"""What a review compares: a row whose stamp is the same is not read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to read: `rows` anyway, `review` only where the stamp changed."""
+    """What to read: `rows` anyway, `review` only where the stamp is not the one that was read."""
 
     rows: frozenset[int]
     review: frozenset[int]
@@ -70,11 +56,12 @@ def read(order: Order) -> Found:
     found = Found(set(order.rows), stamps=dict.fromkeys(order.review, GONE))
     shown = Registration.objects.annotate(**queries.shown(now)).order_by()
     for chunk in _chunks(order.review):
-        for pk, *stamp in shown.filter(pk__in=chunk).values_list("pk", *STAMPED):
+        for pk, *stamp in shown.filter(pk__in=chunk).values_list("pk", *queries.STAMP):
             found.stamps[pk] = tuple(stamp)
     found.looked |= {i for i in order.review if order.stamps.get(i) != found.stamps[i]}
     for chunk in _chunks(found.looked):
-        found.rows.update((row["id"], row) for row in queries.rows(chunk, now))
+        for stamp, row in queries.stamped(chunk, now):
+            found.stamps[row["id"]], found.rows[row["id"]] = stamp, row
     found.summaries = {extent: queries.summary(now, extent) for extent in order.summary}
     if order.history:
         found.history = [queries.transition_row(t) for t in queries.transitions()[:HISTORY]]

@@ -206,6 +206,10 @@ class Socket:
         return None
 
 
+# Made once: `json.dumps` makes one for each call that asks for anything special.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+
 def dumps(value: Any) -> str:
     """Return compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)

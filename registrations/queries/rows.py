@@ -1,6 +1,5 @@
 """Registrations as shown: the derived state, its words, its row."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -197,8 +196,3 @@ def row(registration: Any) -> dict[str, Any]:
         "last_answer": registration.last_answer,
         "heard_at": moment(registration.heard_at),
     }
-
-
-def rows(ids: Iterable[int], now: datetime) -> list[dict[str, Any]]:
-    """Return the rows of these ids in one query, by id; ids that are gone are left out."""
-    return [row(r) for r in registrations(now).filter(pk__in=list(ids)).order_by("pk")]
