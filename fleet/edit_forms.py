@@ -8,12 +8,15 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from fleet import allowed, bulk, inventory
-from fleet.formats import policy, values
+from fleet import allowed, bulk, dns_records, inventory
+from fleet.formats import policy, values, zone_lines
+from fleet.formats.dns_cache import DnsRow
 from fleet.guarded_forms import Guarded, Meanwhile, locked
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
 STAYS = "stays as it is"
+TOLD = 5
+"""Wrong lines of a text that are told at once."""
 
 
 class Edit(Guarded):
@@ -106,9 +109,27 @@ def _choices(parameter: policy.Parameter) -> Iterator[tuple[str, str]]:
         yield word, parameter.written(word)
 
 
+class DnsRecords(forms.CharField):
+    """A group's own DNS records, a line for each."""
+
+    def clean(self, value: Any) -> Any:
+        rows, wrong = zone_lines.read(super().clean(value))
+        if wrong:
+            more = f" {len(wrong) - TOLD} more." if len(wrong) > TOLD else ""
+            raise ValidationError(" ".join(wrong[:TOLD]) + more)
+        return rows
+
+
 class GroupEdit(Edit):
     """A group and its whole policy."""
 
+    dns_cache = DnsRecords(
+        required=False,
+        label="Records (dns.cache)",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text="One to a line, as in a zone file or as dig prints them: pbx.example 300 IN A "
+        "192.0.2.10. Types A, SRV and NAPTR, twelve of each; the TTL is at least 300.",
+    )
     readers = {"name": partial(values.needed, longest=80)}
 
     class Meta:
@@ -127,6 +148,19 @@ class GroupEdit(Edit):
         for name, parameter in policy.PARAMETERS.items():
             field = self.fields[name] = PolicyField(parameter)
             field.widget.attrs |= {"class": "input", "aria-describedby": f"about-{name}"}
+        self._records = dns_records.rows_of(self.instance) if self.before else []
+        self.initial["dns_cache"] = zone_lines.written(self._records)
+
+    def save(self, commit: bool = True) -> Any:
+        group = super().save(commit)
+        dns_records.put(group, self.cleaned_data["dns_cache"])
+        return group
+
+    @property
+    def records(self) -> list[DnsRow]:
+        """Those that are typed, where they are right; else those that are there."""
+        typed: list[DnsRow] | None = self.cleaned_data.get("dns_cache") if self.is_bound else None
+        return self._records if typed is None else typed
 
     @property
     def parameters(self) -> list[forms.BoundField]:

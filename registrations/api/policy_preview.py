@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import inventory
+from fleet import dns_records, inventory
 from fleet.api import GroupSerializer
 from fleet.api_lists import NoParameters
 from fleet.bodies import JSONParser
@@ -86,8 +86,8 @@ class PolicyPreviewView(NoParameters):
         for name, value in given.items():
             setattr(group, name, value)
         moved = None if order is None else _arranged(group, order)
-        has_dns_cache = group.dns_records.exists() if records is None else bool(records)
-        found = conduct.of(group, timezone.now(), has_dns_cache=has_dns_cache)
+        records = dns_records.rows_of(group) if records is None else records
+        found = conduct.of(group, records, timezone.now())
         told = {
             "steps": ConductStep(found.steps, many=True).data,
             "warnings": found.warnings,

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db.models import Case, Prefetch, When, prefetch_related_objects
 
 from fleet import ordering
+from fleet.formats.dns_cache import DnsRow
 from fleet.models import Line, Server, ServerGroup
 from registrations.shown import behaviour, outages, watching, wording
 from registrations.shown.behaviour import Step
@@ -40,12 +41,15 @@ class NewPrimary:
         return self.lines / self.cap if self.cap and self.lines else None
 
 
-def of(group: ServerGroup, now: datetime, *, has_dns_cache: bool) -> Conduct:
-    """Return the conduct of `group` as it stands here, which need not be as it is stored."""
+def of(group: ServerGroup, records: Sequence[DnsRow], now: datetime) -> Conduct:
+    """Return the conduct of `group` as it stands here, which need not be as it is stored.
+
+    `records` of DNS would be its own.
+    """
     servers, lines = list(group.servers.all()), _registering(group)
     return Conduct(
         steps=[*behaviour.steps(group, servers, lines), *watching.steps(group, servers)],
-        warnings=wording.warnings(group, servers, lines, has_dns_cache=has_dns_cache),
+        warnings=wording.warnings(group, servers, lines, records),
         outages=outages.outages(group.servers.filter(register=True), now, group),
     )
 

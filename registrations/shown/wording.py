@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fleet.formats.dns_cache import DnsRow
 from fleet.formats.policy import PARAMETERS, Parameter, Value
 from fleet.models import Line, Server, ServerGroup
 from registrations.intervals import renewal_delay
 from registrations.models import State
 from registrations.shown import behaviour
+from registrations.sip.targets import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,15 @@ def _idle(group: ServerGroup, is_literal: bool) -> dict[str, str]:
 
 
 def warnings(
-    group: ServerGroup, servers: Sequence[Server], lines: int, *, has_dns_cache: bool
+    group: ServerGroup, servers: Sequence[Server], lines: int, records: Sequence[DnsRow]
 ) -> list[str]:
-    """Say what the guide, or arithmetic, warns of in this group. `lines` it registers."""
+    """Say what the guide, or arithmetic, warns of in this group.
+
+    `lines` it registers; `records` of DNS are its own.
+    """
     registering = [server for server in servers if server.register]
     is_failover = group.mode == ServerGroup.Mode.FAILOVER
-    found = [_no_way(registering), "" if has_dns_cache else _names(servers)]
+    found = [_no_way(registering), _unasked(servers, records) if records else _names(servers)]
     if is_failover:
         found += [_unshared(group), _homeless(group, registering)]
     elif len(registering) > 2:
@@ -126,6 +131,23 @@ def _names(servers: Sequence[Server]) -> str:
     return (
         f"{behaviour.listed(names)} must be asked of DNS, and a record that ran out delays calls: "
         "use DNS on the site, long TTLs, or the group's static DNS cache."
+    )
+
+
+def _unasked(servers: Sequence[Server], records: Sequence[DnsRow]) -> str:
+    """Name the group's own records that no look-up of its servers comes to."""
+    asked: set[str] = set()
+    more = {server.address.lower().removesuffix(".") for server in servers}
+    while more:
+        asked |= more | {f"{service}.{name}" for name in more for service in SERVICES.values()}
+        told = {each for r in records if r.name in asked for each in (r.target, r.replacement)}
+        more = {name for name in told if name} - asked
+    idle = sorted({record.name for record in records} - asked)
+    if not idle:
+        return ""
+    return (
+        f"No server of this group asks for {behaviour.listed(idle)}: the records of its own by "
+        f"{'that name' if len(idle) == 1 else 'those names'} are never used."
     )
 
 

@@ -143,7 +143,7 @@ class _Search:
         elif wanted.transport == "dns_naptr":
             self._by_naptr()
         else:
-            service = _SERVICES["tcp" if wanted.transport == "tcp_preferred" else wanted.transport]
+            service = SERVICES["tcp" if wanted.transport == "tcp_preferred" else wanted.transport]
             if not self._services(f"{service}.{wanted.address}", wanted.transport, None):
                 self._bare_name(wanted.transport)
 
@@ -169,11 +169,11 @@ class _Search:
         # All at once: what answers first in this order is the transport (RFC 3263 section 4.1).
         there = {
             spoken: self._ask(Question.of(f"{service}.{name}", Kind.SRV))
-            for spoken, service in _SERVICES.items()
+            for spoken, service in SERVICES.items()
         }
         if self.open:
             return
-        for spoken, service in _SERVICES.items():
+        for spoken, service in SERVICES.items():
             if there[spoken]:
                 self._services(f"{service}.{name}", spoken, None)
                 if self.targets or self.open:
@@ -227,7 +227,7 @@ class _Search:
         return answer.records
 
 
-_SERVICES: Mapping[str, str] = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
+SERVICES: Mapping[str, str] = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 _NAPTR_SERVICES: Mapping[str, str] = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 
 

@@ -51,16 +51,16 @@ def group_edit(request: HttpRequest, pk: int) -> HttpResponse:
         "name": name,
         "is_preview": is_preview,
         "wrong": {name: told[0] for name, told in form.errors.items() if name in form.fields},
-        **_conduct(form.instance),
+        **_conduct(form),
     }
     page = "_policy_preview.html" if is_preview else "group_edit.html"
     return render(request, page, context, status=REFUSED if request.method == "POST" else 200)
 
 
-def _conduct(group: ServerGroup) -> dict[str, Any]:
-    """What handsets would do by the policy as it stands in the form."""
+def _conduct(form: GroupEdit) -> dict[str, Any]:
+    """What handsets would do by what stands in the form."""
     now = timezone.now()
-    found = conduct.of(group, now, has_dns_cache=group.dns_records.exists())
+    found = conduct.of(form.instance, form.records, now)
     return {
         "outages": found.outages,
         "caveat": outages.CAVEAT,

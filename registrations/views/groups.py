@@ -8,7 +8,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet import ordering, provenance
+from fleet import dns_records, ordering, provenance
+from fleet.formats import zone_lines
 from fleet.models import Line, Provenance, Server, ServerGroup
 from fleet.roles import Role, require_role
 from registrations import queries
@@ -38,7 +39,7 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     zones = pages.zones()
     zone = pages.common_zone(zones)
     parameters = wording.policy(found, servers)
-    has_dns_cache = found.dns_records.exists()
+    records = dns_records.rows_of(found)
     lines = Line.objects.filter(handset__group=pk, supervision=Line.Supervision.REGISTER).count()
     context = {
         "nav": "groups",
@@ -50,9 +51,10 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "steps": behaviour.steps(found, servers, lines) + watching.steps(found, servers),
         "warnings": [
             *filter(None, [wording.one_place(servers, queries.addresses(found))]),
-            *wording.warnings(found, servers, lines, has_dns_cache=has_dns_cache),
+            *wording.warnings(found, servers, lines, records),
         ],
         "policy": parameters,
+        "records": zone_lines.written(records),
         "chosen": [each for each in parameters if not each.is_default],
         "suspected": summary["suspected_words"],
         "homeward": behaviour.homeward(found),

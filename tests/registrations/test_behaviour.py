@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fleet.formats.dns_cache import DnsRow
 from fleet.models import Server, ServerGroup
 from registrations.shown import behaviour, wording
 
@@ -176,7 +177,7 @@ def test_a_name_is_told_as_the_list_it_stands_for() -> None:
 
 def warned(group: ServerGroup, which: list[Server] | None = None, lines: int = 10) -> str:
     found = servers(*TWO) if which is None else which
-    return " ".join(wording.warnings(group, found, lines, has_dns_cache=False))
+    return " ".join(wording.warnings(group, found, lines, []))
 
 
 SOUND = {"re_register_on": True}
@@ -201,7 +202,25 @@ def test_a_name_without_a_static_cache_is_warned_of() -> None:
     name = [Server(priority=1, address="pbx.example", port=0)]
     group = ServerGroup(**SOUND)
     assert "pbx.example must be asked of DNS" in warned(group, name)
-    assert wording.warnings(group, name, 10, has_dns_cache=True) == []
+    own = [DnsRow("A", name[0].address, address="192.0.2.10")]
+    assert wording.warnings(group, name, 10, own) == []
+
+
+def test_records_of_its_own_that_no_look_up_comes_to_are_warned_of() -> None:
+    name = [Server(priority=1, address="pbx.example", port=0)]
+    own = [
+        DnsRow("NAPTR", "pbx.example", replacement="_sip._udp.elsewhere.example"),
+        DnsRow("SRV", "_sip._udp.elsewhere.example", target="a.example"),
+        DnsRow("SRV", "_sips._tcp.pbx.example", target="b.example"),
+        DnsRow("A", "a.example", address="192.0.2.10"),
+        DnsRow("A", "b.example", address="192.0.2.11"),
+    ]
+    assert wording.warnings(ServerGroup(**SOUND), name, 10, own) == []
+    own.append(DnsRow("A", "pxb.example", address="192.0.2.12"))
+    assert wording.warnings(ServerGroup(**SOUND), name, 10, own) == [
+        "No server of this group asks for pxb.example: the records of its own by that name are "
+        "never used."
+    ]
 
 
 def test_a_mode_that_cannot_work_here_is_warned_of() -> None:

@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 import pytest
+from auditlog.models import LogEntry
 from django.test import Client
 
 from fleet.formats.policy import PARAMETERS
+from fleet.models import Server, ServerGroup
 from fleet.roles import Role
 from registrations.models import Registration, State
 from tests.support.rows import make_group, make_registration, make_user
@@ -127,3 +129,74 @@ def test_the_preview_says_how_long_a_death_would_last_by_the_new_policy() -> Non
     assert "20 s at the cap of 1 a second" in words
     group.refresh_from_db()
     assert group.max_registrations_per_second == 200
+
+
+RECORD = "pbx.example 600 A 192.0.2.10"
+
+
+def named_group() -> ServerGroup:
+    group = make_group(servers=0)
+    Server.objects.create(group=group, priority=1, address="pbx.example", port=0)
+    return group
+
+
+def test_dns_records_of_its_own_are_set_told_audited_and_reach_the_agents() -> None:
+    group = named_group()
+    row = make_registration(group)
+    client = signed_in()
+    edit = f"/groups/{group.pk}/edit/"
+    typed = (
+        "PBX.example. 600 IN A 192.0.2.10 ; the primary\r\n\r\n"
+        "_sip._udp.pbx.example SRV 1 0 5060 pbx.example"
+    )
+    assert client.post(edit, form(dns_cache=typed)).status_code == 302
+    assert [str(record) for record in group.dns_records.all()] == [
+        "pbx.example A",
+        "_sip._udp.pbx.example SRV",
+    ]
+    assert Registration.objects.get(pk=row.pk).wish == "resume"
+    kept = f"{RECORD}\n_sip._udp.pbx.example 300 SRV 1 0 5060 pbx.example"
+    assert kept in client.get(edit).content.decode()
+    assert kept in client.get(f"/groups/{group.pk}/").content.decode()
+    record = group.dns_records.get(kind="A")
+    assert LogEntry.objects.get_for_object(record).get().actor.username == "some-Configurer"
+    assert client.post(edit, form(expires=600, dns_cache=kept)).status_code == 302
+    assert group.dns_records.get(kind="A") == record, "what was so already is not written anew"
+
+
+def test_a_wrong_record_is_told_by_its_line_and_nothing_is_set() -> None:
+    group = named_group()
+    given = form(expires=600, dns_cache=f"{RECORD}\npbx.example A ::1")
+    answer = signed_in().post(f"/groups/{group.pk}/edit/", given)
+    assert answer.status_code == 422
+    assert "Line 2: The address must be an IPv4 address" in answer.content.decode()
+    assert "pbx.example A ::1" in answer.content.decode()
+    group.refresh_from_db()
+    assert group.expires == 3600 and not group.dns_records.exists()
+
+
+def test_the_preview_goes_by_the_records_that_are_typed() -> None:
+    group, client = named_group(), signed_in()
+
+    def previewed(records: str) -> str:
+        given, asks = form(dns_cache=records), {"HX-Request": "true"}
+        return client.get(f"/groups/{group.pk}/edit/", given, headers=asks).content.decode()
+
+    assert "must be asked of DNS" in previewed("")
+    assert "must be asked of DNS" not in previewed(RECORD)
+    assert "No server of this group asks for pxb.example" in previewed("pxb.example A 192.0.2.1")
+    assert "Line 1: The type must be A, SRV or NAPTR" in previewed("pbx.example MX mail")
+    assert not group.dns_records.exists()
+
+
+def test_records_that_somebody_changed_meanwhile_are_not_overwritten() -> None:
+    group, client = named_group(), signed_in()
+    edit = f"/groups/{group.pk}/edit/"
+    seen = client.get(edit).context["form"].seen
+    client.post(edit, form(dns_cache=RECORD))
+    late = client.post(edit, form(dns_cache="pbx.example A 192.0.2.99", seen=seen))
+    assert late.status_code == 422
+    words = late.content.decode()
+    assert "Somebody changed this while you had it open." in words
+    assert f"Records (dns.cache): nothing → {RECORD}" in words
+    assert group.dns_records.get().address == "192.0.2.10"
