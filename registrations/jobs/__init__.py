@@ -4,6 +4,7 @@ Rows, never a process: see `steps` for how a job goes on.
 """
 
 from registrations.jobs.beat import advance_all
+from registrations.jobs.clashes import clash
 from registrations.jobs.drain_rows import drain_row, drains
 from registrations.jobs.drains import Window, drain, end
 from registrations.jobs.drills import LONGEST_MINUTES, Exercise, drill, end_drill, returns_at
@@ -53,6 +54,7 @@ __all__ = [
     "advance_all",
     "by_wave",
     "cancel",
+    "clash",
     "drain",
     "drain_row",
     "drains",

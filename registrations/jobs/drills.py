@@ -14,9 +14,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from fleet import request_id
+from fleet.models import ServerGroup
 from registrations import queries
 from registrations.draining import Act, Facts, decide
 from registrations.jobs import evidence, orders, steps, writing
+from registrations.jobs.clashes import clash
 from registrations.jobs.hours import hours_word, place_word, standing
 from registrations.jobs.judging import judged
 from registrations.jobs.orders import JobIsOver, OrderRefused, Terms, User, name_of
@@ -51,35 +53,52 @@ def drill(
 ) -> Drill:
     """Begin a drill with the registrations of `scope` (as `orders.order` has them); return it.
 
-    Raises ScopeError, and OrderRefused also where it would come into no-failback hours.
+    Raises ScopeError, and OrderRefused also where it would come into no-failback hours, or upon
+    another drill, a job or a drain of the same handsets.
     """
     terms, now = terms or Terms(), timezone.now()
     terms.check()
     exercise.check()
+    over = now + timedelta(minutes=exercise.minutes)
+    _refuse_clash(scope, now, over)
     wanted = judged(in_scope(scope, now), Job.Kind.DRILL).filter(verdict=Result.PENDING)
     ids = list(wanted.order_by("pk").values_list("pk", flat=True))
     if not ids:
         raise OrderRefused("scope", "Nobody in it is on a primary and could go elsewhere.")
-    if hours := _hours_until(scope, now, now + timedelta(minutes=exercise.minutes)):
+    if hours := _hours_until(scope, now, over):
         raise OrderRefused("minutes", hours)
     told = dict(scope)
     if exercise.sample is not None and exercise.sample < len(ids):
         told = {"registrations": sorted(random.sample(ids, exercise.sample))}
+    groups = set(wanted.order_by().values_list("group", flat=True).distinct())
     with transaction.atomic():
-        made = Drill.objects.create(
-            scope=dict(scope),
-            sample=exercise.sample,
-            minutes=exercise.minutes,
-            asked_by=name_of(user),
-            request_id=request_id.current() or request_id.fresh(),
-            abort_above_percent=terms.abort_above_percent,
-            wave_size=terms.wave_size,
-        )
+        # Two drills of one group wait for each other, so that the second sees the first.
+        there = ServerGroup.objects.filter(pk__in=groups).order_by("pk")
+        list(there.select_for_update(no_key=True))
+        _refuse_clash(scope, now, over)
+        made = _made(scope, exercise, user, terms)
         made.away = _begin(made, Job.Kind.DRILL, told, now)
         made.save(update_fields=["away"])
     writing.write(made.away, now)
     made.refresh_from_db()
     return made
+
+
+def _made(scope: Mapping[str, Any], exercise: Exercise, user: User, terms: Terms) -> Drill:
+    return Drill.objects.create(
+        scope=dict(scope),
+        sample=exercise.sample,
+        minutes=exercise.minutes,
+        asked_by=name_of(user),
+        request_id=request_id.current() or request_id.fresh(),
+        abort_above_percent=terms.abort_above_percent,
+        wave_size=terms.wave_size,
+    )
+
+
+def _refuse_clash(scope: Mapping[str, Any], now: datetime, over: datetime) -> None:
+    if found := clash(in_scope(scope, now), over):
+        raise OrderRefused("scope", found)
 
 
 def end_drill(made: Drill, user: User) -> Drill:

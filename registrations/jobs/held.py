@@ -33,6 +33,8 @@ def held(asked: QuerySet[Any], now: datetime) -> list[str]:
 def hold_of(registration: Any, home: Server | None, now: datetime) -> str:
     """Say why this line does not go home, to `home`, by itself now; '' where it may."""
     holds = queries.holds_at(now.timestamp(), [registration.pk])
+    if registration.pk in holds.rolled_back and (drill := _drill_of(registration, now)):
+        return f"Not before drill {drill} is over, which keeps it away."
     zone = registration.site.time_zone
     untils = (
         (holds.drained.get(home.pk if home else 0), f"{home} is being drained"),
@@ -69,9 +71,19 @@ def _drained(groups: set[int], holds: queries.Holds, zone: str) -> list[str]:
 
 
 def _rolled_back(waiting: QuerySet[Any], now: datetime) -> list[str]:
-    rollbacks = Job.objects.filter(hold_until__gt=now).order_by("pk")
+    holding = Job.objects.filter(hold_until__gt=now).select_related("drill_away").order_by("pk")
     return [
-        f"Some of them were rolled back by job {job.pk}."
-        for job in rollbacks
+        f"Drill {job.drill_away.pk} keeps some of them away."
+        if hasattr(job, "drill_away")
+        else f"Some of them were rolled back by job {job.pk}."
+        for job in holding
         if waiting.filter(pk__in=job.results.values("registration")).exists()
     ]
+
+
+def _drill_of(registration: Any, now: datetime) -> int | None:
+    """Return the drill that keeps this line away now."""
+    moved = registration.job_results.filter(result=Result.MOVED, job__hold_until__gt=now)
+    drills = moved.filter(job__drill_away__isnull=False).order_by("-job")
+    found: int | None = drills.values_list("job__drill_away", flat=True).first()
+    return found

@@ -97,7 +97,10 @@ def drain_preview(server: Server, terms: jobs.Terms, now: datetime) -> Preview:
 
 def drill_preview(scope: Mapping[str, Any], terms: jobs.Terms, now: datetime) -> Preview:
     """Count whom a drill with `scope` would move now. Raises ScopeError."""
-    return _counted(jobs.judged(jobs.in_scope(scope, now), Job.Kind.DRILL), terms, _next, now)
+    asked = jobs.in_scope(scope, now)
+    found = _counted(jobs.judged(asked, Job.Kind.DRILL), terms, _next, now)
+    against = jobs.clash(asked, now)
+    return replace(found, warnings=[*found.warnings, *filter(None, [against])])
 
 
 Goal = Callable[[ServerGroup], Server | None]

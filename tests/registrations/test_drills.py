@@ -250,3 +250,91 @@ def test_from_the_browser_it_begins_is_watched_ended_and_its_evidence_is_a_file(
     assert fresh(drill).digest in page and "everybody who had moved is home" in page
     file = client.get(f"/drills/{drill.pk}/evidence.json")
     assert sha256(file.content).hexdigest() == drill.digest
+
+
+def refused(scope: dict[str, Any], minutes: int = 10) -> str:
+    before = Drill.objects.count()
+    with pytest.raises(jobs.OrderRefused) as wrong:
+        jobs.drill(scope, jobs.Exercise(minutes), "omar")
+    assert wrong.value.field == "scope" and Drill.objects.count() == before
+    return wrong.value.sentence
+
+
+def test_no_drill_comes_upon_another_of_the_same_handsets() -> None:
+    group, other = make_group("ward"), make_group("icu")
+    rows, elsewhere = home(3, group), home(1, other)
+    first = jobs.drill({"group": group.pk}, jobs.Exercise(10, sample=1), "olga")
+    on = f"Drill {first.pk} is on with some of them: end it, or wait until it is over."
+    assert refused({"group": group.pk}) == on
+    answer_all()
+    assert refused({"all": True}) == on, "while it is away"
+    assert Drill.objects.count() == 1
+    assert jobs.drill({"group": other.pk}, MINUTES, "olga").pk, "others may"
+    moved = first.away.results.get().registration_id if first.away else None
+    free = [row.pk for row in rows if row.pk != moved]
+    assert jobs.drill({"registrations": free[:1]}, MINUTES, "olga").pk, "nor who was no part of it"
+    over(first)
+    assert elsewhere and jobs.drill({"registrations": [moved]}, MINUTES, "olga").pk
+
+
+def test_a_drill_that_is_just_being_written_is_waited_for() -> None:
+    group = make_group("ward")
+    home(2, group)
+    first = Drill.objects.create(scope={"group": group.pk}, minutes=5, asked_by="olga")
+    just = f"Drill {first.pk} is just beginning: ask again in a moment."
+    assert refused({"group": group.pk}) == just
+    first.away = Job.objects.create(
+        kind="drill", scope={"group": group.pk}, asked_by="olga", writing_until=timezone.now()
+    )
+    first.save()
+    assert refused({"group": group.pk}) == just
+
+
+def test_no_drill_comes_upon_a_job_of_the_same_handsets() -> None:
+    group = make_group("ward")
+    home(2, group)
+    away = make_registration(group, State.SECONDARY)
+    job = jobs.order({"registrations": [away.pk]}, "olga")
+    moving = f"Job {job.pk} is moving some of them: cancel it, or wait until it is over."
+    assert refused({"group": group.pk}) == moving
+    answer_all()
+    jobs.advance_all()
+    assert jobs.drill({"group": group.pk}, MINUTES, "olga").pk
+
+
+@pytest.mark.parametrize("priority", [1, 2])
+def test_no_drill_comes_upon_a_drain_of_a_server_it_needs(priority: int) -> None:
+    group = make_group("ward")
+    home(2, group)
+    machine = group.servers.get(priority=priority)
+    # The machine serves another group too, and is drained as that one's.
+    other = make_group("icu")
+    other.servers.filter(priority=1).update(address=machine.address, port=machine.port)
+    begins = timezone.now() + timedelta(minutes=30)
+    window = jobs.Window(begins, begins + timedelta(hours=1))
+    drain = jobs.drain(other.servers.get(priority=1), window, "olga")
+    said = f"{machine} of ward is to be drained (drain {drain.pk}): a drill needs it."
+    assert refused({"group": group.pk}, minutes=45) == said
+    assert jobs.drill({"group": group.pk}, MINUTES, "olga").pk, "it is over before that begins"
+
+
+def test_whoever_a_drill_keeps_away_is_said_to_be_in_that_drill() -> None:
+    group = make_group("ward")
+    (row,) = home(1, group)
+    drill = jobs.drill({"group": group.pk}, MINUTES, "olga")
+    answer_all()
+    row.refresh_from_db()
+    now, primary = timezone.now(), group.servers.get(priority=1)
+    said = f"Not before drill {drill.pk} is over, which keeps it away."
+    assert jobs.hold_of(row, primary, now) == said
+    with pytest.raises(jobs.OrderHeld, match=f"Drill {drill.pk} keeps some of them away."):
+        jobs.order({"group": group.pk}, "omar")
+
+
+def test_the_dialog_says_what_a_drill_would_come_upon(client: Client) -> None:
+    group = make_group("ward")
+    home(2, group)
+    drill = jobs.drill({"group": group.pk}, MINUTES, "olga")
+    client.force_login(make_user("olga", Role.OPERATOR))
+    page = client.get(f"/drills/new/?group={group.pk}").content.decode()
+    assert f"Drill {drill.pk} is on with some of them" in page
