@@ -89,7 +89,7 @@ class Fleet:
         raise RuntimeError("the registrar asked to be left alone")
 
     def keep(
-        self, registration_id: int, noted: list[Noted], heard: tuple[Heard, ...], note: str = ""
+        self, pk: int, noted: list[Noted], heard: tuple[Heard, ...], note: str, is_calm: bool
     ) -> None:
         """Traces are the worker's matter."""
 

@@ -1,7 +1,9 @@
 """Who makes exports and imports: one process of each beside a worker; no agent waits for them."""
 
+import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,8 @@ from fleet import import_orders
 from fleet.supervisor import die_with_parent
 from registrations.exports import orders as export_orders
 
+CLEAN_EVERY_S = 60.0
+
 
 class Maker:
     """Runs a command with the id of what waits, one at a time."""
@@ -19,11 +23,14 @@ class Maker:
         self._command = command
         self._waiting = waiting
         self._clean = clean
+        self._cleaned_at = -math.inf
         self.process: subprocess.Popen[bytes] | None = None
 
     def tend(self) -> None:
         """Forget what is too old; begin what waits, if nothing is being made here."""
-        self._clean()
+        if time.monotonic() - self._cleaned_at > CLEAN_EVERY_S:
+            self._cleaned_at = time.monotonic()
+            self._clean()
         if self.process is not None and self.process.poll() is None:
             return
         self.process = None

@@ -20,15 +20,15 @@ from celery.signals import (
     worker_shutdown,
 )
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet import checks, pulse, versions
 from fleet.models import Site
-from registrations import census, jobs, live, makers, retention, store, vitals, watch
-from registrations.alerts import courier, looking, reporting
+from registrations import census, live, retention, rounds, store, vitals, watch
+from registrations.alerts import reporting
 from registrations.models import Registration, ServerHealth, StandbyProof
+from registrations.rounds import OUTAGE
 from registrations.runtime import memory
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
@@ -37,24 +37,25 @@ HINT_EXPIRES_S = 2
 CENSUS_EXPIRES_S = 30
 SHARED_QUEUE = "rollcall"
 
-OUTAGE = (OperationalError, InterfaceError)
-"""A database that is away is known without a traceback each second; the next tick tries again."""
-
 _runtime: LoopThread | None = None
+_queues: frozenset[str] = frozenset()
+"""Those this worker takes hints from."""
 
 
 @shared_task(name="registrations.tasks.tick", expires=HINT_EXPIRES_S, throws=OUTAGE)
 def tick() -> None:
-    """Hint at every site that has due registrations, probes or proofs; say that beat still does."""
+    """Hint at every site that has due registrations, probes or proofs; say that beat still does.
+
+    Then look after all else that is looked after each second.
+    """
     live.ticked()
     for site_id, queue in _sites_with_due_work():
-        run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
-
-
-@shared_task(name="registrations.tasks.advance_jobs", expires=HINT_EXPIRES_S, throws=OUTAGE)
-def advance_jobs() -> None:
-    """Take a step of every job: its next wave, its stop, its end. What is not due is not done."""
-    jobs.advance_all()
+        if _runtime is not None and queue in _queues:
+            # A message to ourselves would cost more than the claim.
+            _runtime.kick(site_id)
+        else:
+            run_due.apply_async((site_id,), queue=queue, expires=HINT_EXPIRES_S, retry=False)
+    rounds.go_round(timezone.now())
 
 
 @shared_task(name="registrations.tasks.end_stuck", expires=HINT_EXPIRES_S, throws=OUTAGE)
@@ -67,30 +68,6 @@ def end_stuck() -> None:
 def forget_history() -> None:
     """Delete some of what is older than is kept."""
     retention.forget()
-
-
-@shared_task(name="registrations.tasks.tend_exports", expires=HINT_EXPIRES_S, throws=OUTAGE)
-def tend_exports() -> None:
-    """Begin an export that waits, and delete those that are too old."""
-    makers.EXPORTS.tend()
-
-
-@shared_task(name="registrations.tasks.tend_imports", expires=HINT_EXPIRES_S)
-def tend_imports() -> None:
-    """Begin an import that waits, and forget those that are too old."""
-    makers.IMPORTS.tend()
-
-
-@shared_task(name="registrations.tasks.look_for_incidents", expires=HINT_EXPIRES_S, throws=OUTAGE)
-def look_for_incidents() -> None:
-    """Look for what is wrong, unless somebody just did."""
-    looking.look(timezone.now())
-
-
-@shared_task(name="registrations.tasks.carry_messages", expires=HINT_EXPIRES_S, throws=OUTAGE)
-def carry_messages() -> None:
-    """Begin to send the messages that are due, in threads of their own."""
-    courier.rouse()
 
 
 @shared_task(name="registrations.tasks.send_reports", expires=CENSUS_EXPIRES_S, throws=OUTAGE)
@@ -170,11 +147,11 @@ def see_to_stores(**_: Any) -> None:
 @worker_ready.connect
 def start_runtime(sender: Any, **_: Any) -> None:
     """Start the runtime with the worker, so that it is heard before anything is due."""
-    global _runtime
+    global _runtime, _queues
     if _runtime is None:
         name = Name(worker=str(sender.hostname), site=",".join(settings.WORKER_SITES))
-        queues = frozenset(sender.app.amqp.queues.consume_from)
-        _runtime = LoopThread(hint, name, partial(due_at, queues))
+        _queues = frozenset(sender.app.amqp.queues.consume_from)
+        _runtime = LoopThread(hint, name, partial(due_at, _queues))
     _runtime.start()
     memory.settle()
     store.hasten_proofs(time.time())

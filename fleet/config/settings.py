@@ -255,31 +255,6 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=30),
         "options": {"expires": 60},
     },
-    "tend_exports": {
-        "task": "registrations.tasks.tend_exports",
-        "schedule": timedelta(seconds=2),
-        "options": {"expires": 2},
-    },
-    "tend_imports": {
-        "task": "registrations.tasks.tend_imports",
-        "schedule": timedelta(seconds=1),
-        "options": {"expires": 2},
-    },
-    "advance_jobs": {
-        "task": "registrations.tasks.advance_jobs",
-        "schedule": timedelta(seconds=1),
-        "options": {"expires": 2},
-    },
-    "look_for_incidents": {
-        "task": "registrations.tasks.look_for_incidents",
-        "schedule": timedelta(seconds=2),
-        "options": {"expires": 2},
-    },
-    "carry_messages": {
-        "task": "registrations.tasks.carry_messages",
-        "schedule": timedelta(seconds=1),
-        "options": {"expires": 2},
-    },
     "take_census": {
         "task": "registrations.tasks.take_census",
         "schedule": crontab(),  # each full minute

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from registrations import live, store
+from registrations.runtime.calm import answers_before
 from registrations.runtime.clock import steady
 from registrations.runtime.database import Database
 from registrations.runtime.following import ended_for
@@ -107,7 +108,7 @@ class Flusher:
         or refused a handset that had another answer from it before, or asked for a pause.
         """
         site_id = done.claimed.site_id
-        before = _answers_before(done.claimed)
+        before = answers_before(done.claimed)
         missed = _missed(done)
         for heard in done.result.heard:
             if not heard.answered and heard.server_id not in missed:
@@ -308,15 +309,6 @@ def _missed(done: Finished) -> set[int]:
         for entry in done.claimed.group.entries
     }
     return {each for each in asked if each not in spoke and asked[each] >= places.get(each, set())}
-
-
-def _answers_before(claimed: Claimed) -> dict[int, str]:
-    """What each server said last to this handset, by the claim's snapshot: a verdict's value."""
-    said: dict[int, str] = {}
-    for course in claimed.snapshot.get("courses", {}).values():
-        for server_id, answer in course.get("answers", {}).items():
-            said[int(server_id)] = answer["verdict"]
-    return said
 
 
 def tell(moved: Sequence[tuple[int, int]]) -> None:

@@ -15,6 +15,7 @@ from registrations.agent import Agent
 from registrations.plan import Plan, Surroundings
 from registrations.recovery import Pulse, longest_claim_s, longest_silence_s
 from registrations.report import Heard, Want
+from registrations.runtime.calm import is_calm
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.pacer import Pacer
 from registrations.runtime.switchboard import Flight, Switchboard
@@ -49,7 +50,7 @@ class Traces(Protocol):
     """Where goes what agents sent and heard, once they are over (see `tracer`)."""
 
     def keep(
-        self, registration_id: int, noted: list[Noted], heard: tuple[Heard, ...], note: str = ""
+        self, pk: int, noted: list[Noted], heard: tuple[Heard, ...], note: str, is_calm: bool
     ) -> None: ...
 
 
@@ -360,7 +361,7 @@ class Runner:
 
     def _finish(self, run: Run) -> None:
         result = run.agent.result()
-        self._end(run, heard=result.heard)
+        self._end(run, heard=result.heard, is_calm=is_calm(run.claimed, result))
         self._results.add(Finished(run.claimed, result, run.now()))
 
     def _drop(self, run: Run, why: str) -> None:
@@ -375,17 +376,20 @@ class Runner:
             logger.warning("%d handsets dropped: %s", times, why)
         self._dropped.clear()
 
-    def _end(self, run: Run, note: str = "", heard: tuple[Heard, ...] = ()) -> None:
+    def _end(
+        self, run: Run, note: str = "", heard: tuple[Heard, ...] = (), is_calm: bool = False
+    ) -> None:
         """Forget a run; `note` says why it has no end of its own."""
         run.is_over = True
-        self._traces.keep(run.claimed.registration_id, run.noted, heard, note)
+        pk = run.claimed.registration_id
+        self._traces.keep(pk, run.noted, heard, note, is_calm)
         self._switchboard.wake(run, None)
         for branch in self._switchboard.follow(run, ()):
             asked = run.asked.pop(branch, None)
             if asked is not None:
                 self._pacer.over(asked[0], branch)
-        if self._runs.get(run.claimed.registration_id) is run:
-            del self._runs[run.claimed.registration_id]
+        if self._runs.get(pk) is run:
+            del self._runs[pk]
             self.per_server[run.claimed.server_id] -= 1
 
     def _blame(self, claimed: Claimed) -> None:

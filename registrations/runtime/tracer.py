@@ -1,14 +1,16 @@
 """What agents send and hear, on its way into the ring of traces: noted here, written elsewhere.
 
-The loop only hands over references. Masking, packing and Redis are a thread's work, at most
-BATCH tries each FLUSH_S; what does not fit, or what Redis does not take, is dropped and counted.
+The loop only hands over references. Masking, packing and Redis are a thread's work, BATCH tries at
+a time. While agents need the processor it waits a little: nobody reads a trace sooner than its
+handset is saved. Of renewals at which nothing was new a line's are kept once in CALM_EVERY_S. What
+does not fit, or what Redis does not take, is dropped and counted.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,8 +28,16 @@ logger = logging.getLogger(__name__)
 
 FLUSH_S = 0.25
 BATCH = 500
-MOST_WAITING = 5000
-"""Tries: of at most `trace.record.MOST_PACKED` bytes once they are packed, 0.3 kB as a rule."""
+MOST_WAITING = 10_000
+"""Tries: about 3 kB each until they are packed, then of at most `trace.record.MOST_PACKED` bytes,
+0.3 kB as a rule."""
+HELD = 8000
+"""So many wait until agents leave time for them, and no longer than HELD_S."""
+HELD_S = 4.0
+CALM_EVERY_S = 900.0
+"""Where bindings are short a line's tries would else be all alike, and of the last hour only."""
+CALM_MESSAGES = 4
+"""Request, challenge, request, answer: with more of them something was amiss."""
 RETRY_S = 5.0
 """After a failure: until then nothing is written, and what comes waits, packed."""
 AWAY = "Redis did not answer"
@@ -40,15 +50,25 @@ class _Try(NamedTuple):
     noted: Sequence[Noted]
     heard: Sequence[Heard]
     note: str
+    at: float
+    """When it was taken (seconds of the loop)."""
 
 
 class Tracer:
-    """Made and used on the loop's thread; never blocks it and never raises."""
+    """Made and used on the loop's thread; never blocks it and never raises.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `has_time` says whether what can wait may be done now.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, has_time: Callable[[], bool] = lambda: True
+    ) -> None:
         self._loop = loop
+        self._has_time = has_time
         self._is_deaf = settings.REDIS_URL.startswith("memory:")
         self._noted: deque[_Try] = deque()
+        self._calm: dict[int, int] = {}
+        """By registration, in which CALM_EVERY_S of its own the latest calm one was kept."""
         self._packed: deque[ring.Kept] = deque()
         """Packed already, and waiting for a Redis that takes them."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="runtime-trace")
@@ -56,6 +76,7 @@ class Tracer:
         self._timer: asyncio.TimerHandle | None = None
         self._working: asyncio.Future[_Worked] | None = None
         self._not_before = 0.0
+        self._is_closing = False
         self._trouble = ""
         """Why Redis took nothing the last time; '' if it did."""
         self._lost: ring.Lost | None = None
@@ -65,17 +86,38 @@ class Tracer:
         return len(self._noted) + len(self._packed)
 
     def keep(
-        self, registration_id: int, noted: Sequence[Noted], heard: Sequence[Heard], note: str = ""
+        self,
+        pk: int,
+        noted: Sequence[Noted],
+        heard: Sequence[Heard],
+        note: str = "",
+        is_calm: bool = False,
     ) -> None:
-        """Take a try that is over. `note` says why it has no end."""
+        """Take a registration's try that is over.
+
+        `note` says why it has no end; at a calm one nothing was new.
+        """
         if not noted or self._is_deaf:
             return
-        self._noted.append(_Try(registration_id, noted, heard, note))
+        now = self._loop.time()
+        if is_calm and len(noted) <= CALM_MESSAGES and not self._is_its_turn(pk, now):
+            return
+        self._noted.append(_Try(pk, noted, heard, note, now))
         self._drop_beyond_room(self._noted)
         self._schedule()
 
+    def _is_its_turn(self, pk: int, now: float) -> bool:
+        """Whether no calm renewal of this line was kept yet in this CALM_EVERY_S of its own."""
+        # They begin at another time for each line: so the work is spread evenly.
+        turn = int((now + pk * 61.0 % CALM_EVERY_S) // CALM_EVERY_S)
+        if self._calm.get(pk) == turn:
+            return False
+        self._calm[pk] = turn
+        return True
+
     async def close(self) -> None:
         """Write what is left, if Redis takes it."""
+        self._is_closing = True
         self._not_before = 0.0
         deadline = self._loop.time() + 2 * ring.WRITE_S
         while (self._noted or self._packed or self._working) and self._loop.time() < deadline:
@@ -87,13 +129,22 @@ class Tracer:
             self._timer.cancel()
         self._thread.shutdown(wait=False)
 
-    def _schedule(self) -> None:
+    def _schedule(self, delay: float = FLUSH_S) -> None:
         if self._timer is None and self._working is None:
-            self._timer = self._loop.call_later(FLUSH_S, self._begin)
+            self._timer = self._loop.call_later(delay, self._begin)
+
+    def _can_wait(self) -> bool:
+        """Whether agents come first: what waits is neither old nor much."""
+        if self._is_closing or not 0 < len(self._noted) < HELD or self._has_time():
+            return False
+        return self._loop.time() - self._noted[0].at < HELD_S
 
     def _begin(self) -> None:
         self._timer = None
         if self._working is not None:
+            return
+        if self._can_wait():
+            self._schedule()
             return
         may_write = self._loop.time() >= self._not_before
         noted, lost = _taken(self._noted), self._lost
@@ -129,7 +180,8 @@ class Tracer:
         self._packed.extend(behind)
         self._drop_beyond_room(self._packed)
         if self._noted or self._packed:
-            self._schedule()
+            # A storm's tries come faster than a batch at a time would be written.
+            self._schedule(FLUSH_S if trouble or len(self._noted) < BATCH else 0.0)
 
     def _drop_beyond_room(self, waiting: "deque[Any]") -> None:
         """Drop the oldest where too many wait, and keep the count for those who read."""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from fleet import import_orders, services
 from fleet.import_orders import LeaseLost, make, order, say_go, state
 from fleet.models import Handset, ImportJob, ImportPart, Site
-from registrations import makers, tasks
+from registrations import makers
 from tests.support import trees
 
 pytestmark = pytest.mark.django_db
@@ -210,11 +210,11 @@ def test_a_worker_has_a_process_do_what_waits(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(makers.subprocess, "Popen", Process)
     monkeypatch.setattr(makers.IMPORTS, "process", None)
-    tasks.tend_imports()
+    makers.IMPORTS.tend()
     assert started == []
     job = ordered(FLEET, RIGHT)
-    tasks.tend_imports()
-    tasks.tend_imports()
+    makers.IMPORTS.tend()
+    makers.IMPORTS.tend()
     assert started == [["make_import", str(job.pk)]]
     monkeypatch.setattr("os.nice", lambda by: 0)
     call_command(*started[0])

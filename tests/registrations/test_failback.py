@@ -381,8 +381,8 @@ def test_beat_ends_what_nobody_will_answer() -> None:
     job = jobs.order({"all": True}, "olga")
     registration.line.handset.delete()
     due = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert tasks.advance_jobs.name in due
-    tasks.advance_jobs()
+    assert tasks.tick.name in due
+    tasks.tick()
     assert jobs.progress(job)["state"] == "done"
 
 

@@ -53,11 +53,11 @@ def redis(tmp_path: Path, settings: Any) -> Iterator[Redis]:
     made.kill()
 
 
-def keep(to: Tracer, line: int = 1, note: str = "") -> None:
+def keep(to: Tracer, line: int = 1, note: str = "", *, is_calm: bool = False) -> None:
     exchange = Exchange()
     exchange.attempt()
     heard = [Heard.of(PRIMARY, outcome) for outcome in exchange.outcomes]
-    to.keep(line, exchange.noted, () if note else heard, note)
+    to.keep(line, exchange.noted, () if note else heard, note, is_calm)
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -87,6 +87,28 @@ def test_a_try_is_in_redis_soon_and_everybody_can_read_it(redis: Redis) -> None:
     assert sorted(record.note for record in ring.read(1).tries) == ["", "the worker stopped"]
 
 
+def test_of_a_lines_calm_renewals_some_are_kept_and_of_what_is_news_all(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(made: Tracer) -> None:
+        for _ in range(3):
+            keep(made, is_calm=True)
+        keep(made, 2, is_calm=True)
+        keep(made)
+        keep(made, note="the worker stopped")
+        monkeypatch.setattr(tracer, "CALM_MESSAGES", 3)
+        keep(made, is_calm=True)
+        await until(lambda: len(ring.read(1).tries) == 4 and ring.read(2).tries)
+        monkeypatch.setattr(tracer, "CALM_MESSAGES", 4)
+        monkeypatch.setattr(tracer, "CALM_EVERY_S", 0.001)
+        await asyncio.sleep(0.01)
+        keep(made, is_calm=True)
+        await until(lambda: len(ring.read(1).tries) == 5)
+
+    running(scene)
+    assert len(ring.read(1).tries) == 5
+
+
 def test_what_waits_is_written_when_the_worker_ends(redis: Redis) -> None:
     async def scene(made: Tracer) -> None:
         for line in range(700):
@@ -94,6 +116,37 @@ def test_what_waits_is_written_when_the_worker_ends(redis: Redis) -> None:
 
     running(scene)
     assert all(ring.read(line).tries for line in (0, 499, 500, 699))
+
+
+def test_while_agents_need_the_processor_tries_wait_though_not_for_long(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracer, "FLUSH_S", 0.02)
+    has_time = False
+
+    async def scene() -> None:
+        nonlocal has_time
+        made = Tracer(asyncio.get_running_loop(), lambda: has_time)
+        monkeypatch.setattr(tracer, "HELD_S", 600.0)
+        keep(made, 1)
+        await asyncio.sleep(0.2)
+        assert len(made) == 1 and not ring.read(1).tries
+        has_time = True
+        await until(lambda: ring.read(1).tries)
+        has_time = False
+        monkeypatch.setattr(tracer, "HELD", 3)
+        for line in range(2, 5):
+            keep(made, line)
+        await until(lambda: ring.read(4).tries)
+        monkeypatch.setattr(tracer, "HELD_S", 0.1)
+        keep(made, 5)
+        await until(lambda: ring.read(5).tries)
+        monkeypatch.setattr(tracer, "HELD_S", 600.0)
+        keep(made, 6)
+        await made.close()
+
+    asyncio.run(scene())
+    assert ring.read(6).tries, "whoever ends writes what waits"
 
 
 def test_while_redis_is_away_tries_wait_and_are_written_when_it_is_back(

@@ -105,6 +105,28 @@ def _nothing_secret(row: Registration) -> None:
         assert not any(secret in text for text in texts)
 
 
+def test_a_renewal_after_trouble_is_news_and_the_next_alike_is_not(registrar: Kamailio) -> None:
+    with runtime() as worker:
+        here = f"{registrar.address}:{registrar.port}"
+        row = line(here, register_retry_base=1, register_retry_max=1)
+        worker.kick(row.site_id)
+        newest(row, 1)
+        again(worker, row)
+        newest(row, 2)
+        registrar.set_fault(503)
+        again(worker, row)
+        newest(row, 3)
+        registrar.set_fault(None)
+        wait_until(lambda: worker.kick(row.site_id) or len(tries(row)) == 4, 15, "it tries again")
+        assert newest(row, 4).transactions[-1].end is End.TOOK
+        before = Registration.objects.get().renewals
+        again(worker, row)
+        wait_until(lambda: Registration.objects.get().renewals > before, 15, "it is renewed")
+        Registration.objects.update(wish="resume", wish_version=1)
+        again(worker, row)
+        assert newest(row, 5).transactions[-1].end is End.TOOK, "somebody asked for it"
+
+
 def test_a_refused_connection_is_a_try_too() -> None:
     with peer("127.0.0.70") as gone:
         pass
