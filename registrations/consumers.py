@@ -165,7 +165,7 @@ async def _recheck(socket: live.Socket, scope: Scope, asker: Asker) -> Closing:
                 await socket.recheck.wait()
         socket.recheck.clear()
         try:
-            same = await database_sync_to_async(asker_of)(scope) == asker
+            same = await socket.ask(asker_of, scope) == asker
         except Refused:
             same = False
         if not same:

@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from socket import gethostname
 from typing import Any
@@ -20,7 +21,7 @@ from django.db import Error as DatabaseError
 
 from registrations import vitals
 from registrations.live.news import News
-from registrations.live.reading import Found, Order, Reader, Stamp
+from registrations.live.reading import Found, Order, Reader, Stamp, T
 from registrations.live.sockets import Change, Send, Socket, Watch, dumps
 from registrations.queries import moment
 from registrations.queries.extent import Extent
@@ -53,7 +54,7 @@ class Hub:
         self.sockets: set[Socket] = set()
         self._started_at = datetime.now(UTC)
         self._news = News(self._heard, self._recheck)
-        self._reader = Reader()
+        self._reader, self._asker = Reader(), Reader()
         self._watchers: Counter[int] = Counter()
         self._rows: dict[int, dict[str, Any] | None] = {}
         self._texts: dict[int, str] = {}
@@ -85,6 +86,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         self._reader.close()
+        self._asker.close()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is None:
@@ -120,6 +122,10 @@ class Hub:
         self._watchers.update(watch.rows)
         self._unwatch(socket.seen)
         self._wake.set()
+
+    async def ask(self, question: Callable[..., T], *given: Any) -> T:
+        """Have the database asked beside the looks at it, for all sockets by one connection."""
+        return await self._asker.ask(question, *given)
 
     def _unwatch(self, watch: Watch) -> None:
         self._watchers.subtract(watch.rows)

@@ -1,12 +1,12 @@
 """The hub's look at the database: one thread, one connection, few queries per look."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import Error, connections
 
@@ -18,6 +18,7 @@ from registrations.queries.extent import Extent
 CHUNK = 300
 """Ids per query: PostgreSQL looks them up. Of many more it would rather read all lines."""
 
+T = TypeVar("T")
 Stamp = tuple[Any, ...]
 GONE: Stamp = ()
 
@@ -69,23 +70,34 @@ def read(order: Order) -> Found:
 
 
 class Reader:
-    """Runs `read` in a thread of its own, which keeps its connection until `close`."""
+    """Asks the database in a thread of its own, which keeps its connection until `close`."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live-reader")
 
     async def read(self, order: Order) -> Found:
         """Raises django.db.Error; the next read then starts with a new connection."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _read_safely, order)
+        return await self._run(read, order)
+
+    async def ask(self, question: Callable[..., T], *given: Any) -> T:
+        """Return its answer, asked once more where the connection was lost since the last one."""
+        try:
+            return await self._run(question, *given)
+        except Error:
+            return await self._run(question, *given)
+
+    async def _run(self, question: Callable[..., T], *given: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, _safely, question, *given)
 
     def close(self) -> None:
         self._thread.submit(connections.close_all)
         self._thread.shutdown(wait=False)
 
 
-def _read_safely(order: Order) -> Found:
+def _safely(question: Callable[..., T], *given: Any) -> T:
     try:
-        return read(order)
+        return question(*given)
     except Error:
         connections.close_all()
         raise

@@ -106,6 +106,7 @@ class Source(Protocol):
     def change_body(self, watch: Watch, change: Change) -> str: ...
     def heartbeat_body(self) -> str: ...
     def watch(self, socket: "Socket", watch: Watch) -> None: ...
+    async def ask(self, question: Callable[..., Any], *given: Any) -> Any: ...
     def leave(self, socket: "Socket") -> None: ...
 
 
@@ -140,6 +141,10 @@ class Socket:
         self.seen = watch
         self.has_asked = self.wants_snapshot = True
         self._snapshot, self._change = False, None
+
+    async def ask(self, question: Callable[..., Any], *given: Any) -> Any:
+        """Return the answer to a question to the database. Raises what it raises."""
+        return await self._hub.ask(question, *given)
 
     def leave(self) -> None:
         self._writer.cancel()
