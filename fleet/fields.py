@@ -1,4 +1,4 @@
-"""A text column encrypted at rest with CREDENTIALS_KEY; a question to ask of a list in a column."""
+"""A text column encrypted at rest with CREDENTIALS_KEY; two questions to ask of a column."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -101,6 +101,27 @@ class EncryptedTextField(models.TextField):
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)
         return None if value is None else encrypt(value)
+
+
+@models.Field.register_lookup
+@models.ForeignObject.register_lookup
+class Among(Lookup):
+    """One of these ids or texts, however many: one parameter where `in` has one for each.
+
+    For sets of thousands, of which Django's own costs more than the query.
+    """
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        sql = f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608 - as in Holds
+        return sql, [*params, json.dumps(list(self.rhs))]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*params, list(self.rhs)]
 
 
 @models.JSONField.register_lookup

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from django.db.models import F, Model
+from django.db import connection
+from django.db.models import F, Field, JSONField, Model
 
-from fleet import dns_records, provenance
+from fleet import dns_records, provenance, sql
 from fleet.formats.rows import FleetRows, GroupRow, HandsetRow, ServerRow, SiteRow
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 
@@ -163,7 +164,7 @@ def handsets(
     for macs in batches(list(by_mac)):
         some = {mac: by_mac[mac] for mac in macs}
         here, moved = _put_handsets(some, sites, groups, tally)
-        known = Line.objects.filter(handset__in=here.values())
+        known = Line.objects.filter(handset_id__among=[each.pk for each in here.values()])
         before = {(line.handset_id, line.number): line for line in known}
         touched += [line.pk for line in before.values() if line.handset_id in moved]
         changed: list[Line] = []
@@ -186,7 +187,7 @@ def _put_handsets(
     tally: Tally,
 ) -> tuple[dict[str, Handset], set[int]]:
     """Return the handsets by MAC, and the ids of those that changed group or site."""
-    here = {handset.mac: handset for handset in Handset.objects.filter(mac__in=list(rows))}
+    here = {handset.mac: handset for handset in Handset.objects.filter(mac__among=rows)}
     moved: set[int] = set()
     changed: list[Handset] = []
     for mac, of_one in rows.items():
@@ -247,23 +248,34 @@ def _of_live(before: Line | None, row: HandsetRow, *, has_moved: bool) -> str:
 
 
 def upsert(things: list[M], unique: tuple[str, ...], names: tuple[str, ...]) -> list[M]:
-    """Insert or update in one statement per BATCH; returns them with their ids.
+    """Insert or update in one statement per BATCH, and give each its id.
 
-    What has an id already goes in as a copy without one, so that `unique` alone decides which row
-    is meant.
+    `unique` alone decides which row is meant; of one that is there, `names` are set.
     """
     if not things:
         return []
-    model = type(things[0])
-    keep = (*unique, *names)
-    fields = [f.attname for f in model._meta.concrete_fields if {f.name, f.attname} & set(keep)]
-    return model._default_manager.bulk_create(
-        [
-            thing if thing.pk is None else model(**{name: getattr(thing, name) for name in fields})
-            for thing in things
-        ],
-        batch_size=BATCH,
-        update_conflicts=True,
-        unique_fields=unique,
-        update_fields=[name.removesuffix("_id") for name in names],
+    meta, key = type(things[0])._meta, [things[0]._meta.get_field(name) for name in unique]
+    given = [
+        f for f in meta.concrete_fields if not (f.primary_key or f.generated or f.has_db_default())
+    ]
+    columns = {field.column: field.db_type(connection) or "" for field in given}
+    told = [meta.get_field(name).column for name in names]
+    keys = ", ".join(field.column for field in key)
+    statement = (
+        f"INSERT INTO {meta.db_table} ({', '.join(columns)}) SELECT {', '.join(columns)} "
+        f"FROM {sql.rows(columns)} WHERE true ON CONFLICT ({keys}) DO UPDATE SET "
+        f"{', '.join(f'{column} = EXCLUDED.{column}' for column in told)} "
+        f"RETURNING {keys}, {meta.pk.column}"
     )
+    for some in batches(things):
+        rows = [{field.column: _stored(field, thing) for field in given} for thing in some]
+        ids = {tuple(of): pk for *of, pk in sql.changed(statement, [sql.packed(rows)])}
+        for thing in some:
+            thing.pk = ids[tuple(getattr(thing, field.attname) for field in key)]
+    return things
+
+
+def _stored(field: Field, thing: Model) -> Any:
+    """As JSON that the column reads: what is JSON itself goes in as it is."""
+    value = getattr(thing, field.attname)
+    return value if isinstance(field, JSONField) else field.get_prep_value(value)

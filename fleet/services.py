@@ -167,8 +167,8 @@ def _known(rows: FleetRows) -> consistency.Known:
     here: set[str] = set()
     lines: set[tuple[str, int]] = set()
     for some in importing.batches(macs):
-        here.update(Handset.objects.filter(mac__in=some).values_list("mac", flat=True))
-        of_them = Line.objects.filter(handset__mac__in=some).order_by()
+        here.update(Handset.objects.filter(mac__among=some).values_list("mac", flat=True))
+        of_them = Line.objects.filter(handset__mac__among=some).order_by()
         lines.update(of_them.values_list("handset__mac", "number"))
     return consistency.Known(
         sites=frozenset(Site.objects.values_list("name", flat=True)),

@@ -65,7 +65,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
     """
     lines = {
         line.pk: line
-        for line in Line.objects.filter(pk__in=list(line_ids))
+        for line in Line.objects.filter(pk__among=line_ids)
         .select_related("handset")
         .defer("auth_password")
         .order_by("pk")
@@ -74,7 +74,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
     here = {
         row.line_id: row
         for row in Registration.objects.select_for_update()
-        .filter(line_id__in=lines)
+        .filter(line_id__among=lines)
         .defer("snapshot")
         .order_by("pk")
     }
@@ -85,7 +85,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
     _wake(lines, now)
     store.ensure_health()
     store.ensure_proofs(list(lines), now)
-    ids = list(Registration.objects.filter(line_id__in=lines).values_list("pk", flat=True))
+    ids = list(Registration.objects.filter(line_id__among=lines).values_list("pk", flat=True))
     transaction.on_commit(lambda: live.publish({"id": pk} for pk in ids))
 
 
@@ -192,14 +192,14 @@ def _moved(row: Registration, now: float, state: str, cause: str, reason: str) -
 
 def _say_who_lost_its_server(lines: dict[int, Line]) -> None:
     """Until their turn comes they are bound to one that is no server of theirs any more."""
-    held = Registration.objects.filter(line_id__in=lines, state__in=BOUND, server=None)
+    held = Registration.objects.filter(line_id__among=lines, state__in=BOUND, server=None)
     held.update(reason="The server that holds it was deleted; it goes to another in its turn.")
 
 
 def _wake(lines: dict[int, Line], now: float) -> None:
     """Make every registered line due, at the pace its servers take."""
     rows = Registration.objects.filter(
-        line_id__in=lines, line__supervision=Line.Supervision.REGISTER
+        line_id__among=lines, line__supervision=Line.Supervision.REGISTER
     ).exclude(state=State.DISABLED)
     rows.filter(wish="").update(
         wish=RESUME, wish_request=request_id.current(), wish_version=F("wish_version") + 1

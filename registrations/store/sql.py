@@ -1,54 +1,22 @@
-"""What PostgreSQL and SQLite spell differently: lists, sets of rows and times as parameters."""
+"""What PostgreSQL and SQLite spell differently, beside `fleet.sql`: times, peers' words, locks."""
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from django.db import connection
 
+from fleet.sql import ENCODER, changed, is_postgresql, listed, packed, rows, within
+
+__all__ = ["changed", "is_postgresql", "listed", "packed", "rows", "within"]
+
 BATCH = 500
 """Rows per write transaction: SQLite's other writers wait for the whole of it."""
 
 LONGEST_TEXT = 300
 """Length of the text columns that hold peers' and our own sentences."""
-
-
-def is_postgresql() -> bool:
-    return connection.vendor == "postgresql"
-
-
-def within(column: str) -> str:
-    """A condition with one parameter, made by `listed`: the column is one of these ids."""
-    if is_postgresql():
-        return f"{column} = ANY(%s)"
-    return f"{column} IN (SELECT value FROM json_each(%s))"
-
-
-def listed(ids: Iterable[int]) -> str:
-    """The parameter of `within`: one text, which PostgreSQL reads sooner than 500 constants."""
-    together = ",".join(map(str, ids))
-    return f"{{{together}}}" if is_postgresql() else f"[{together}]"
-
-
-def rows(columns: Mapping[str, str]) -> str:
-    """A table `x` of one parameter, made by `packed`; `columns` gives PostgreSQL's types."""
-    if is_postgresql():
-        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        return f"json_to_recordset(%s::json) AS x({typed})"
-    picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
-    return f"(SELECT {picked} FROM json_each(%s)) AS x"
-
-
-# Made once: `json.dumps` makes one for each call that asks for anything special.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
-
-
-def packed(records: Sequence[Mapping[str, Any]]) -> str:
-    """The parameter of `rows`."""
-    return _ENCODER.encode(records)
 
 
 def stamp(at: float | None) -> str | None:
@@ -92,9 +60,9 @@ def text(value: str) -> str:
 
 def document(value: Mapping[str, Any]) -> str:
     """A snapshot as JSON text that every database takes (see `text`)."""
-    plain = _ENCODER.encode(value)
+    plain = ENCODER.encode(value)
     if "\\u0000" in plain:
-        plain = _ENCODER.encode(_without_nul(value))
+        plain = ENCODER.encode(_without_nul(value))
     return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()
 
 
@@ -106,13 +74,6 @@ def _without_nul(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nul(item) for item in value]
     return value
-
-
-def changed(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run one writing statement and return the rows of its RETURNING clause, if it has one."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall()) if cursor.description else []
 
 
 def lock_in_order(ids: Iterable[int]) -> None:

@@ -11,6 +11,9 @@ from fleet import services
 from fleet.models import Handset, Line, Server, ServerGroup, Site
 from fleet.signals import fleet_changed
 from registrations.models import Registration
+from tests.support.databases import database, migrated_postgres
+
+__all__ = ["database", "migrated_postgres"]
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +62,33 @@ def refused(*texts: str) -> list[tuple[str, int | None, str]]:
     after = [list(model.objects.values()) for model in (Site, ServerGroup, Server, Handset, Line)]
     assert before == after
     return [(fault.file, fault.row, fault.field) for fault in caught.value.faults]
+
+
+def test_what_a_set_of_rows_writes_is_what_a_row_alone_does(database: str) -> None:
+    """Every kind of column, made and changed; what no file names stays."""
+    put(FLEET, TABLE.replace("Nurse 2", 'Nür"se \\ %s \U0001f319'))
+    here = Handset.objects.get(mac="00907a000002")
+    Line.objects.filter(extension="4101").update(waits=True, waits_for="observe")
+    before = {line.extension: line for line in Line.objects.all()}
+    assert before["4102"].auth_password == "pw-4102" and before["4102"].created_at
+    assert (before["4102"].waits, before["4102"].waits_for) == (False, "")
+    alone = Handset.objects.create(
+        **{"mac": "00907a0000ff", "name": here.name, "model": here.model, "tags": here.tags},
+        **{"group": here.group, "site": here.site},
+    )
+    for text in (here.name, "icu", "night", "8440"):
+        found = Handset.objects.filter(search_text__icontains=text)
+        assert set(found) == {here, alone}, text
+        assert text != "icu" or set(Handset.objects.filter(tags__holds=text)) == {here, alone}
+    again = TABLE.replace("4102,pw-4102", "4102,new").replace("4101,pw", "4101,other")
+    put(FLEET.replace("pw-4101", "other"), again)
+    after = {line.extension: line for line in Line.objects.all()}
+    assert [after[n].auth_password for n in ("4101", "4102", "4202")] == ["other", "new", "pw-4202"]
+    for extension, line in after.items():
+        was = before[extension]
+        assert (line.pk, line.created_at) == (was.pk, was.created_at)
+        assert (line.waits, line.waits_for) == (was.waits, was.waits_for)
+    assert Handset.objects.get(mac="00907a000002").pk == here.pk
 
 
 def test_a_fleet_is_made_of_a_fleet_file_and_a_table_at_once(announced: list[list[int]]) -> None:
