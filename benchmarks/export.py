@@ -1,4 +1,4 @@
-"""Exports of 100,000 changes: CSV beside COPY of the same columns, XLSX beside the bare library."""
+"""Exports of 100,000 changes: CSV beside COPY of the same SELECT, XLSX beside the bare library."""
 
 from collections.abc import Iterator
 

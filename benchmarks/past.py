@@ -1,6 +1,6 @@
 """A million changes of 50,000 handsets on PostgreSQL: filtered, travelled through, exported.
 
-The export is measured against a plain COPY of the same columns in the same process, in turn.
+The export is measured against a plain COPY of the same SELECT in the same process, in turn.
 """
 
 import os

@@ -99,7 +99,7 @@ def reports() -> Iterator[Figure]:
 
 
 def export() -> Iterator[Figure]:
-    """Our CSV against a plain COPY of the same columns, in turn."""
+    """Our CSV against a plain COPY of the same SELECT, in turn."""
     idle = _resident()
     plain, ours, first = [], [], []
     for _ in range(TIMES):
@@ -114,7 +114,7 @@ def export() -> Iterator[Figure]:
         ours.append(perf_counter() - began)
     rows = exports.prepare("transitions", QueryDict("")).rows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    yield Figure("plain COPY of the same columns", rows / median(plain), "rows/s")
+    yield Figure("plain COPY of the same SELECT", rows / median(plain), "rows/s")
     yield Figure("CSV export, all of it", rows / median(ours), "rows/s")
     ratio = median(p / o for p, o in zip(plain, ours, strict=True))
     yield Figure("CSV export against COPY", ratio, "", at_least=0.5)
@@ -126,7 +126,9 @@ def _copy() -> None:
     columns = ", ".join(COLUMNS.values())
     with connection.cursor() as cursor, Path("/dev/null").open("wb") as nowhere:
         cursor.cursor.copy_expert(
-            f"COPY registrations_transition ({columns}) TO STDOUT WITH (FORMAT csv)", nowhere
+            f"COPY (SELECT {columns} FROM registrations_transition "  # noqa: S608 - our own names
+            "ORDER BY at DESC, id DESC) TO STDOUT WITH (FORMAT csv)",
+            nowhere,
         )
 
 

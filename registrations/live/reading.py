@@ -12,7 +12,6 @@ from django.db import Error, connections
 
 from registrations import queries
 from registrations.live.sockets import HISTORY
-from registrations.models import Registration
 from registrations.queries.extent import Extent
 
 CHUNK = 300
@@ -55,10 +54,8 @@ def read(order: Order) -> Found:
     """Carry out one order. Raises django.db.Error."""
     now = datetime.now(UTC)
     found = Found(set(order.rows), stamps=dict.fromkeys(order.review, GONE))
-    shown = Registration.objects.annotate(**queries.shown(now)).order_by()
     for chunk in _chunks(order.review):
-        for pk, *stamp in shown.filter(pk__in=chunk).values_list("pk", *queries.STAMP):
-            found.stamps[pk] = tuple(stamp)
+        found.stamps.update(queries.stamps(chunk, now))
     found.looked |= {i for i in order.review if order.stamps.get(i) != found.stamps[i]}
     for chunk in _chunks(found.looked):
         for stamp, row in queries.stamped(chunk, now):

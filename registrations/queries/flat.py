@@ -40,17 +40,23 @@ def rows(ids: Iterable[int], now: datetime) -> list[dict[str, Any]]:
 
 def stamped(ids: Iterable[int], now: datetime) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Yield the rows of these ids, by id, each after its stamp: the values of STAMP."""
-    for values in _asked(connection.vendor).of(ids, now):
+    for values in _asked(connection.vendor, _FIELDS).of(ids, now):
         yield tuple(values[: len(STAMP)]), row(_seen(values))
+
+
+def stamps(ids: Iterable[int], now: datetime) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Yield these ids with their stamps, those that are gone left out: a tenth of a row's cost."""
+    for *stamp, pk in _asked(connection.vendor, (*STAMP, "pk")).of(ids, now):
+        yield pk, tuple(stamp)
 
 
 class _Asked:
     """The query, compiled. Of its parameters one is ids, and some lie so far before now."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Sequence[str]) -> None:
         some, other = datetime(2001, 1, 1, tzinfo=UTC), datetime(2002, 2, 2, tzinfo=UTC)
-        self._compiler, sql, self._params = _compiled(some)
-        *_, later = _compiled(other)
+        self._compiler, sql, self._params = _compiled(fields, some)
+        *_, later = _compiled(fields, other)
         # Whatever speaks of time is another at another time.
         self._before_now = {
             place: some - _moment(value)
@@ -79,9 +85,9 @@ _LISTED = {"postgresql": "{%s}", "sqlite": "[%s]"}
 _NOBODY = -1
 
 
-def _compiled(now: datetime) -> tuple[Any, str, list[Any]]:
+def _compiled(fields: Sequence[str], now: datetime) -> tuple[Any, str, list[Any]]:
     found = plain(now).annotate(**shown(now)).filter(pk=_NOBODY).order_by("pk")
-    compiler = found.values_list(*_FIELDS).query.get_compiler(connection=connection)
+    compiler = found.values_list(*fields).query.get_compiler(connection=connection)
     sql, params = compiler.as_sql()
     return compiler, sql, list(params)
 
@@ -92,8 +98,8 @@ def _moment(value: Any) -> datetime:
 
 
 @cache
-def _asked(vendor: str) -> _Asked:
-    return _Asked()
+def _asked(vendor: str, fields: tuple[str, ...]) -> _Asked:
+    return _Asked(fields)
 
 
 @record
