@@ -158,6 +158,7 @@ def _follow(incident: Incident, went: Went) -> None:
     fields["sites"] = sorted({*incident.sites, *went.trouble.sites})
     fields["groups"] = sorted({*incident.groups, *went.trouble.groups})
     fields["most_handsets"] = max(incident.most_handsets, went.trouble.handsets)
+    fields["of_handsets"] = max(incident.of_handsets, went.trouble.of)
     if went.trouble.severity == CRITICAL:
         fields["severity"] = CRITICAL
     if went.relapsed:

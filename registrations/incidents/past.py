@@ -56,7 +56,9 @@ def _site(past: Past) -> str:
 
 
 def _silent(past: Past) -> str:
-    whom = f"{past.whom} {_were(past)} registered there" if past.most else "it held no handset"
+    whom = (
+        f"{past.whom} {_were(past)} still registered there" if past.most else "it held no handset"
+    )
     return f"{past.server} did not answer for {past.lasted}: {whom}."
 
 

@@ -27,10 +27,10 @@ LABELS = {
     "calm_s": "The last of them within how many seconds",
 }
 LABELS_OF = {
-    (SERVER_SILENT, "times"): "It answers again after how many good answers",
+    (SERVER_SILENT, "times"): "Up again after how many good answers",
     (HORIZON, "within_s"): "Bindings that end within how many seconds",
 }
-HELP = {"good_s": "So long nothing may be wrong.", "percent": "All three must be passed."}
+HELP = {"good_s": "So long nothing may be wrong.", "percent": "Both must be reached."}
 
 
 class LimitForm(Guarded):

@@ -10,7 +10,7 @@ import redis
 from django.conf import settings
 
 from registrations.vitals.counters import Key
-from registrations.vitals.keys import BETWEEN, COUNTS, PROCESSES
+from registrations.vitals.keys import BETWEEN, COUNTS, LEFT, PROCESSES
 
 REDIS_S = 2.0
 FRESH_S = 10.0
@@ -56,6 +56,8 @@ class Vitals:
     hours: Mapping[Key, float] = field(default_factory=dict)
     hours_since: float = 0.0
     redis: Mapping[str, Any] = field(default_factory=dict)
+    left: Mapping[str, float] = field(default_factory=dict)
+    """By kind: when the last process took its leave."""
 
     def of(self, kind: str) -> list[Process]:
         """Return the processes of a kind, without those whose place others have taken."""
@@ -102,11 +104,12 @@ def _read(client: redis.Redis) -> Vitals:
     minute, hour = seconds // 60, seconds // 3600
     pipeline = client.pipeline(transaction=False)
     pipeline.hgetall(PROCESSES)
+    pipeline.hgetall(LEFT)
     pipeline.hgetall(COUNTS)
     for part in (f"m{minute - 1}", f"m{minute}", f"h{hour - 1}", f"h{hour}"):
         pipeline.hgetall(f"{COUNTS}:{part}")
     pipeline.info()
-    told, counts, *parts, info = pipeline.execute()
+    told, left, counts, *parts, info = pipeline.execute()
     return Vitals(
         now=now,
         processes=tuple(_processes(told, now)),
@@ -116,6 +119,7 @@ def _read(client: redis.Redis) -> Vitals:
         hours=_counts(parts[2:]),
         hours_since=(hour - 1) * 3600.0,
         redis=info,
+        left={kind.decode(): float(at) for kind, at in left.items()},
     )
 
 

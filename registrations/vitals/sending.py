@@ -18,7 +18,7 @@ from django.conf import settings
 from fleet.build import BUILD
 from registrations.vitals import counters
 from registrations.vitals.counters import Key
-from registrations.vitals.keys import BETWEEN, COUNTS, PROCESSES, SENT
+from registrations.vitals.keys import BETWEEN, COUNTS, LEFT, PROCESSES, SENT
 
 EVERY_S = 1.0
 REDIS_S = 1.0
@@ -114,6 +114,8 @@ class Sender:
         """Take a process off the list, if Redis can be reached."""
         try:
             self._client.hdel(PROCESSES, process)
+            kind, (seconds, _) = process.partition(BETWEEN)[0], self._client.time()
+            self._client.hset(LEFT, kind, seconds)
         except (redis.RedisError, OSError) as error:
             logger.info("%s could not take its leave: %s", process, error)
 

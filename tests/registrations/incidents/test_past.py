@@ -9,11 +9,11 @@ from registrations.incidents.words import lasting
 SAID = [
     (
         ("server_silent", "A of ward silent", 40),
-        "A did not answer for 12 min: up to 40 handsets were registered there.",
+        "A did not answer for 12 min: up to 40 handsets were still registered there.",
     ),
     (
         ("server_silent", "A of ward silent", 1),
-        "A did not answer for 12 min: 1 handset was registered there.",
+        "A did not answer for 12 min: 1 handset was still registered there.",
     ),
     (("server_silent", "A of ward silent", 0), "A did not answer for 12 min: it held no handset."),
     (
