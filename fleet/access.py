@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from fleet.people import ApiToken
+from fleet.people import ApiToken, SiteLimit
 from fleet.signals import access_changed
 
 
@@ -17,6 +17,8 @@ def watch() -> None:
         (post_delete, _user_deleted, user),
         (m2m_changed, _roles_changed, user.groups.through),
         (post_delete, _token_ended, ApiToken),
+        (post_save, _limit_changed, SiteLimit),
+        (post_delete, _limit_changed, SiteLimit),
     ):
         signal.connect(receiver, sender, dispatch_uid=f"fleet.access.{receiver.__name__}")
 
@@ -42,6 +44,10 @@ def _roles_changed(
 
 
 def _token_ended(instance: ApiToken, **_: Any) -> None:
+    _announce(instance.user_id)
+
+
+def _limit_changed(instance: SiteLimit, **_: Any) -> None:
     _announce(instance.user_id)
 
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 from zoneinfo import available_timezones
 
 from django.db import IntegrityError, transaction
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from rest_framework import serializers, status, viewsets
 from rest_framework.exceptions import APIException
 
-from fleet import allowed, dns_records, inventory, policy_fields, queries
+from fleet import allowed, dns_records, inventory, policy_fields, queries, reach
 from fleet.api_lists import Pages
 from fleet.bodies import JSONParser, KnownFields
 from fleet.conditional import Conditional, VersionField
@@ -229,10 +229,15 @@ class FleetViewSet(Conditional, viewsets.ModelViewSet[T], Generic[T]):
     """Reading, making, changing and deleting one kind of thing."""
 
     required_roles = CONFIGURER_WRITES
+    narrowed = ("GET",)
     pagination_class = Pages
     # A form cannot leave a switch unsaid: what it does not name would be switched off.
     parser_classes = (JSONParser,)
     lookup_value_regex = r"\d+"
+
+    def get_queryset(self) -> QuerySet[T]:
+        # Made when this is imported, `queryset` knows nobody.
+        return reach.of(super().get_queryset())
 
     def perform_create(self, serializer: serializers.BaseSerializer[T]) -> None:
         _alone(lambda: inventory.change(None, serializer.save))

@@ -58,6 +58,7 @@ class TokenViewSet(
     parser_classes = (JSONParser,)
     lookup_value_regex = r"\d+"
     required_roles = dict.fromkeys(("GET", "POST", "DELETE"), Role.VIEWER)
+    narrowed = ("GET", "POST", "DELETE")
 
     def get_queryset(self) -> QuerySet[ApiToken]:
         return tokens.of(self.request.user)

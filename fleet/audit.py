@@ -21,7 +21,7 @@ from django.db.models.signals import pre_delete, pre_save
 from django.http import HttpRequest
 
 from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
-from fleet.people import Account, ApiToken
+from fleet.people import Account, ApiToken, SiteLimit
 
 MASK = "********"
 
@@ -56,6 +56,7 @@ def register() -> None:
         mask_callable="fleet.audit.mask",
     )
     auditlog.register(Account)
+    auditlog.register(SiteLimit)
     auditlog.register(ApiToken, exclude_fields=["digest", "used_at"])
     auditlog.register(
         get_user_model(),

@@ -81,11 +81,30 @@ class RoleForm(forms.Form):
     role = RoleField()
 
 
-class InviteForm(forms.Form):
+class SitesForm(forms.Form):
+    """The sites somebody is limited to; none: all sites."""
+
+    sites = forms.ModelMultipleChoiceField(
+        Site.objects.all(),
+        required=False,
+        error_messages={
+            "invalid_choice": "There is no such site.",
+            "list": "Choose from the list.",
+        },
+    )
+
+
+class InviteForm(SitesForm):
     """A user to be, with a password of Rollcall's making."""
 
     name = forms.CharField(max_length=150)
     role = RoleField(initial=Role.VIEWER.value)
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given.get("sites") and given.get("role") == Role.ADMIN:
+            self.add_error("sites", "Admins see all sites: choose none, or another role.")
+        return given
 
     def clean_name(self) -> str:
         return users.new_name(self.cleaned_data["name"])
@@ -94,6 +113,7 @@ class InviteForm(forms.Form):
 class UserForm(InviteForm):
     """One with a password that is chosen for them."""
 
+    sites = None
     password = forms.CharField(strip=False, widget=forms.PasswordInput)
 
     def clean_password(self) -> str:

@@ -13,7 +13,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from fleet import audit, request_id, sessions, zones
+from fleet import audit, reach, request_id, sessions, zones
 
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -91,6 +91,20 @@ class Sessions(AuthenticationMiddleware):
         elif SESSION_KEY in request.session:
             request.session.flush()
         return user
+
+
+class Reach:
+    """Whoever is let in by their role is limited to their sites, until the answer is made."""
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with reach.everything():
+            return self.get_response(request)
 
 
 class Headers:

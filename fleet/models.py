@@ -1,6 +1,7 @@
 """What exists: sites, server groups with their servers, handsets with their lines."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -10,11 +11,14 @@ from django.db import models
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat, Lower, Now
 
-from fleet import allowed
+from fleet import allowed, reach
 from fleet.fields import EncryptedTextField
 from fleet.formats import certificates, dns_cache, policy, values
-from fleet.people import Account as Account  # Django looks here
+from fleet.import_rows import ImportJob as ImportJob  # Django looks here
+from fleet.import_rows import ImportPart as ImportPart
+from fleet.people import Account as Account
 from fleet.people import ApiToken as ApiToken
+from fleet.people import SiteLimit as SiteLimit
 
 
 def _clean(thing: models.Model, readers: Mapping[str, Callable[[str], object]]) -> None:
@@ -39,6 +43,11 @@ def _searchable(*parts: str | Combinable, between: str) -> models.GeneratedField
     )
 
 
+def _groups_at(sites: frozenset[int]) -> models.QuerySet[Any, Any]:
+    """The groups that somebody at these sites is in, whoever else is."""
+    return Handset._base_manager.filter(site__in=sites).order_by().values("group")
+
+
 class Site(models.Model):
     """A place with a network of its own; its workers stand in that network."""
 
@@ -50,11 +59,17 @@ class Site(models.Model):
         "(Celery queue site.NAME); false: the workers of the shared queue do.",
     )
 
+    objects = reach.Narrowed["Site"]()
+
     class Meta:
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> models.Q:
+        return models.Q(pk__in=ids)
 
     def clean(self) -> None:
         if self.time_zone not in available_timezones():
@@ -125,11 +140,17 @@ class ServerGroup(models.Model):
         "name, authority and dates.",
     )
 
+    objects = reach.Narrowed["ServerGroup"]()
+
     class Meta:
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> models.Q:
+        return models.Q(pk__in=_groups_at(ids))
 
     def clean(self) -> None:
         pem = {"tls_ca": certificates.authority, "tls_certificate": certificates.certificate}
@@ -168,6 +189,8 @@ class Server(models.Model):
     register = models.BooleanField(default=True)
     lost_features = models.JSONField(default=list, blank=True)
 
+    objects = reach.Narrowed["Server"]()
+
     class Meta:
         ordering = ["group", "priority"]
         constraints = [
@@ -176,6 +199,10 @@ class Server(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.place
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> models.Q:
+        return models.Q(group__in=_groups_at(ids))
 
     @property
     def place(self) -> str:
@@ -238,6 +265,8 @@ class Handset(models.Model):
     tags = models.JSONField(default=list, blank=True)
     search_text = _searchable("name", "mac", "model", Cast("tags", models.TextField()), between=" ")
 
+    objects = reach.Narrowed["Handset"]()
+
     class Meta:
         ordering = ["mac"]
         # The orders of the list of handsets, so that a page of it is read and not sorted out.
@@ -248,6 +277,10 @@ class Handset(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.mac
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> models.Q:
+        return models.Q(site__in=ids)
 
     def clean(self) -> None:
         _clean(self, {"mac": values.mac})
@@ -284,6 +317,8 @@ class Line(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     search_text = _searchable("extension", "domain", between="@")
 
+    objects = reach.Narrowed["Line"]()
+
     class Meta:
         ordering = ["handset", "number"]
         indexes = [models.Index(fields=["extension"], name="line_by_extension")]
@@ -293,6 +328,10 @@ class Line(models.Model):
 
     def __str__(self) -> str:
         return f"{self.extension}@{self.domain}"
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> models.Q:
+        return models.Q(handset__site__in=ids)
 
     def clean(self) -> None:
         readers = {"extension": values.extension, "domain": values.domain}
@@ -332,49 +371,3 @@ class Preference(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
-
-
-class ImportJob(models.Model):
-    """An import somebody asked for: looked through first, then done if they say so.
-
-    It is rows, not a process: whoever holds its lease works on it.
-    """
-
-    class Step(models.TextChoices):
-        LOOK = "look", "Look through"
-        APPLY = "apply", "Import"
-
-    asked_by = models.CharField(max_length=150)
-    created_at = models.DateTimeField(db_default=Now())
-    files = models.JSONField(default=list, help_text="Names and sizes")
-    site = models.CharField(max_length=60, blank=True)
-    partial = models.BooleanField(default=False, help_text="What is right without the rest")
-    step = models.CharField(max_length=5, choices=Step.choices, default=Step.LOOK)
-    done = models.PositiveIntegerField(default=0)
-    total = models.PositiveIntegerField(default=0)
-    found = models.JSONField(default=dict, help_text="Counts, changes by name, faults and notes")
-    is_refused = models.BooleanField(default=False, help_text="There is nothing to import in it")
-    looked_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
-    failure = models.CharField(max_length=300, blank=True)
-    lease_token = models.UUIDField(null=True)
-    leased_until = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["-id"]
-
-    def __str__(self) -> str:
-        return f"Import {self.pk}"
-
-
-class ImportPart(models.Model):
-    """A piece of the files, encrypted: there are passwords in them. Gone when all is done."""
-
-    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="parts")
-    number = models.PositiveIntegerField()
-    data = models.BinaryField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["job", "number"], name="one_import_part_of_each_number")
-        ]

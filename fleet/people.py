@@ -55,6 +55,26 @@ class Account(models.Model):
         return "the directory" if self.issuer == DIRECTORY else "single sign-on"
 
 
+class SiteLimit(models.Model):
+    """A user sees this site and others of theirs alone; who has none of these sees all.
+
+    What would be everything without the last one, so a site that somebody is limited to stays.
+    Admins see all sites, whatever rows they have.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="site_limits")
+    site = models.ForeignKey("fleet.Site", models.PROTECT, related_name="limits")
+
+    class Meta:
+        ordering = ["user", "site__name"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "site"], name="one_limit_per_user_and_site")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} to {self.site}"
+
+
 class ApiToken(models.Model):
     """A key of a user's program. The key itself is told once; only its digest is kept."""
 

@@ -1,6 +1,7 @@
 """Users: made, given a role, let out and in again; those of an identity provider too."""
 
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 
 from fleet import sessions
-from fleet.people import DIRECTORY, Account
+from fleet.people import DIRECTORY, Account, SiteLimit
 from fleet.roles import Role, role_of
 
 PROVIDER = "the identity provider"
@@ -36,8 +37,9 @@ def every() -> QuerySet[Any]:
 
 
 def listed() -> QuerySet[Any]:
-    """Return all users with what their list shows. Two queries."""
-    return every().annotate(tokens=Count("api_tokens"))
+    """Return all users with what their list shows. Four queries."""
+    limited = every().prefetch_related("site_limits__site")
+    return limited.annotate(tokens=Count("api_tokens"))
 
 
 def role_held(user: Any) -> Role | None:
@@ -66,12 +68,16 @@ def make(name: str, password: str | None, role: Role) -> Any:
     return user
 
 
-def invite(name: str, role: Role, password: str, *, by: str) -> Any:
-    """Make a user who begins with this password and has to choose another. Raises Refused."""
+def invite(name: str, role: Role, password: str, *, by: str, sites: Iterable[int] = ()) -> Any:
+    """Make a user who begins with this password and has to choose another. Raises Refused.
+
+    With `sites`, by their ids, one who sees these alone.
+    """
     try:
         with transaction.atomic():
             user = make(name, password, role)
             Account.objects.create(user=user, must_change_password=True)
+            set_sites(user, sites, by=by)
     except IntegrityError:
         raise Refused(TAKEN) from None
     log.info("user made", user=name, role=role.word, by=by)
@@ -85,6 +91,20 @@ def set_role(user: Any, role: Role, *, by: str) -> None:
     if role != Role.ADMIN:
         _keep_an_admin(user)
     _give(user, role, by=by)
+
+
+@transaction.atomic
+def set_sites(user: Any, sites: Iterable[int], *, by: str) -> None:
+    """Let `user` see these sites alone, by their ids; with none, all. Raises Refused."""
+    wanted = set(sites)
+    if wanted and role_held(user) == Role.ADMIN:
+        raise Refused(f"{user.get_username()} is an admin, and admins see all sites.")
+    had = set(SiteLimit.objects.filter(user=user).values_list("site", flat=True))
+    for site in sorted(wanted - had):
+        SiteLimit.objects.create(user=user, site_id=site)
+    SiteLimit.objects.filter(user=user, site__in=had - wanted).delete()
+    if wanted != had:
+        log.info("sites given", user=user.get_username(), sites=sorted(wanted), by=by)
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ A plain ASGI application, not a Channels consumer, for it takes no channel of it
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlparse
@@ -17,9 +17,10 @@ from django.conf import settings
 from django.http import HttpRequest, parse_cookie
 
 from fleet import sessions, tokens
-from fleet.roles import Role, has_role
+from fleet.roles import Role, has_role, sites_of
 from registrations import live, wallboards
-from registrations.live.sockets import Closing
+from registrations.live.sockets import Closing, Places
+from registrations.models import Registration
 from registrations.queries.extent import Extent
 
 RECHECK_SECONDS = 45.0
@@ -55,7 +56,9 @@ class Asker:
 
     user_id: int = live.NO_USER
     extent: Extent | None = None
-    """What they may see the summary of; None: a viewer, who may see everything."""
+    """The part they may see; None: everything."""
+    places: Places = None
+    """The names of the sites they may hear of; None: all."""
 
 
 def asker_of(scope: Scope) -> Asker:
@@ -81,7 +84,10 @@ def asker_of(scope: Scope) -> Asker:
         user = _user_of_session(headers.get("cookie", ""))
     if not has_role(user, Role.VIEWER):
         raise Refused
-    return Asker(user.pk)
+    if (sites := sites_of(user)) is None:
+        return Asker(user.pk)
+    names = user.site_limits.values_list("site__name", flat=True)
+    return Asker(user.pk, Extent(sites=sites, is_reach=True), frozenset(names))
 
 
 def _wallboard_key(scope: Scope) -> str:
@@ -117,7 +123,7 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     chosen = {"subprotocol": PROTOCOL} if PROTOCOL in scope.get("subprotocols", ()) else {}
     await send({"type": "websocket.accept", **chosen})
     socket = live.join(lambda text: send({"type": "websocket.send", "text": text}))
-    socket.user_id = asker.user_id
+    socket.user_id, socket.places = asker.user_id, asker.places
     try:
         closing = await _until_over(socket, receive, scope, asker)
     finally:
@@ -153,9 +159,20 @@ async def _listen(socket: live.Socket, receive: Receive, extent: Extent | None) 
             return Closing(1009, "That message is too long.")
         try:
             watch = live.Watch.parse(text)
-            socket.watch(watch if extent is None else watch.summary_of(extent))
+            if extent is not None:
+                watch = await socket.ask(_narrowed, watch.within(extent))
+            socket.watch(watch)
         except live.WatchError as error:
             return Closing(4400, str(error))
+
+
+def _narrowed(watch: live.Watch) -> live.Watch:
+    """Return it without the rows of other sites: not even that they change is told."""
+    if not watch.rows:
+        return watch
+    there = Registration.objects.filter(pk__in=watch.rows)
+    ids = watch.extent.of(there).values_list("pk", flat=True)
+    return replace(watch, rows=frozenset(ids))
 
 
 async def _recheck(socket: live.Socket, scope: Scope, asker: Asker) -> Closing:

@@ -6,7 +6,7 @@ the ward was deleted.
 
 from typing import Any
 
-from fleet.models import Server, ServerGroup, Site
+from fleet.models import Server, ServerGroup, Site, SiteLimit
 from registrations.models import AlertRule, MaintenanceWindow, WallboardToken
 
 _FIELDS: dict[type[Any], str] = {Server: "servers", ServerGroup: "groups", Site: "sites"}
@@ -19,6 +19,11 @@ LIMITED: tuple[tuple[type[Any], str], ...] = (
 
 def only_limit_of(thing: Server | ServerGroup | Site, **_: Any) -> str:
     """Receiver of fleet's signal: say why `thing` cannot be deleted; '' where it can."""
+    if isinstance(thing, Site) and (limit := SiteLimit.objects.filter(site=thing).first()):
+        return (
+            f"{thing} cannot be deleted: {limit.user} is limited to it. Change that first, on the "
+            "page of users."
+        )
     field = _FIELDS[type(thing)]
     for model, word in LIMITED:
         if not hasattr(model, field):

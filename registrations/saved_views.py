@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.text import slugify
 
+from fleet import reach
 from fleet.roles import Role, has_role
 from registrations import queries
 from registrations.models import SavedView
@@ -32,8 +33,13 @@ class ViewRefused(Exception):
 
 
 def visible_to(user: User) -> QuerySet[SavedView]:
-    """Return the shared views and the user's own, by name."""
-    return SavedView.objects.filter(Q(is_shared=True) | Q(owner=user.pk, owner__isnull=False))
+    """Return the shared views and the user's own, by name.
+
+    Who is limited to sites sees only their own: others are named after what others see.
+    """
+    own = Q(owner=user.pk, owner__isnull=False)
+    shared = Q(is_shared=True) if reach.sites() is None else Q(pk__in=[])
+    return SavedView.objects.filter(shared | own)
 
 
 def find(slug: str, user: User) -> SavedView:

@@ -86,6 +86,7 @@ MIDDLEWARE = [
     # Default-deny: a page that forgets to ask who is there sends the visitor to the log-in.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "fleet.middleware.ViewersZone",
+    "fleet.middleware.Reach",
     "fleet.faults.NoNul",
     "django.contrib.messages.middleware.MessageMiddleware",
     "fleet.middleware.Audit",

@@ -37,6 +37,7 @@ urlpatterns = [
     path("accounts/sessions/end/", password.sign_out_everywhere, name="sign_out_everywhere"),
     path("users/", users.users_page, name="users"),
     path("users/<int:pk>/role/", users.user_role, name="user_role"),
+    path("users/<int:pk>/sites/", users.user_sites, name="user_sites"),
     path("users/<int:pk>/password/", users.user_reset, name="user_reset"),
     path("users/<int:pk>/active/", users.user_active, name="user_active"),
     path("users/<int:pk>/sessions/end/", users.user_end_sessions, name="user_end_sessions"),

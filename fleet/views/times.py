@@ -11,7 +11,7 @@ from fleet.roles import Role, require_role
 
 
 @require_http_methods(["GET", "POST"])
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def times(request: HttpRequest) -> HttpResponse:
     """In which zone this user reads times."""
     back = request.POST.get("next") or request.GET.get("next", "")

@@ -15,7 +15,7 @@ from fleet.roles import Role, require_role, role_of
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def tokens_page(request: HttpRequest) -> HttpResponse:
     """What one's programs may; a new token's key is shown this once."""
     held = role_of(request.user) or Role.VIEWER
@@ -51,7 +51,7 @@ def _made(request: HttpRequest, form: TokenForm) -> str:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """End a token: one's own, an admin anybody's."""
     token = get_object_or_404(tokens.of(request.user), pk=pk)

@@ -11,13 +11,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from fleet import sessions, users
-from fleet.forms import InviteForm, RoleForm
+from fleet.forms import InviteForm, RoleForm, SitesForm
+from fleet.models import Site
 from fleet.roles import Role, require_role
 
 
 def _page(request: HttpRequest, status: int = 200, **more: Any) -> HttpResponse:
-    listed = [(user, users.role_held(user)) for user in users.listed()]
-    context = {"nav": "users", "listed": listed, "roles": list(Role), "form": InviteForm()}
+    context = {
+        "nav": "users",
+        "listed": [(user, users.role_held(user)) for user in users.listed()],
+        "roles": list(Role),
+        "sites": list(Site.objects.all()),
+        "form": InviteForm(),
+    }
     return render(request, "users.html", context | more, status=status)
 
 
@@ -32,9 +38,10 @@ def users_page(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, 400, form=form)
     given = form.cleaned_data
-    password = users.temporary_password()
+    password, by = users.temporary_password(), request.user.get_username()
+    sites = [site.pk for site in given["sites"]]
     try:
-        users.invite(given["name"], given["role"], password, by=request.user.get_username())
+        users.invite(given["name"], given["role"], password, by=by, sites=sites)
     except users.Refused as refused:
         form.add_error("name", str(refused))
         return _page(request, 400, form=form)
@@ -53,6 +60,35 @@ def user_reset(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, str(refused))
         return redirect("users")
     return _page(request, made=user.get_username(), password=password)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.ADMIN)
+def user_sites(request: HttpRequest, pk: int) -> HttpResponse:
+    """The sites one user sees; none chosen: all."""
+    user = _user(pk)
+    name = user.get_username()
+    form = SitesForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data["sites"]
+        try:
+            users.set_sites(user, [site.pk for site in chosen], by=request.user.get_username())
+        except users.Refused as refused:
+            messages.error(request, str(refused))
+        else:
+            seen = ", ".join(site.name for site in chosen) + " only" if chosen else "all sites"
+            messages.info(request, f"{name} sees {seen} now.")
+        return redirect("users")
+    held = set(user.site_limits.values_list("site", flat=True))
+    context = {
+        "nav": "users",
+        "who": name,
+        "is_admin": users.role_held(user) == Role.ADMIN,
+        "sites": [(site, site.pk in held) for site in Site.objects.all()],
+        "form": form,
+    }
+    return render(request, "user_sites.html", context, status=400 if form.is_bound else 200)
 
 
 def _act(what: Callable[[HttpRequest, Any], str]) -> Callable[..., HttpResponse]:

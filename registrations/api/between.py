@@ -57,6 +57,7 @@ class BetweenView(GenericAPIView[Any]):
     """Who stood elsewhere at `to` (now) than at `from`; who moved and came back did not."""
 
     required_roles = {"GET": Role.VIEWER}
+    narrowed = ("GET",)
     serializer_class = DifferenceRow
     pagination_class = Differences
     filter_backends = ()

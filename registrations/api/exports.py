@@ -52,6 +52,7 @@ class ExportView(APIView):
 class TransitionExport(ExportView):
     """The filtered history as a file, streamed."""
 
+    narrowed = ("GET",)
     kind = "transitions"
 
 
@@ -75,4 +76,5 @@ class ReportExport(ExportView):
 class RegistrationExport(ExportView):
     """The filtered registrations as they are shown, or as they were (`at`), as a file, streamed."""
 
+    narrowed = ("GET",)
     kind = "registrations"

@@ -114,6 +114,7 @@ class TransitionViewSet(
     """The history, newest first."""
 
     required_roles = VIEWER_READS
+    narrowed = ("GET",)
     queryset = Transition.objects.none()
     serializer_class = TransitionRow
     filterset_class = queries.TransitionFilter

@@ -174,6 +174,7 @@ class FailbackViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
     """Bringing handsets home, and the other jobs that move them."""
 
     required_roles = OPERATOR_ORDERS
+    narrowed = ("GET", "POST")
     queryset = jobs.listing()
     serializer_class = FailbackJob
     pagination_class = Pages

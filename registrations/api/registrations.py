@@ -124,6 +124,7 @@ class RegistrationViewSet(
     filter_backends = (RegistrationFilters, RegistrationOrder)
     pagination_class = RegistrationPages
     lookup_value_regex = r"\d+"
+    narrowed = ("GET", "POST")
 
     @property
     def required_roles(self) -> dict[str, Role]:
@@ -174,6 +175,7 @@ class SummaryView(NoParameters):
     """Counts by state, by group and by server."""
 
     required_roles = VIEWER_READS
+    narrowed = ("GET",)
 
     @extend_schema(responses=CountsByState)
     def get(self, request: Request) -> Response:

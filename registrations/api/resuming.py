@@ -60,6 +60,7 @@ class ResumeView(NoParameters):
     """Forgetting back-off and refusals of many lines without a server, and trying again now."""
 
     required_roles = {"POST": Role.OPERATOR}
+    narrowed = ("POST",)
     parser_classes = (JSONParser,)
 
     @extend_schema(operation_id="registrations_resume_many", request=Chosen, responses=Resumed)

@@ -52,6 +52,7 @@ class ViewViewSet(
     """The shared views and the asker's own."""
 
     required_roles = dict.fromkeys(("GET", "POST", "PATCH", "DELETE"), Role.VIEWER)
+    narrowed = ("GET", "POST", "PATCH", "DELETE")
     queryset = SavedView.objects.none()
     serializer_class = ViewRow
     pagination_class = Pages

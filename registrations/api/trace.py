@@ -103,6 +103,7 @@ class TraceView(APIView):
     """What a line's agent sent and heard of late."""
 
     required_roles = {"GET": Role.VIEWER}
+    narrowed = ("GET",)
     content_negotiation_class = WhateverIsAccepted
 
     @extend_schema(

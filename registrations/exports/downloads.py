@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
+from fleet import reach
 from registrations.exports import orders
 from registrations.exports.export import Export, Format, in_threads
 from registrations.models import ExportJob
@@ -25,6 +26,7 @@ def _answer(
     request: HttpRequest, parts: Iterator[bytes], wanted: Format, headers: dict[str, str]
 ) -> StreamingHttpResponse:
     is_async = isinstance(request, ASGIRequest)
+    parts = reach.carried(parts)
     return StreamingHttpResponse(
         in_threads(parts) if is_async else parts,
         content_type=wanted.content_type,

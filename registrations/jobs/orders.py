@@ -17,10 +17,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import transaction
 from django.utils import timezone
 
+from fleet import reach
 from registrations.jobs import writing
 from registrations.jobs.held import OrderHeld, held
 from registrations.jobs.judging import judged
-from registrations.jobs.scopes import in_scope
+from registrations.jobs.scopes import in_scope, within_reach
 from registrations.jobs.steps import advance
 from registrations.models import Job, JobResult
 from registrations.waves import LARGEST_WAVE
@@ -88,15 +89,15 @@ def order(
     sentences = held(judged(in_scope(scope, now)), now)
     if sentences and not despite_hold:
         raise OrderHeld(" ".join(sentences))
-    return give(
-        Job(
-            scope=dict(scope),
-            asked_by=name_of(user),
-            abort_above_percent=terms.abort_above_percent,
-            wave_size=terms.wave_size,
-        ),
-        now,
+    job = Job(
+        scope=dict(within_reach(scope)),
+        asked_by=name_of(user),
+        abort_above_percent=terms.abort_above_percent,
+        wave_size=terms.wave_size,
     )
+    # From here on it is Rollcall's, with every rule it has.
+    with reach.everything():
+        return give(job, now)
 
 
 def give(job: Job, now: datetime) -> Job:

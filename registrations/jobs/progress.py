@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from django.db.models import Count, IntegerField, Max, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from fleet import reach
 from registrations import queries
 from registrations.jobs.rows import FAILED
 from registrations.jobs.waits import waits
@@ -37,11 +38,15 @@ def result_word(kind: str, result: str) -> str:
 
 
 def listing() -> QuerySet[Job]:
-    """Return all jobs, newest first, with `total`, `waiting`, `failed`, `moved` and `waves`."""
+    """Return the jobs within reach, newest first.
+
+    With `total`, `waiting`, `failed`, `moved` and `waves`.
+    """
     results = JobResult.objects.filter(job=OuterRef("pk")).order_by().values("job")
     last = results.annotate(last=Max("wave"))
     return (
-        Job.objects.select_related("rolled_back_by")
+        Job.objects.filter(_is_within_reach())
+        .select_related("rolled_back_by")
         .annotate(
             total=_count(results),
             waiting=_count(results.filter(result=Result.PENDING)),
@@ -51,6 +56,16 @@ def listing() -> QuerySet[Job]:
         )
         .order_by("-id")
     )
+
+
+def _is_within_reach() -> Q:
+    """The jobs of which somebody who is limited to sites may know: all in them are there."""
+    ids = reach.sites()
+    if ids is None:
+        return Q()
+    those = JobResult.objects.filter(job=OuterRef("pk"))
+    elsewhere = those.exclude(registration__site__in=ids)
+    return Q(Exists(those)) & ~Q(Exists(elsewhere))
 
 
 def _count(results: QuerySet[Any]) -> Coalesce:

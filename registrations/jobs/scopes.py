@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
+from fleet import reach
 from fleet.filters import LARGEST_ID, no_such
 from fleet.models import Server, ServerGroup, Site
 from registrations import queries
@@ -43,6 +44,24 @@ def in_scope(scope: Mapping[str, Any], now: datetime) -> QuerySet[Any]:
         )
     ((kind, value),) = scope.items()
     return _REACH[kind](queries.registrations(now), value)
+
+
+def within_reach(scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a scope that was found right as one that names the sites of who asks, if limited.
+
+    What is written down of an order is read by workers, who are not.
+    """
+    ids = reach.sites()
+    if ids is None or "site" in scope or "registrations" in scope:
+        return scope
+    asked = QueryDict(scope.get("filter", ""), mutable=True)
+    if "group" in scope:
+        asked["group"] = str(scope["group"])
+    if not any(asked.getlist("site")):
+        asked.setlist("site", [str(pk) for pk in sorted(ids)])
+    if asked.keys() == {"site"} and len(ids) == 1:
+        return {"site": min(ids)}
+    return {"filter": asked.urlencode()}
 
 
 def _of_list(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:

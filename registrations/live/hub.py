@@ -11,7 +11,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from socket import gethostname
 from typing import Any
@@ -22,7 +22,7 @@ from django.db import Error as DatabaseError
 from registrations import vitals
 from registrations.live.news import News
 from registrations.live.reading import Found, Order, Reader, Stamp, T
-from registrations.live.sockets import Change, Send, Socket, Watch, dumps
+from registrations.live.sockets import Change, Places, Send, Socket, Watch, dumps
 from registrations.queries import moment
 from registrations.queries.extent import Extent
 
@@ -39,6 +39,9 @@ REVIEW_SECONDS = 3.0
 HEARTBEAT_SECONDS = 5.0
 HANGING_SECONDS = 5.0
 """A look at the database that takes longer counts as a database out of reach."""
+
+Fresh = Mapping[Extent, tuple[str, ...]]
+"""The changes of the history that nobody was told yet, for each part of the fleet."""
 
 WEB = f"web@{gethostname()}:{os.getpid()}"
 """This process, to the others."""
@@ -61,7 +64,7 @@ class Hub:
         self._stamps: dict[int, Stamp] = {}
         self._summaries: dict[Extent, dict[str, Any]] = {}
         self._summary_texts: dict[Extent, str] = {}
-        self._history: dict[int, str] | None = None
+        self._history: dict[Extent, dict[int, str]] = {}
         self._snapshots: dict[Watch, str] = {}
         self._dirty: set[int] = set()
         self._sums_dirty = False
@@ -170,7 +173,7 @@ class Hub:
             took = time.monotonic() - started
             if order.summary or order.history:
                 self._next_sums = time.monotonic() + max(SUMMARY_SECONDS, 4 * took)
-            self._tell(self._learn(order, found), resync)
+            self._tell(*self._learn(order, found), resync)
             await asyncio.sleep(max(ROWS_SECONDS - took, REST * took))
 
     async def _work_to_do(self) -> None:
@@ -201,18 +204,21 @@ class Hub:
         wanted = frozenset(s.seen.extent for s in self.sockets if s.seen.summary)
         for gone in self._summaries.keys() - wanted:
             del self._summaries[gone], self._summary_texts[gone]
-        wants_history = any(s.seen.history for s in self.sockets)
+        history = frozenset(s.seen.extent for s in self.sockets if s.seen.history)
+        self._history = {
+            extent: told for extent, told in self._history.items() if extent in history
+        }
         order = Order(
             rows=watched if resync else frozenset((watched - self._rows.keys()) | dirty),
             review=watched if review and not resync else frozenset(),
             stamps=self._stamps,
             summary=wanted if sums else wanted - self._summaries.keys(),
-            history=wants_history and (sums or self._history is None),
+            history=history if sums else history - self._history.keys(),
         )
         return order, resync
 
-    def _learn(self, order: Order, found: Found) -> Change:
-        """Take what was read into the latest state; return what changed of it."""
+    def _learn(self, order: Order, found: Found) -> tuple[Change, Fresh]:
+        """Take what was read into the latest state; return what changed of it, and the history."""
         changed = set()
         for pk in found.looked & self._watchers.keys():
             row = found.rows.get(pk)
@@ -228,16 +234,17 @@ class Hub:
             if self._summaries.get(extent, {}) | {"as_of": ""} != summary | {"as_of": ""}:
                 summed.add(extent)
             self._summaries[extent], self._summary_texts[extent] = summary, dumps(summary)
-        transitions: tuple[str, ...] = ()
-        if found.history is not None:
-            known = self._history or {}
-            self._history = {t["id"]: known.get(t["id"]) or dumps(t) for t in found.history}
-            transitions = tuple(text for pk, text in self._history.items() if pk not in known)
+        transitions = {}
+        for extent, rows in found.history.items():
+            known = self._history.get(extent, {})
+            told = {t["id"]: known.get(t["id"]) or dumps(t) for t in rows}
+            transitions[extent] = tuple(text for pk, text in told.items() if pk not in known)
+            self._history[extent] = told
         self._snapshots.clear()
-        return Change(frozenset(changed), frozenset(summed), transitions)
+        return Change(frozenset(changed), frozenset(summed)), transitions
 
     # --- what goes out ------------------------------------------------------------------------
-    def _tell(self, change: Change, resync: bool) -> None:
+    def _tell(self, change: Change, fresh: Fresh, resync: bool) -> None:
         by_watch: dict[Watch, Change | None] = {}
         for socket in self.sockets:
             watch = socket.seen
@@ -251,7 +258,7 @@ class Hub:
                     self._wake.set()
                 continue
             if watch not in by_watch:
-                by_watch[watch] = self._part(watch, change)
+                by_watch[watch] = self._part(watch, change, fresh)
             if (part := by_watch[watch]) is not None:
                 socket.push(part)
 
@@ -260,22 +267,23 @@ class Hub:
         return (
             watch.rows <= self._rows.keys()
             and not (watch.summary and watch.extent not in self._summaries)
-            and not (watch.history and self._history is None)
+            and not (watch.history and watch.extent not in self._history)
         )
 
-    def _part(self, watch: Watch, change: Change) -> Change | None:
+    def _part(self, watch: Watch, change: Change, fresh: Fresh) -> Change | None:
         part = Change(
             watch.rows & change.rows,
             change.summary & {watch.extent} if watch.summary else frozenset(),
-            change.transitions if watch.history else (),
+            fresh.get(watch.extent, ()) if watch.history else (),
         )
         if not (part.rows or part.summary or part.transitions):
             return None
         return Change(part.rows, part.summary, part.transitions, self.change_body(watch, part))
 
     def change_body(self, watch: Watch, change: Change) -> str:
-        body = f'"type":"delta","rows":[{self._row_texts(change.rows)}]'
-        if gone := [pk for pk in change.rows if self._rows.get(pk) is None]:
+        there = self._there(watch, change.rows)
+        body = f'"type":"delta","rows":[{self._row_texts(there)}]'
+        if gone := change.rows - there:
             body += f',"gone":{dumps(sorted(gone))}'
         if change.summary:
             body += f',"summary":{self._summary_texts[watch.extent]}'
@@ -285,16 +293,22 @@ class Hub:
 
     def snapshot_body(self, watch: Watch) -> str:
         if (body := self._snapshots.get(watch)) is None:
-            body = f'"type":"snapshot","rows":[{self._row_texts(watch.rows)}]'
+            body = f'"type":"snapshot","rows":[{self._row_texts(self._there(watch, watch.rows))}]'
             if watch.summary:
                 body += f',"summary":{self._summary_texts[watch.extent]}'
             if watch.history:
-                body += f',"transitions":[{",".join((self._history or {}).values())}]'
+                told = self._history.get(watch.extent, {}).values()
+                body += f',"transitions":[{",".join(told)}]'
             self._snapshots[watch] = body
         return body
 
+    def _there(self, watch: Watch, ids: frozenset[int]) -> frozenset[int]:
+        """Those of these rows that exist, for who watches: one at another site does not."""
+        rows = ((pk, self._rows.get(pk)) for pk in ids)
+        return frozenset(pk for pk, row in rows if row is not None and watch.may_see(row))
+
     def _row_texts(self, ids: frozenset[int]) -> str:
-        return ",".join(text for pk in sorted(ids) if (text := self._texts.get(pk)))
+        return ",".join(self._texts[pk] for pk in sorted(ids))
 
     # --- heartbeat ----------------------------------------------------------------------------
     async def _beat(self) -> None:
@@ -317,7 +331,7 @@ class Hub:
         hangs = self._reading_since is not None and now - self._reading_since > HANGING_SECONDS
         return not (hangs or self._database_failed)
 
-    def heartbeat_body(self) -> str:
+    def heartbeat_body(self, places: Places = None) -> str:
         now = time.monotonic()
         told = {
             "type": "heartbeat",
@@ -325,7 +339,7 @@ class Hub:
             "started_at": moment(self._started_at),
             "read_at": moment(self._read_at),
             "database": self._database_ok(now),
-            **self._news.told(now),
+            **self._news.told(now, places),
         }
         return dumps(told)[1:-1]
 

@@ -17,6 +17,7 @@ import redis
 from channels.layers import get_channel_layer
 
 from registrations.live.publisher import GROUP
+from registrations.live.sockets import Places
 from registrations.queries import moment
 from registrations.vitals import counters
 
@@ -196,8 +197,11 @@ class News:
     def _tick_is_late(self, now: float) -> bool:
         return now - self._ticked > TICK_LATE_SECONDS
 
-    def told(self, now: float) -> dict[str, Any]:
-        """Return the heartbeat's part about Redis, beat and the workers (monotonic now)."""
+    def told(self, now: float, places: Places = None) -> dict[str, Any]:
+        """Return the heartbeat's part about Redis, beat and the workers (monotonic now).
+
+        Of workers that stand in a site's network, those of these sites.
+        """
         return {
             "redis": self._redis_ok,
             "redis_since": moment(self._redis_since),
@@ -211,5 +215,6 @@ class News:
                     "late": worker.is_late(now),
                 }
                 for name, worker in sorted(self._workers.items())
+                if places is None or not worker.site or worker.site in places
             ],
         }

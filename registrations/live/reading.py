@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from django.db import Error, connections
 
+from fleet import reach
 from registrations import queries
 from registrations.live.sockets import HISTORY
 from registrations.queries.extent import Extent
@@ -30,7 +31,7 @@ class Order:
     review: frozenset[int]
     stamps: Mapping[int, Stamp]
     summary: frozenset[Extent]
-    history: bool
+    history: frozenset[Extent]
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Found:
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     stamps: dict[int, Stamp] = field(default_factory=dict)
     summaries: dict[Extent, dict[str, Any]] = field(default_factory=dict)
-    history: list[dict[str, Any]] | None = None
+    history: dict[Extent, list[dict[str, Any]]] = field(default_factory=dict)
 
 
 def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
@@ -60,9 +61,13 @@ def read(order: Order) -> Found:
     for chunk in _chunks(found.looked):
         for stamp, row in queries.stamped(chunk, now):
             found.stamps[row["id"]], found.rows[row["id"]] = stamp, row
-    found.summaries = {extent: queries.summary(now, extent) for extent in order.summary}
-    if order.history:
-        found.history = [queries.transition_row(t) for t in queries.transitions()[:HISTORY]]
+    for extent in order.summary | order.history:
+        with reach.limited_to(extent.sites if extent.is_reach else None):
+            if extent in order.summary:
+                found.summaries[extent] = queries.summary(now, extent)
+            if extent in order.history:
+                latest = queries.transitions()[:HISTORY]
+                found.history[extent] = [queries.transition_row(each) for each in latest]
     return found
 
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ HISTORY = 50
 """How many of the latest transitions a socket that watches the history holds."""
 
 Send = Callable[[str], Awaitable[None]]
+
+Places = frozenset[str] | None
+"""Names of the sites of which somebody may hear; None: of all."""
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class Watch:
     summary: bool = False
     history: bool = False
     extent: Extent = EVERYTHING
-    """The part of the fleet its summary is of; who may see only that watches nothing else."""
+    """The part of the fleet it is of."""
 
     @classmethod
     def parse(cls, text: str) -> "Watch":
@@ -63,9 +66,16 @@ class Watch:
             raise WatchError("summary and history must be true or false.")
         return cls(frozenset(rows), *flags)
 
-    def summary_of(self, extent: Extent) -> "Watch":
-        """Return this watch for who may see that summary alone. Raises WatchError for more."""
-        if self.rows or self.history:
+    def may_see(self, row: Mapping[str, Any]) -> bool:
+        """Whether this row is of the part it is of."""
+        return not self.extent.is_reach or row["site"] in self.extent.sites
+
+    def within(self, extent: Extent) -> "Watch":
+        """Return this watch for who may see that part alone. Raises WatchError.
+
+        A wallboard sees the summary of it; a user who is limited to sites their rows as well.
+        """
+        if (self.rows or self.history) and not extent.is_reach:
             raise WatchError("A wallboard watches the summary alone.")
         return replace(self, extent=extent)
 
@@ -77,7 +87,7 @@ class Change:
     rows: frozenset[int]
     summary: frozenset[Extent]
     """Those whose summary changed."""
-    transitions: tuple[str, ...]
+    transitions: tuple[str, ...] = ()
     body: str | None = None
 
     def after(self, earlier: "Change") -> "Change":
@@ -104,7 +114,7 @@ class Source(Protocol):
 
     def snapshot_body(self, watch: Watch) -> str: ...
     def change_body(self, watch: Watch, change: Change) -> str: ...
-    def heartbeat_body(self) -> str: ...
+    def heartbeat_body(self, places: Places) -> str: ...
     def watch(self, socket: "Socket", watch: Watch) -> None: ...
     async def ask(self, question: Callable[..., Any], *given: Any) -> Any: ...
     def leave(self, socket: "Socket") -> None: ...
@@ -114,7 +124,8 @@ class Socket:
     """One connection. The hub marks what is new; the writer task sends it, one message at a time.
 
     `done` resolves to a Closing when the hub wants the connection ended; `recheck` is set when
-    it must be asked again whether this client may still look. `user_id`: whose it is.
+    it must be asked again whether this client may still look. `user_id`: whose it is; `places`:
+    the sites whose workers it may hear of.
     """
 
     def __init__(self, hub: Source, send: Send) -> None:
@@ -131,6 +142,7 @@ class Socket:
         self.wants_snapshot = False
         self.recheck = asyncio.Event()
         self.user_id = NO_USER
+        self.places: Places = None
         self.done: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
         self._writer = asyncio.create_task(self._write(), name="live-socket")
         self._writer.add_done_callback(self._writer_ended)
@@ -207,7 +219,7 @@ class Socket:
             return change.body or self._hub.change_body(self.seen, change)
         if self._heartbeat:
             self._heartbeat = False
-            return self._hub.heartbeat_body()
+            return self._hub.heartbeat_body(self.places)
         return None
 
 

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from fleet import reach
 from fleet.models import ServerGroup
 
 
@@ -21,6 +22,8 @@ class Census(models.Model):
         default=dict, help_text="The same by server id, of those a server of this group holds"
     )
 
+    objects = reach.Narrowed["Census"]()
+
     class Meta:
         ordering = ["at"]
         indexes = [models.Index(fields=["at"], name="census_by_time")]
@@ -32,3 +35,7 @@ class Census(models.Model):
                 fields=["group", "at"], name="one_census_of_a_group", condition=~Q(group=None)
             ),
         ]
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(pk__in=[])  # it counts those of all sites

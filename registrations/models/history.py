@@ -1,7 +1,10 @@
 """What happened: append-only, until it is older than what is kept."""
 
 from django.db import models
+from django.db.models import Q
 
+from fleet import reach
+from fleet.models import Site
 from registrations.models.registration import Registration, State
 
 
@@ -42,6 +45,8 @@ class Transition(models.Model):
     )
     asked_by = models.CharField(max_length=150, blank=True)
 
+    objects = reach.Narrowed["Transition"]()
+
     class Meta:
         ordering = ["-at", "-id"]
         # One for each filter that may leave little of a year: each also gives the order.
@@ -55,6 +60,10 @@ class Transition(models.Model):
             models.Index(fields=["cause", "-at", "-id"], name="history_by_cause"),
         ]
 
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(site_name__in=Site._base_manager.filter(pk__in=ids).values("name"))
+
 
 class RenewalHour(models.Model):
     """How often the handsets of a group renewed at a server within one hour, by copied names.
@@ -67,6 +76,8 @@ class RenewalHour(models.Model):
     server = models.CharField(max_length=300)
     renewals = models.PositiveIntegerField(default=0)
 
+    objects = reach.Narrowed["RenewalHour"]()
+
     class Meta:
         ordering = ["-hour", "group_name", "server"]
         constraints = [
@@ -74,3 +85,7 @@ class RenewalHour(models.Model):
                 fields=["hour", "group_name", "server"], name="one_count_of_renewals_per_hour"
             )
         ]
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(pk__in=[])  # it counts those of all sites

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from fleet import reach
 from fleet.models import Server, Site
 from registrations.models.registration import Registration
 
@@ -55,6 +56,8 @@ class StandbyProof(models.Model):
     due_at = models.DateTimeField()
     lease_token = models.UUIDField(null=True)
 
+    objects = reach.Narrowed["StandbyProof"]()
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -74,6 +77,10 @@ class StandbyProof(models.Model):
             ),
         ]
 
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(site__in=ids)
+
 
 class ReadinessHour(models.Model):
     """How many lines each server would have taken, counted once an hour."""
@@ -84,6 +91,12 @@ class ReadinessHour(models.Model):
     not_taken = models.PositiveIntegerField()
     untold = models.PositiveIntegerField()
 
+    objects = reach.Narrowed["ReadinessHour"]()
+
     class Meta:
         ordering = ["at", "server"]
         indexes = [models.Index(fields=["at"], name="readiness_by_time")]
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(pk__in=[])  # it counts those of all sites

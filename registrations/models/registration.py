@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from fleet import reach
 from fleet.models import Line, Server, ServerGroup, Site
 
 
@@ -73,6 +74,8 @@ class Registration(models.Model):
     wish_by = models.CharField(max_length=150, blank=True)
     wish_request = models.CharField(max_length=64, blank=True, help_text="Whose log lines go on")
 
+    objects = reach.Narrowed["Registration"]()
+
     class Meta:
         ordering = ["id"]
         indexes = [
@@ -89,3 +92,7 @@ class Registration(models.Model):
                 condition=Q(state__in=("unregistered", "rejected")),
             ),
         ]
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(site__in=ids)

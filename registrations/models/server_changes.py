@@ -1,7 +1,9 @@
 """What happened to servers: append-only."""
 
 from django.db import models
+from django.db.models import Q
 
+from fleet import reach
 from fleet.models import Server, Site
 
 
@@ -33,9 +35,15 @@ class ServerChange(models.Model):
     until = models.DateTimeField(null=True, help_text="When a pause ends")
     reason = models.CharField(max_length=300, blank=True)
 
+    objects = reach.Narrowed["ServerChange"]()
+
     class Meta:
         ordering = ["-at", "-id"]
         indexes = [
             models.Index(fields=["-at", "-id"], name="server_changes_by_time"),
             models.Index(fields=["server", "-at"], name="server_changes_by_server"),
         ]
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(site__in=ids)

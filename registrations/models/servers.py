@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from fleet import reach
 from fleet.models import Server, Site
 from registrations.models.registration import Registration
 
@@ -36,10 +37,16 @@ class ServerHealth(models.Model):
     due_at = models.DateTimeField()
     lease_token = models.UUIDField(null=True)
 
+    objects = reach.Narrowed["ServerHealth"]()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["server", "site"], name="one_health_per_server_site")
         ]
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(site__in=ids)
 
 
 class SiteNetwork(models.Model):
@@ -47,6 +54,12 @@ class SiteNetwork(models.Model):
 
     site = models.OneToOneField(Site, models.CASCADE, related_name="network")
     suspected_since = models.DateTimeField(null=True)
+
+    objects = reach.Narrowed["SiteNetwork"]()
+
+    @staticmethod
+    def of_sites(ids: frozenset[int]) -> Q:
+        return Q(site__in=ids)
 
 
 class ServerAcceptance(models.Model):

@@ -12,6 +12,8 @@ class Extent:
 
     groups: frozenset[int] = frozenset()
     sites: frozenset[int] = frozenset()
+    is_reach: bool = False
+    """These sites are all that somebody may know of (`fleet.reach`)."""
 
     def of(self, rows: QuerySet[Any], *, group: str = "group", site: str = "site") -> QuerySet[Any]:
         """Those of `rows` within it. `group` and `site` are the fields that name them."""

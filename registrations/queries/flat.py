@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connection
 
+from fleet import reach
 from fleet.models import Line, Server
 from registrations.queries.rows import plain, row, shown
 from registrations.values import record
@@ -39,7 +40,12 @@ def rows(ids: Iterable[int], now: datetime) -> list[dict[str, Any]]:
 
 
 def stamped(ids: Iterable[int], now: datetime) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Yield the rows of these ids, by id, each after its stamp: the values of STAMP."""
+    """Yield the rows of these ids within reach, by id, each after its stamp: the values of STAMP.
+
+    The query itself knows nobody: it is compiled for all.
+    """
+    if reach.sites() is not None:
+        ids = plain(now).filter(pk__in=list(ids)).values_list("pk", flat=True)
     for values in _asked(connection.vendor, _FIELDS).of(ids, now):
         yield tuple(values[: len(STAMP)]), row(_seen(values))
 
@@ -99,7 +105,8 @@ def _moment(value: Any) -> datetime:
 
 @cache
 def _asked(vendor: str, fields: tuple[str, ...]) -> _Asked:
-    return _Asked(fields)
+    with reach.everything():
+        return _Asked(fields)
 
 
 @record

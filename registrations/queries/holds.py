@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from django.db.models import Max, Q
 
+from fleet import reach
 from fleet.models import Server, Site
 from registrations.models import Drain, Job, JobResult, QuietHours
 from registrations.queries.words import clock, zone_of
@@ -51,7 +52,8 @@ class Holds:
 def holds_at(now: float, registration_ids: Iterable[int] = ()) -> Holds:
     """Return what holds at `now`; who was rolled back is looked up among `registration_ids`."""
     moment = datetime.fromtimestamp(now, UTC)
-    return Holds(_drained(now), tuple(_quiet(now)), _rolled_back(registration_ids, moment))
+    with reach.everything():
+        return Holds(_drained(now), tuple(_quiet(now)), _rolled_back(registration_ids, moment))
 
 
 def hold_word(

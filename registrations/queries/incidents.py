@@ -5,6 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import F, Q, QuerySet
 
+from fleet import reach
 from fleet.filters import Filters, IdFilter, IdsFilter, MomentFilter, WordsFilter
 from fleet.models import Server, ServerGroup, Site
 from registrations.incidents.limits import LIMITS, Limit
@@ -109,6 +110,8 @@ def open_incidents(extent: Extent = EVERYTHING) -> dict[str, Any]:
     order = ("severity", F("acknowledged_at").asc(nulls_first=True), "-detected_at", "-id")
     names = _names(extent)
     touched = [each for each in found.order_by(*order)[:MOST_OPEN] if _is_within(each, names)]
+    if reach.sites() is not None:
+        touched = _within_reach(touched)
     shown = ("id", "kind", "severity", "state", "title", "happened", "opened_at", "expected")
     rows = [incident_row(incident) for incident in touched[:FIRST]]
     return {
@@ -135,6 +138,25 @@ def _is_within(incident: Incident, names: tuple[frozenset[str], frozenset[str]])
         not wanted or not touched or not wanted.isdisjoint(touched)
         for wanted, touched in zip(names, (incident.groups, incident.sites), strict=True)
     )
+
+
+def _within_reach(found: list[Incident]) -> list[Incident]:
+    """Those that touch the sites of who is limited to some, without what is said of others."""
+    sites = frozenset(Site.objects.values_list("name", flat=True))
+    groups = frozenset(ServerGroup.objects.values_list("name", flat=True))
+    return [
+        incident if incident.sites and sites >= set(incident.sites) else _in_part(incident)
+        for incident in found
+        if _is_within(incident, (groups, sites))
+    ]
+
+
+def _in_part(incident: Incident) -> Incident:
+    """The same with nothing in it but its kind: whom it hits may be at other sites."""
+    incident.title = incident.get_kind_display()
+    incident.happened = "It is not of your sites alone: see your own handsets."
+    incident.expected = ""
+    return incident
 
 
 def incident_limits() -> dict[str, Limit]:

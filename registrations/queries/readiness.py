@@ -14,6 +14,7 @@ import django_filters
 from django.conf import settings
 from django.db.models import Case, CharField, Count, F, Q, QuerySet, Value, When
 
+from fleet import reach
 from fleet.filters import Filters, IdFilter, IdsFilter, WordsFilter
 from fleet.models import Server, ServerGroup, Site
 from registrations import proving
@@ -45,7 +46,7 @@ def proofs_at(now: datetime) -> Proofs:
     """Return all proofs as they stand, to be shown as at that moment."""
     rows = Proofs(StandbyProof)
     rows.now = now
-    return rows
+    return reach.of(rows)
 
 
 def in_full(rows: QuerySet[StandbyProof]) -> QuerySet[StandbyProof]:

@@ -7,6 +7,7 @@ from django.db.models import Case, CharField, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Least
 
+from fleet import reach
 from fleet.models import Server, ServerGroup
 from registrations.models import Registration, ServerHealth, SiteNetwork, State
 from registrations.queries.words import clock, moment
@@ -91,7 +92,7 @@ def plain(now: datetime) -> Shown:
     """Return all registrations, to be filtered and counted: nothing of them is derived yet."""
     rows = Shown(Registration)
     rows.now = now
-    return rows
+    return reach.of(rows)
 
 
 def registrations(now: datetime) -> Shown:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Count, Min, Prefetch, QuerySet
 
+from fleet import reach
 from fleet.models import Server, ServerGroup, Site
 from registrations.models import Registration, ServerHealth, State
 from registrations.queries.extent import EVERYTHING, Extent
@@ -80,9 +81,10 @@ def server_trouble(server: Server, now: datetime) -> dict[str, Any]:
     )
     told = []
     if pace is not None and sick_since is not None:
+        # Those it refused are of any site.
+        counted = f" ({pace.refused} within a minute)" if reach.sites() is None else ""
         told.append(
-            f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)} "
-            f"({pace.refused} within a minute)."
+            f"Refuses handsets it accepted before, since {clock(sick_since, 'UTC', now)}{counted}."
         )
     for each in quiet:
         until = clock(datetime.fromtimestamp(each.until, UTC), "UTC", now)

@@ -16,7 +16,7 @@ MOST_ROWS = 200
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def between(request: HttpRequest) -> HttpResponse:
     """Who stood elsewhere at `to` (now) than at `from`; who moved and came back did not."""
     now, zones = timezone.now(), pages.zones()

@@ -28,7 +28,7 @@ LEAF = 8
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def handset(request: HttpRequest, pk: int) -> HttpResponse:
     """One handset: where each of its lines is registered, why, what comes next, what was.
 
@@ -149,7 +149,7 @@ def _trace(line: Any, servers: Sequence[Server], server: str) -> dict[str, Any]:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def handset_by_mac(request: HttpRequest, mac: str) -> HttpResponse:
     """The way from history, which knows names and MACs, to the handset, at the same time.
 

@@ -17,7 +17,7 @@ BEHIND_MORE = ("silent", "stuck", "supervision", "tag", "model")
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def handsets(request: HttpRequest) -> HttpResponse:
     """Every registration, filtered, sorted and paged on the server; with `at`, as it was then."""
     if "at" in request.GET:
@@ -56,7 +56,7 @@ def handsets(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def places(request: HttpRequest) -> JsonResponse:
     """Which rows the same page would hold now, in order, and how many match in all."""
     seen = handset_list.look(request.GET, request.user, timezone.now())
@@ -68,7 +68,7 @@ def places(request: HttpRequest) -> JsonResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def choices(request: HttpRequest) -> HttpResponse:
     """The menus of tags and models, which are asked for when they are opened."""
     offered = handset_list.described()
@@ -77,7 +77,7 @@ def choices(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def columns(request: HttpRequest) -> HttpResponse:
     """Show these columns: in a view's list until it is saved, elsewhere from now on."""
     given = QueryDict(request.POST.get("query", ""))

@@ -18,7 +18,7 @@ SINGLE = ("since", "until", "from_server", "to_server", "mac", "registration", "
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def history(request: HttpRequest) -> HttpResponse:
     """Every change of state or server, filtered; the export takes the same query string."""
     by_site = pages.zones()

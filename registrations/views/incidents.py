@@ -52,7 +52,7 @@ def incidents(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def incidents_open(request: HttpRequest) -> HttpResponse:
     """Those that are on: the part of the overview that is asked for when they change."""
     return render(request, "_incidents.html", {"summary": queries.open_incidents()})

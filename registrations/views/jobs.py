@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from fleet import reach
 from fleet.roles import Role, require_role
 from registrations import jobs
 from registrations.models import Job, JobResult
@@ -19,7 +20,7 @@ POLL_OVER = 286
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def listing(request: HttpRequest) -> HttpResponse:
     """All jobs, newest first."""
     page = pages.page_of(jobs.listing(), request.GET)
@@ -32,15 +33,22 @@ def listing(request: HttpRequest) -> HttpResponse:
         "jobs": list(zip(shown, words, strict=True)),
         "sizes": pages.PAGE_SIZES,
         "zone": zone,
-        "drains": maintenance.drains(zone),
-        "drills": maintenance.drills(zone),
-        "hours_list": maintenance.hours(),
+        **(_maintenance(zone) if reach.sites() is None else {}),
     }
     return render(request, "jobs.html", context)
 
 
+def _maintenance(zone: str) -> dict[str, Any]:
+    """What keeps handsets away, wherever they are."""
+    return {
+        "drains": maintenance.drains(zone),
+        "drills": maintenance.drills(zone),
+        "hours_list": maintenance.hours(),
+    }
+
+
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def job(request: HttpRequest, pk: int) -> HttpResponse:
     """One job: what it did to each handset and why. Polled by its own page while it runs."""
     found = get_object_or_404(jobs.listing(), pk=pk)
@@ -78,7 +86,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@require_role(Role.OPERATOR)
+@require_role(Role.OPERATOR, narrowed=True)
 def job_new(request: HttpRequest) -> HttpResponse:
     """GET names whom the order would touch and asks; POST gives the order."""
     params = request.POST if request.method == "POST" else request.GET
@@ -135,10 +143,10 @@ def _dialog(
 
 def _act(what: Callable[[Job, str], Any]) -> Callable[..., HttpResponse]:
     @require_POST
-    @require_role(Role.OPERATOR)
+    @require_role(Role.OPERATOR, narrowed=True)
     def view(request: HttpRequest, pk: int) -> HttpResponse:
         try:
-            done = what(get_object_or_404(Job, pk=pk), request.user.get_username())
+            done = what(get_object_or_404(jobs.listing(), pk=pk), request.user.get_username())
         except jobs.JobIsOver as over:
             messages.info(request, str(over))
             return redirect("job", pk)

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from fleet import tokens
-from fleet.roles import Role, has_role
+from fleet.roles import Role, has_role, sites_of
 from registrations.ops import metrics
 
 SCHEMES = ("bearer", "token")
@@ -41,7 +41,7 @@ def _token_may(request: HttpRequest) -> bool:
     if scheme.lower() not in SCHEMES:
         return False
     token = tokens.find(key.strip())
-    return token is not None and has_role(token.user, Role.VIEWER)
+    return token is not None and has_role(token.user, Role.VIEWER) and sites_of(token.user) is None
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet import first_run
+from fleet import first_run, reach
 from fleet.roles import Role, require_role
 from registrations import queries
 from registrations.shown import chart, maintenance, pages
@@ -21,7 +21,7 @@ MOVED_WITHIN = timedelta(hours=1)
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def overview(request: HttpRequest) -> HttpResponse:
     """The fleet at a glance; with `at`, as it was then."""
     if "at" in request.GET:
@@ -36,19 +36,22 @@ def overview(request: HttpRequest) -> HttpResponse:
         "groups": pages.groups_worst_first(summary["groups"]),
         "transitions": recent(),
         **_moves(now),
-        "chart": chart.chart(request.GET.get("span", ""), zone),
-        "drains": maintenance.drains_on(zone),
         "zone": zone,
         "zones": zones,
-        "demo_servers": demo_servers(),
         # Whoever waits is off, so that a running fleet is not asked.
         "waiting": first_run.waiting() if summary["states"]["disabled"] else 0,
     }
+    if reach.sites() is None:
+        context |= {
+            "chart": chart.chart(request.GET.get("span", ""), zone),
+            "drains": maintenance.drains_on(zone),
+            "demo_servers": demo_servers(),
+        }
     return render(request, "overview.html", context)
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def moves(request: HttpRequest) -> HttpResponse:
     """Who moved in the last hour: the part of the overview that is asked for again and again."""
     zones = pages.zones()

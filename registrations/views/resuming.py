@@ -12,7 +12,7 @@ from registrations.shown import pages
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@require_role(Role.OPERATOR)
+@require_role(Role.OPERATOR, narrowed=True)
 def resume_many(request: HttpRequest) -> HttpResponse:
     """GET names whom it would touch; POST does it, above a size only who typed how many."""
     params = request.POST if request.method == "POST" else request.GET

@@ -16,7 +16,7 @@ from registrations.shown import handset_list
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def create(request: HttpRequest) -> HttpResponse:
     """Keep the list as it is under a name."""
     given = QueryDict(request.POST.get("query", ""))
@@ -32,7 +32,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def change(request: HttpRequest, slug: str) -> HttpResponse:
     """Rename, share or take back a view."""
     view = _mine(request, slug)
@@ -41,7 +41,7 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def replace(request: HttpRequest, slug: str) -> HttpResponse:
     """Let the view be the list as it is now."""
     view = _mine(request, slug)
@@ -52,7 +52,7 @@ def replace(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """Forget a view; the handsets in it are not touched."""
     view = _mine(request, slug)

@@ -13,7 +13,7 @@ from registrations.models import Registration
 
 
 @require_POST
-@require_role(Role.OPERATOR)
+@require_role(Role.OPERATOR, narrowed=True)
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Try again now."""
     return _wished(
@@ -22,7 +22,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@require_role(Role.CONFIGURER)
+@require_role(Role.CONFIGURER, narrowed=True)
 def override(request: HttpRequest, pk: int) -> HttpResponse:
     """GET names whom it would touch and asks for the extension; POST does it."""
     row = _row(pk)

@@ -12,9 +12,11 @@ from django.test import Client
 from django.utils import timezone
 
 from fleet import sessions
-from fleet.roles import Role, role_of
+from fleet.people import SiteLimit
+from fleet.roles import Role, role_of, sites_of
+from fleet.signals import access_changed
 from tests.support.databases import database, migrated_postgres
-from tests.support.rows import make_token, make_user
+from tests.support.rows import make_site, make_token, make_user
 
 __all__ = ["database", "migrated_postgres"]
 
@@ -178,3 +180,85 @@ def test_the_audit_log_has_all_of_it_without_a_password(ada: Client) -> None:
     for word in ("password", "groups", "sessions_ended_at", "is_active"):
         assert word in kept, word
     assert password not in kept and again not in kept
+
+
+def limits(name: str) -> list[str]:
+    user = User.objects.get(username=name)
+    return list(user.site_limits.values_list("site__name", flat=True))
+
+
+def test_an_admin_limits_a_user_to_sites_and_takes_that_back(database: str, ada: Client) -> None:
+    north, south = make_site("north"), make_site("south")
+    vera = make_user("vera", Role.VIEWER)
+    address = f"/users/{vera.pk}/sites/"
+    page = ada.post(address, {"sites": [north.pk, south.pk]}, follow=True).content.decode()
+    assert "vera sees north, south only now." in page
+    ada.post(address, {"sites": [south.pk]})
+    assert limits("vera") == ["south"]
+    assert "checked" in ada.get(address).content.decode()
+    assert sites_of(User.objects.get(username="vera")) == {south.pk}
+    ada.post(address)
+    assert limits("vera") == []
+    assert sites_of(User.objects.get(username="vera")) is None
+    kept = LogEntry.objects.filter(content_type__model="sitelimit").order_by("pk")
+    assert [(each.action, each.additional_data["by"]) for each in kept] == [
+        (action, "ada") for action in (0, 0, 2, 2)
+    ]
+    assert str(kept[0]).endswith("vera to north")
+
+
+def test_limits_of_one_are_not_anothers(database: str) -> None:
+    north, south = make_site("north"), make_site("south")
+    vera, otto, root = (
+        make_user(name, role)
+        for name, role in (("vera", Role.VIEWER), ("otto", Role.OPERATOR), ("root", Role.ADMIN))
+    )
+    for user, site in ((vera, north), (vera, south), (root, north)):
+        SiteLimit.objects.create(user=user, site=site)
+    found = {user.username: user for user in User.objects.all()}
+    assert sites_of(found["vera"]) == {north.pk, south.pk}
+    assert sites_of(found["otto"]) is None
+    assert sites_of(found["root"]) is None, "an admin sees all sites"
+
+
+def test_somebody_new_can_be_limited_from_the_start(ada: Client) -> None:
+    north = make_site("north")
+    make_site("south")
+    given = {"name": "vera", "role": Role.VIEWER.value, "sites": [north.pk]}
+    told(ada.post("/users/", given))
+    assert limits("vera") == ["north"]
+    answer = ada.post("/users/", given | {"name": "root", "role": Role.ADMIN.value})
+    assert answer.status_code == 400
+    assert "Admins see all sites" in answer.content.decode()
+    assert not User.objects.filter(username="root").exists()
+
+
+def test_an_admin_is_limited_to_nothing(ada: Client) -> None:
+    me, north = User.objects.get(username="ada"), make_site("north")
+    page = ada.post(f"/users/{me.pk}/sites/", {"sites": [north.pk]}, follow=True)
+    assert "admins see all sites" in page.content.decode()
+    assert limits("ada") == []
+
+
+def test_a_site_somebody_is_limited_to_stays(ada: Client) -> None:
+    """Without its last one they would see everything."""
+    north, vera = make_site("north"), make_user("vera", Role.VIEWER)
+    ada.post(f"/users/{vera.pk}/sites/", {"sites": [north.pk]})
+    page = ada.post(f"/delete/site/{north.pk}/", {"named": "north"}, follow=True).content.decode()
+    assert "vera is limited to it" in page
+    assert limits("vera") == ["north"]
+
+
+def test_who_is_limited_to_sites_meanwhile_is_looked_at_again_at_once(ada: Client) -> None:
+    north, vera = make_site("north"), make_user("vera", Role.VIEWER)
+    told_of: list[int] = []
+
+    def hear(user_id: int, **_: Any) -> None:
+        told_of.append(user_id)
+
+    access_changed.connect(hear)
+    try:
+        ada.post(f"/users/{vera.pk}/sites/", {"sites": [north.pk]})
+    finally:
+        access_changed.disconnect(hear)
+    assert told_of == [vera.pk]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from registrations.live import sockets
-from registrations.live.sockets import Change, Socket, Watch, WatchError
+from registrations.live.sockets import Change, Places, Socket, Watch, WatchError
 
 
 class Hub:
@@ -24,7 +24,7 @@ class Hub:
         self.written.append(change)
         return f'"type":"delta","rows":{sorted(change.rows)}'
 
-    def heartbeat_body(self) -> str:
+    def heartbeat_body(self, places: Places) -> str:
         return '"type":"heartbeat"'
 
     def watch(self, socket: Socket, watch: Watch) -> None: ...

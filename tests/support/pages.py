@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from fleet import import_orders
+from fleet.roles import Role
 from registrations import jobs, wallboards
 from registrations.alerts import acknowledging, looking
 from registrations.models import AlertRule, Channel, Incident, MaintenanceWindow, State
@@ -73,6 +74,7 @@ PAGES: dict[str, tuple[Any, ...]] = {
     "audit": (),
     "password": (),
     "users": (),
+    "user_sites": ("user",),
     "start_site": (),
     "start_group": (),
     "start_handsets": (),
@@ -179,6 +181,7 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
         "import": imported.pk,
         "channel_kind": "email",
         "incident_kind": "flapping",
+        "user": rows.make_user("vera", Role.VIEWER).pk,
         **make_incident(fleet),
         "key": wallboards.make("lobby", [], [], by="admin"),
     }

@@ -147,6 +147,7 @@ MAY: dict[str, dict[str, float]] = {
     "sign_out_everywhere": {"post": IN},
     "users": {"get": Role.ADMIN, "post": Role.ADMIN},
     "user_role": {"post": Role.ADMIN},
+    "user_sites": {"get": Role.ADMIN, "post": Role.ADMIN},
     "user_reset": {"post": Role.ADMIN},
     "user_active": {"post": Role.ADMIN},
     "user_end_sessions": {"post": Role.ADMIN},
