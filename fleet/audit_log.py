@@ -105,6 +105,8 @@ def _told(changes: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield what, "", f"{change.get('operation', '')} {names}".strip()
             continue
         old, new = ("" if v is None else str(v) for v in (list(change) + ["", ""])[:2])
+        if old == new:  # a secret, of which is told that it changed
+            old = ""
         # What is made begins with much that says nothing, and with links it cannot have yet.
         if old not in NOTHING or (new not in NOTHING and not new.endswith(".None")):
             yield what, "" if old in NOTHING else old, "" if new == "None" else new

@@ -159,7 +159,10 @@ def test_dns_records_of_its_own_are_set_told_audited_and_reach_the_agents() -> N
     assert kept in client.get(edit).content.decode()
     assert kept in client.get(f"/groups/{group.pk}/").content.decode()
     record = group.dns_records.get(kind="A")
-    assert LogEntry.objects.get_for_object(record).get().actor.username == "some-Configurer"
+    told = LogEntry.objects.get_for_object(group).filter(changes__has_key="dns_cache").get()
+    assert told.changes["dns_cache"] == ["", kept.replace("\n", ", ")]
+    assert told.actor.username == "some-Configurer"
+    assert not LogEntry.objects.get_for_object(record).exists(), "one entry for all of them"
     assert client.post(edit, form(expires=600, dns_cache=kept)).status_code == 302
     assert group.dns_records.get(kind="A") == record, "what was so already is not written anew"
 
