@@ -1,7 +1,8 @@
 """The primary falls silent under 10,000 handsets of a `fast_failover` group: until all are saved.
 
-Without a cap, and with one: then the registrar counts what reaches it. Every request takes a place
-under the cap, a challenge's answer too; so the least time is the requests' number over the cap.
+Without a cap, beside SIPp with the same users at the secondary; and with one: then the registrar
+counts what reaches it. Every request takes a place under the cap, a challenge's answer too; so the
+least time is the requests' number over the cap. All times are from when the silence was known.
 """
 
 import threading
@@ -12,14 +13,16 @@ from statistics import median
 
 from benchmarks.figure import Figure
 from benchmarks.installation import bare_installation, ordered
-from benchmarks.registrars import registrars, requests
+from benchmarks.registrars import bound, registrars, requests, sipp, users
+from benchmarks.sizes import size
 from tests.support.kamailio import Kamailio
 from tests.support.product import Product
 
-HANDSETS, TIMES = 10_000, 5
-CAP = 500
+HANDSETS, TIMES = size("HANDSETS", 10_000), size("TIMES", 5)
+CAP = size("CAP", 500)
 SAVED_S = 3.0
 OVER_FLOOR = 1.05
+EVERY_S = 0.05
 POLICY = {"expires": 3600, "fast_failover": True, "re_register_on": True}
 
 
@@ -28,17 +31,31 @@ def measure() -> Iterator[Figure]:
     with registrars(2) as (primary, secondary), bare_installation() as product:
         places = [[each.address, each.port] for each in (primary, secondary)]
         ordered(product, "make", HANDSETS, places, POLICY | {"max_registrations_per_second": 0})
-        runs = [_fail_over(product, primary, secondary) for _ in range(TIMES)]
-        yield Figure("silence found out after", median(run["detected"] for run in runs), "s")
-        moved = median(run["moved"] for run in runs)
-        yield Figure("from there to the last one saved", moved, "s", at_most=SAVED_S)
+        theirs, runs = [], []
+        for _ in range(TIMES):
+            theirs.append(sipp(secondary, users(HANDSETS)).seconds)
+            runs.append(_fail_over(product, primary, secondary))
+        yield from _told(runs, theirs)
         ordered(product, "cap", CAP)
-        with _Counting(secondary) as counting:
+        with _Watching(secondary) as watching:
             run = _fail_over(product, primary, secondary)
-        yield Figure("most requests in any second, capped", counting.most, "", at_most=CAP)
-        floor = counting.total / CAP
+        yield Figure("most requests in any second, capped", watching.most, "", at_most=CAP)
+        floor = watching.total / CAP
+        yield Figure(f"time under a cap of {CAP}/s", run["saved"], "s")
         name = f"time under a cap of {CAP}/s / requests over the cap"
-        yield Figure(name, run["moved"] / floor, "x", at_most=OVER_FLOOR)
+        yield Figure(name, run["saved"] / floor, "x", at_most=OVER_FLOOR)
+
+
+def _told(runs: list[dict[str, float]], theirs: list[float]) -> Iterator[Figure]:
+    found = {name: median(run[name] for run in runs) for name in runs[0]}
+    yield Figure("silence found out after", found["known"], "s")
+    yield Figure("from there to the last one bound", found["bound"], "s")
+    yield Figure("from there to the last one saved", found["saved"], "s", at_most=SAVED_S)
+    yield Figure("SIPp", median(theirs), "s")
+    pairs = list(zip(runs, theirs, strict=True))
+    floors = [(run["known"] + run["bound"]) / (run["known"] + sipps) for run, sipps in pairs]
+    yield Figure("all bound / detection and SIPp's time", median(floors), "x")
+    yield Figure("saved / SIPp's time", median(run["saved"] / sipps for run, sipps in pairs), "x")
 
 
 def _fail_over(product: Product, primary: Kamailio, secondary: Kamailio) -> dict[str, float]:
@@ -47,23 +64,34 @@ def _fail_over(product: Product, primary: Kamailio, secondary: Kamailio) -> dict
     ordered(product, "rest")
     ordered(product, "start")
     primary.freeze()
+    frozen_at = time.time()
     try:
-        return dict(ordered(product, "await_move"))
+        with _Watching(secondary) as watching:
+            at = dict(ordered(product, "await_move"))
+            watching.await_bound(HANDSETS)
     finally:
         primary.kill()
         primary.start()
+    return {
+        "known": at["known"] - frozen_at,
+        "bound": watching.bound_at - at["known"],
+        "saved": at["saved"] - at["known"],
+    }
 
 
-class _Counting(threading.Thread):
-    """Asks a registrar again and again how many requests it has had."""
+class _Watching(threading.Thread):
+    """Asks a registrar again and again how many requests it has had, and how many it holds."""
 
     def __init__(self, registrar: Kamailio) -> None:
         super().__init__(daemon=True)
         self._registrar = registrar
         self._is_over = threading.Event()
+        self._held = -1
         self.most = self.total = 0
+        self.bound_at = 0.0
+        """When it got the latest of those it holds (Unix seconds)."""
 
-    def __enter__(self) -> "_Counting":
+    def __enter__(self) -> "_Watching":
         self.start()
         return self
 
@@ -71,12 +99,21 @@ class _Counting(threading.Thread):
         self._is_over.set()
         self.join(10)
 
+    def await_bound(self, wanted: int) -> None:
+        """Wait until it holds so many."""
+        end = time.monotonic() + 10.0
+        while self._held != wanted:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{self._held} of {wanted} are bound")
+            time.sleep(EVERY_S)
+
     def run(self) -> None:
         seen: deque[tuple[float, int]] = deque()
         first: int | None = None
-        while not self._is_over.wait(0.05):
+        while not self._is_over.wait(EVERY_S):
             try:
                 before, count = time.monotonic(), requests(self._registrar)
+                self._look(bound(self._registrar))
             except OSError:
                 # It is being started anew.
                 seen.clear()
@@ -91,3 +128,8 @@ class _Counting(threading.Thread):
                 self.most = max(self.most, count - seen[0][1])
             seen.append((before, count))
             self.total = count - first
+
+    def _look(self, held: int) -> None:
+        if held > self._held:
+            self.bound_at = time.time()
+        self._held = held

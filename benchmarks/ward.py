@@ -125,17 +125,18 @@ def cap(rate: int) -> None:
 
 
 def await_move() -> dict[str, float]:
-    """Wait until the primary is known to be silent, and until all are saved on the secondary."""
-    began = time.monotonic()
+    """Wait until the primary is known to be silent, and until all are saved on the secondary.
+
+    Unix seconds of both.
+    """
     silent = ServerHealth.objects.filter(
         server__priority=1, condition=ServerHealth.Condition.SILENT
     )
     _wait_for(silent.exists)
-    detected = time.monotonic() - began
-    there = Registration.objects.filter(state=State.SECONDARY, lease_token=None)
-    everybody = Registration.objects.count()
-    _wait_for(lambda: there.count() == everybody)
-    return {"detected": detected, "moved": time.monotonic() - began - detected}
+    elsewhere = Registration.objects.exclude(state=State.SECONDARY, lease_token=None)
+    _wait_for(lambda: not elsewhere.exists())
+    saved_at = time.time()
+    return {"known": silent.get().since.timestamp(), "saved": saved_at}
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

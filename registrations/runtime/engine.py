@@ -90,7 +90,7 @@ class Engine:
             max_in_flight,
         )
         shared = loop, self._database, self._addressing, self._switchboard, self._pacer
-        self._prober = Prober(*shared)
+        self._prober = Prober(*shared, self._claimer.kick)
         self._asker = Asker(*shared, contact_for)
         self._chores: list[asyncio.Task[None]] = []
         self._clock = WallClock()

@@ -28,7 +28,7 @@ from registrations.values import HostPort
 
 logger = logging.getLogger(__name__)
 
-LATE_S = 0.015
+LATE_S = 0.02
 """How much later than its time a slot may be used."""
 SPARE = 0.03
 """How much further apart slots are than the cap asks, as a share."""

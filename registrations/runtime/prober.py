@@ -7,7 +7,7 @@ An OPTIONS asks whether it is there; in doubt a fetch asks whether it serves use
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 LEASE_S = 15.0
 """A probe is over within 3.5 s a request; then the row comes back soon although its worker died."""
 AT_ONCE = 200
+DOUBTED_S = 30.0
+"""So long after a miss nobody waits for the next hint: every second counts until all have moved."""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,7 +67,11 @@ class Probe(Asked[OptionsProbe | FetchProbe]):
 
 
 class Prober:
-    """Claims due probes like registrations and saves what came of them, fenced alike."""
+    """Claims due probes like registrations and saves what came of them, fenced alike.
+
+    `on_news` is told of a site where a server is in doubt, whenever something was learnt there: it
+    may have made registrations due.
+    """
 
     def __init__(
         self,
@@ -74,12 +80,16 @@ class Prober:
         addressing: Addressing,
         switchboard: Switchboard,
         pacer: Pacer,
+        on_news: Callable[[int], None],
     ) -> None:
         self._loop = loop
         self._database = database
         self._addressing = addressing
         self._switchboard = switchboard
         self._pacer = pacer
+        self._on_news = on_news
+        self._doubted: dict[int, float] = {}
+        """By site, when a server there was last missed (`steady` seconds)."""
         self.transport = switchboard.transport
         self._probes: set[Probe] = set()
         self._probed: list[Probed] = []
@@ -229,9 +239,22 @@ class Prober:
         probed, self._probed = self._probed, []
         if probed:
             await self._database.run(save, probed)
+            self._look_again(probed)
         put_back, self._put_back = self._put_back, []
         for claimed, until in put_back:
             await self._database.run(store.release_probes, [claimed], until)
+
+    def _look_again(self, probed: Sequence[Probed]) -> None:
+        """Where a server is in doubt others may be due now, and the same one will be soon."""
+        now = steady()
+        for each in probed:
+            site_id = each.claimed.site_id
+            if not each.answered:
+                self._doubted[site_id] = now
+                self._loop.call_later(store.DOUBT_EVERY_S, self.kick, site_id)
+            if now - self._doubted.get(site_id, -DOUBTED_S) < DOUBTED_S:
+                self._wanted.add(site_id)
+                self._on_news(site_id)
 
     async def _claim(self) -> None:
         sites, self._wanted = sorted(self._wanted), set()

@@ -23,6 +23,8 @@ from registrations.store.sql import (
 from registrations.values import HostPort
 
 LONGEST_PAUSE_S = 3600.0
+AHEAD_S = 1.0
+_LATER = {True: "GREATEST", False: "MAX"}
 SAME_PAUSE_S = 10.0
 """A pause that ends so little later than the one in the server's history is the same one."""
 
@@ -46,7 +48,7 @@ def pause(server_id: int, place: HostPort, until: float, now: float | None = Non
     """
     now = time.time() if now is None else now
     until = min(until, now + LONGEST_PAUSE_S)
-    later = "GREATEST" if is_postgresql() else "MAX"
+    later = _LATER[is_postgresql()]
     with transaction.atomic():
         _chronicle_pause(server_id, place, until, now)
         ServerPause.objects.filter(server_id=server_id, until__lt=now).delete()
@@ -124,7 +126,7 @@ def reserve_slots(server_id: int, n: int, rate: float, now: float | None = None)
     server was deleted.
     """
     now = time.time() if now is None else now
-    later = "GREATEST" if is_postgresql() else "MAX"
+    later = _LATER[is_postgresql()]
     length = n / rate
     [(end,)] = changed(
         "INSERT INTO registrations_serverpace (server_id, next_at, refused) "
@@ -155,12 +157,15 @@ def spread(registration_ids: Sequence[int], rate: float, now: float | None = Non
 def spread_from(server_id: int, site_id: int, rate: float, now: float | None = None) -> None:
     """Make all who are bound there due from `now` on, in one statement, `rate` per second.
 
-    Whose binding ends first goes first. Only groups with `fast_failover`; otherwise like `spread`.
+    Whose binding ends first goes first. Only groups with `fast_failover`; otherwise like `spread`,
+    but that the first AHEAD_S' worth are due at once: places under the cap that pass while nobody
+    waits for them are lost.
     """
     now = time.time() if now is None else now
     gap = 1.0 / rate if rate else 0.0
     turn = (
-        "SELECT b.id, ROW_NUMBER() OVER (ORDER BY b.expires_at, b.id) - 1 AS place "
+        f"SELECT b.id, {_LATER[is_postgresql()]}("
+        "ROW_NUMBER() OVER (ORDER BY b.expires_at, b.id) - 1 - %s, 0) AS place "
         "FROM registrations_registration b JOIN fleet_servergroup g ON g.id = b.group_id "
         "WHERE b.server_id = %s AND b.site_id = %s AND g.fast_failover "
         "AND b.state <> 'disabled' AND EXISTS (SELECT 1 FROM fleet_line l "
@@ -173,7 +178,7 @@ def spread_from(server_id: int, site_id: int, rate: float, now: float | None = N
         changed(
             f"UPDATE registrations_registration AS r SET {_due_at(_AT_PLACE[is_postgresql()])} "
             f"FROM ({turn}) AS x WHERE r.id = x.id",
-            [stamp(now), gap] * 2 + [server_id, site_id],
+            [stamp(now), gap] * 2 + [int(rate * AHEAD_S), server_id, site_id],
         )
 
 

@@ -101,3 +101,13 @@ def test_a_pause_holds_for_every_group_that_names_the_place_and_an_hour_at_most(
     assert store.reserve(server, PLACE, 5, 10, 1180.0, 1121.0).is_ours
     store.pause(server, PLACE, 99_999.0, 2000.0)
     assert store.reserve(server, PLACE, 5, 10, 9e9, 2000.0).paused_until == 5600.0
+
+
+def test_who_leaves_a_silent_server_comes_at_its_pace_but_the_first_second_at_once() -> None:
+    now = time.time()
+    group = make_group(fast_failover=True)
+    rows = make_due(make_lines(5, group), now + 900)
+    server = group.servers.get(priority=1)
+    Registration.objects.update(server=server, state="primary")
+    store.spread_from(server.pk, rows[0].site_id, 2, now)
+    assert due_times() == pytest.approx([now, now, now, now + 0.5, now + 1.0], abs=0.001)
