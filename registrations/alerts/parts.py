@@ -36,7 +36,7 @@ def _of(kind: str, found: vitals.Vitals, ahead: float) -> Iterator[ProcessFact]:
         by_site[str(process.facts.get("site") or "")].append(process)
     if not by_site:
         began = found.now - float(found.redis.get("uptime_in_seconds", 0))
-        yield ProcessFact(kind, "", (kind,), max(began, found.left.get(kind, 0.0)) + ahead)
+        yield ProcessFact(kind, "", (), max(began, found.left.get(kind, 0.0)) + ahead)
     for site, processes in by_site.items():
         lost = [process for process in processes if not process.is_fresh]
         # One beat is enough, and a second one is not missed.

@@ -116,7 +116,7 @@ def _goes_on(
         entries.append(("relapsed", trouble.said.happened))
     if trouble.severity == CRITICAL != before.severity:
         entries.append(("worse", trouble.said.happened))
-    elif _has_grown(before.most_handsets, trouble.handsets):
+    elif trouble.handsets > max(GROWTH * before.most_handsets, before.most_handsets + 4):
         entries.append(("grew", trouble.said.happened))
     decisions: list[Decision] = [Went(before, trouble, tuple(entries), relapsed)]
     if trouble.under in standing:
@@ -124,11 +124,6 @@ def _goes_on(
         if into is None or into.id != before.folded_into:
             decisions.append(Folded(before, trouble.under))
     return decisions
-
-
-def _has_grown(most: int, now: int) -> bool:
-    """From one to several is told too: the title names that one."""
-    return now > max(GROWTH * most, most + 4) or most == 1 < now
 
 
 def _is_gone(before: Known, now: float, limits: Mapping[str, Limit]) -> list[Decision]:

@@ -19,7 +19,10 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A title, what happened, and what to do about it."""
+    """A title, what happened, and what to do about it.
+
+    The title stays to the end: it names the cause, and no count that changes.
+    """
 
     title: str
     happened: str
@@ -104,7 +107,7 @@ def sick(server: ServerFact) -> Said:
 def drill(found: DrillFact) -> Said:
     verb = "is" if found.away == 1 else "are"
     return Said(
-        f"{counted(found.away)} not home after drill {found.id}",
+        f"Handsets not home after drill {found.id}",
         f"{found.away:,} of {counted(found.moved)} that drill {found.id} moved {verb} not back on "
         "the primary.",
         "See the last answers of these handsets, and bring them home.",
@@ -116,13 +119,13 @@ def batch(found: Unserved) -> Said:
     verb = "is" if found.count == 1 else "are"
     if found.is_refused:
         return Said(
-            f"{counted(found.count)} of {where} refused",
+            f"Handsets of {where} refused",
             f"{found.count:,} of {counted(found.of)} in {where} {verb} refused by every server "
             "that answers.",
             f"Compare the passwords and users last changed in {group} with those of its servers.",
         )
     return Said(
-        f"{counted(found.count)} of {where} without a server",
+        f"Handsets of {where} without a server",
         f"{found.count:,} of {counted(found.of)} in {where} {verb} registered nowhere.",
         f"See the last answers of these handsets, and whether the servers of {group} take them.",
     )
@@ -141,6 +144,7 @@ def handset(name: str, found: Unserved, reason: str) -> Said:
 
 def process(found: ProcessFact) -> Said:
     names = listed(found.names)
+    last = f" ({names} was the last)" if names else ""
     whose = f" of {found.site}" if found.site else ""
     if found.kind == "beat":
         return Said(
@@ -158,7 +162,7 @@ def process(found: ProcessFact) -> Said:
         )
     return Said(
         f"No worker{whose} heard",
-        f"No worker{whose} is heard ({names} was the last): nothing registers or renews there.",
+        f"No worker{whose} is heard{last}: nothing registers or renews there.",
         "Start a worker now: bindings run out one after the other.",
     )
 
@@ -173,14 +177,10 @@ def proof(found: ProofFact) -> Said:
 
 
 def flap(found: FlapFact) -> Said:
-    if found.one is not None:
-        title, who = f"{found.one[1]} flapping", f"{found.one[1]} at {found.site}"
-    else:
-        title = f"{counted(found.handsets)} at {found.site} flapping"
-        who = f"{counted(found.handsets)} at {found.site}"
+    who = found.one[1] if found.one is not None else counted(found.handsets)
     return Said(
-        title,
-        f"{who} changed server or state up to {found.most_changes} times within "
+        f"Handsets at {found.site} flapping",
+        f"{who} at {found.site} changed server or state up to {found.most_changes} times within "
         f"{lasting(found.within_s)}.",
         "Look for what comes and goes: an access point, a link, a server that restarts.",
     )

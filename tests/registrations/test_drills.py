@@ -114,7 +114,7 @@ def test_whoever_does_not_come_home_is_in_the_evidence_and_an_incident_until_it_
     assert json.loads(drill.evidence)["stragglers"] == [f"{lost.handset.mac} {lost.extension}"]
     (found,) = troubles(gathering.facts(later, (), is_thorough=False))
     assert (found.kind, found.handsets, found.of) == ("drill", 1, 2)
-    assert found.said.title == f"1 handset not home after drill {drill.pk}"
+    assert found.said.title == f"Handsets not home after drill {drill.pk}"
     primary = group.servers.get(priority=1)
     Registration.objects.filter(pk=rows[1].pk).update(state=State.PRIMARY, server=primary)
     assert troubles(gathering.facts(later, (), is_thorough=False)) == []

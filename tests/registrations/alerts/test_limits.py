@@ -156,7 +156,7 @@ def test_so_few_of_a_large_group_are_told_as_each_alone_would_be(ward: ServerGro
     looking.look(now + timedelta(seconds=299))
     assert not Incident.objects.exists()
     looking.look(now + timedelta(seconds=302))
-    assert Incident.objects.get().title == "8 handsets of ward at main refused"
+    assert Incident.objects.get().title == "Handsets of ward at main refused"
 
 
 def test_a_silent_server_answers_again_after_as_many_answers_as_the_limit_says(

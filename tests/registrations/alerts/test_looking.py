@@ -245,13 +245,13 @@ def test_it_keeps_the_title_it_was_told_as_and_is_over_in_the_past_tense(
         make_registration(ward, State.REJECTED, since=watch.now)
     watch.look(60)
     incident.refresh_from_db()
-    assert incident.title == "8 handsets of ward at main refused"
+    assert incident.title == "Handsets of ward at main refused"
     assert incident.happened.startswith("20 of 20 handsets in ward at main are refused")
     Registration.objects.update(state=State.PRIMARY)
     watch.look(70)
     incident.refresh_from_db()
     over = "Up to 20 handsets of ward at main were refused by every server for 2 min."
-    assert (incident.title, incident.happened) == ("8 handsets of ward at main refused", over)
+    assert (incident.title, incident.happened) == ("Handsets of ward at main refused", over)
     entries = incident.entries.values_list("what", "said")
     assert [what for what, _ in entries] == ["opened", "grew", "better", "resolved"]
     assert entries[1][1].startswith("20 of 20 handsets") and entries[3] == ("resolved", over)

@@ -38,7 +38,7 @@ SAID = [
         "For 12 min A would have refused up to 40 handsets that it would have taken before.",
     ),
     (
-        ("drill", "40 handsets not home after drill 3", 40),
+        ("drill", "Handsets not home after drill 3", 40),
         "Up to 40 handsets were not home after drill 3, for 12 min.",
     ),
     (
