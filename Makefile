@@ -16,7 +16,7 @@ help:
 	@echo "make run     start Rollcall on http://127.0.0.1:8000 (PORT=... for another port)"
 	@echo "make test    everything that must hold: style, types, layers, migrations, tests"
 	@echo "make lint    the same without the tests"
-	@echo "make compile  the worker's hot rooms as machine code: the same, a third cheaper (needs gcc)"
+	@echo "make compile  the worker's hot rooms as machine code: the same, much cheaper (needs gcc)"
 	@echo "make interpreted  undo that"
 	@echo "make bench   measure the hot paths on this machine"
 	@echo "make simulate  100,000 handsets through a hard day in virtual time (minutes; all cores)"

@@ -32,7 +32,8 @@ from registrations.values import (  # noqa: E402
 from tests.support.kamailio import REALM  # noqa: E402
 
 AT_ONCE = 50
-IN_FLIGHT = 2000
+IN_FLIGHT = 500
+"""As many as one claim brings."""
 LEASE_S = 600.0
 CLEARED = {"courses": {"group": {"is_cleared": True}}}
 """A line that was bound before: it need not ask first who is."""

@@ -18,6 +18,7 @@ RULES = (
     *("sip", "test_agent.py", "test_agent_invariants.py", "test_agent_new_behaviour.py"),
     *("test_behaviour.py", "test_errands.py", "test_keeping.py", "test_ladders.py"),
     *("test_redundancy.py", "test_resuming.py", "test_stays.py"),
+    *("runtime/test_pacer.py", "runtime/test_switchboard.py", "runtime/test_udp.py"),
 )
 """Tests of the compiled rooms that need nothing but them."""
 

@@ -21,6 +21,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from registrations.runtime.clock import GUARD_S, steady
 from registrations.store import Slots
@@ -48,10 +49,7 @@ MARGIN = 0.25
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A REGISTER that waits. `lease_until` (Unix seconds) bounds how long it can.
-
-    Whatever has the same attributes may wait as well: the runner's have methods for the four.
-    """
+    """A REGISTER that waits. `lease_until` (Unix seconds) bounds how long it can."""
 
     server_id: int
     place: HostPort
@@ -74,6 +72,28 @@ class Ticket:
     """Of those that can wait: more like it are about to come, and they go together."""
 
 
+class Waiting(Protocol):
+    """A Ticket, or what has the same attributes: those of the runner have methods for the four."""
+
+    server_id: int
+    place: HostPort
+    rate: float
+    is_retry: bool
+    can_wait: bool
+    gathers: bool
+
+    @property
+    def lease_until(self) -> float: ...
+
+    def use(self) -> str | None: ...
+
+    def postpone(self, until: float, /) -> None: ...
+
+    def pause(self, until: float, /) -> None: ...
+
+    def is_void(self) -> bool: ...
+
+
 Reserve = Callable[[int, HostPort, int, float, float, float], Awaitable[Slots]]
 """(server_id, place, n, rate, not_after, not_before) -> what was reserved: nothing where it is too
 late."""
@@ -88,7 +108,7 @@ class Pacer:
         self._lanes: dict[int, _Lane] = {}
         self._paused: dict[HostPort, float] = {}
 
-    def ask(self, ticket: Ticket) -> None:
+    def ask(self, ticket: Waiting) -> None:
         """Queue a request; its `use` is called when it may leave, at once where nothing waits."""
         lane = self._lanes.get(ticket.server_id)
         if lane is None:
@@ -140,9 +160,9 @@ class _Lane:
         self._loop = loop
         self._reserve = reserve
         self._pacer = pacer
-        self._retries: deque[Ticket] = deque()
-        self._firsts: deque[Ticket] = deque()
-        self._rest: deque[Ticket] = deque()
+        self._retries: deque[Waiting] = deque()
+        self._firsts: deque[Waiting] = deque()
+        self._rest: deque[Waiting] = deque()
         self._slots: deque[tuple[float, int, float]] = deque()
         self._unanswered: OrderedDict[str, float] = OrderedDict()
         """The window: branches and when they left (`steady` seconds), the oldest first."""
@@ -159,10 +179,10 @@ class _Lane:
         return sum(map(len, self._queues))
 
     @property
-    def _queues(self) -> tuple[deque[Ticket], ...]:
+    def _queues(self) -> tuple[deque[Waiting], ...]:
         return self._retries, self._firsts, self._rest
 
-    def add(self, ticket: Ticket) -> None:
+    def add(self, ticket: Waiting) -> None:
         if ticket.can_wait:
             self._rest.append(ticket)
         elif ticket.is_retry:
@@ -220,7 +240,7 @@ class _Lane:
         finally:
             self._is_going = False
 
-    def _next(self) -> Ticket | None:
+    def _next(self) -> Waiting | None:
         while queue := self._retries or self._firsts or self._rest:
             if not queue[0].is_void():
                 return queue[0]
@@ -236,7 +256,7 @@ class _Lane:
         self._unanswered.popitem(last=False)
         return True
 
-    def _take_slot(self, ticket: Ticket) -> bool:
+    def _take_slot(self, ticket: Waiting) -> bool:
         """Use up a slot whose time has come; else see to it that there will be one."""
         now = time.time()
         while self._slots:
@@ -257,12 +277,12 @@ class _Lane:
         self._reserve_ahead(ticket)
         return False
 
-    def _reserve_ahead(self, ticket: Ticket) -> None:
+    def _reserve_ahead(self, ticket: Waiting) -> None:
         """Reserve the next block when the slots at hand do not reach far enough."""
         if self._task is None and self._wanted(ticket.rate) > 0 and not self._gathers(ticket):
             self._task = self._loop.create_task(self._reserve_block(ticket.rate))
 
-    def _gathers(self, ticket: Ticket) -> bool:
+    def _gathers(self, ticket: Waiting) -> bool:
         """Whether the next one waits a moment longer for more of its kind."""
         now = steady()
         if not ticket.gathers or (self._gathered_at is not None and now >= self._gathered_at):
@@ -322,7 +342,7 @@ class _Lane:
 
     def _postpone_beyond(self, end: float, at_hand: int, gap: float) -> None:
         """Send away those whose turn would come after their lease, each with its own turn."""
-        away: list[tuple[Ticket, float]] = []
+        away: list[tuple[Waiting, float]] = []
         place = 0
         for queue in self._queues:
             for _ in range(len(queue)):

@@ -121,14 +121,15 @@ class _Waiting:
     """A run's REGISTER in the pacer's queue: its `Ticket`."""
 
     __slots__ = ("is_retry", "place", "rate", "run", "server_id", "want")
-    can_wait = gathers = False
+    can_wait = False
+    gathers = False
 
     def __init__(self, run: Run, want: Want) -> None:
         self.run = run
         self.want = want
         self.server_id = want.server_id
         self.place = want.target.host_port
-        self.rate = run.claimed.group.policy.max_registrations_per_second
+        self.rate = float(run.claimed.group.policy.max_registrations_per_second)
         self.is_retry = want.is_retry
 
     @property
