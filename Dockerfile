@@ -22,7 +22,7 @@ COPY templates templates
 COPY .ci/compile.py .ci/
 COPY requirements-dev.txt ./
 RUN if command -v gcc >/dev/null; then python3 -m venv /tmp/compiler \
-    && /tmp/compiler/bin/pip install $(grep -E '^(mypy|setuptools)==' requirements-dev.txt) \
+    && /tmp/compiler/bin/pip install $(grep -hE '^(mypy|mypy_extensions|setuptools)==' requirements*.txt) \
     && /tmp/compiler/bin/python .ci/compile.py && rm -r /tmp/compiler; fi
 # Compiled now: nothing is written later, so that the root may be read-only.
 RUN python3 -m compileall -q fleet registrations

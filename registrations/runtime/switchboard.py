@@ -11,6 +11,8 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 
+from mypy_extensions import mypyc_attr
+
 from registrations.runtime.clock import steady
 from registrations.runtime.transport import Transport
 from registrations.sip import message
@@ -25,6 +27,8 @@ READ_FIRST_S = 2.0
 is behind would otherwise ask again for what lies before it, and fall behind the more."""
 
 
+# Compiled or not: what asks and probes is no hot path, and stays as it is written.
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Flight:
     """Something with transactions in flight. The switchboard calls these three on the loop."""
 
