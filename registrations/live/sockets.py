@@ -33,7 +33,7 @@ class WatchError(ValueError):
     """What a client asked to watch makes no sense; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Watch:
     """What one socket wants to see."""
 
@@ -115,7 +115,7 @@ class Source(Protocol):
     def snapshot_body(self, watch: Watch) -> str: ...
     def change_body(self, watch: Watch, change: Change) -> str: ...
     def heartbeat_body(self, places: Places) -> str: ...
-    def watch(self, socket: "Socket", watch: Watch) -> None: ...
+    def watch(self, socket: "Socket", watch: Watch) -> Watch: ...
     async def ask(self, question: Callable[..., Any], *given: Any) -> Any: ...
     def leave(self, socket: "Socket") -> None: ...
 
@@ -135,7 +135,7 @@ class Socket:
         self._snapshot = False
         self._change: Change | None = None
         self._heartbeat = False
-        self._wake = asyncio.Event()
+        self._sleep: asyncio.Future[None] | None = None
         self._sending_since: float | None = None
         self.seen = Watch()
         self.has_asked = False
@@ -149,8 +149,7 @@ class Socket:
 
     def watch(self, watch: Watch) -> None:
         """Watch this from now on; a snapshot follows. Asking the same again heals a gap."""
-        self._hub.watch(self, watch)
-        self.seen = watch
+        self.seen = self._hub.watch(self, watch)
         self.has_asked = self.wants_snapshot = True
         self._snapshot, self._change = False, None
 
@@ -165,18 +164,18 @@ class Socket:
     def push_snapshot(self) -> None:
         self.wants_snapshot = False
         self._snapshot, self._change = True, None
-        self._wake.set()
+        self._wake()
 
     def push(self, change: Change) -> None:
         """Tell this change; one that waits already is joined with it."""
         if self._snapshot:
             return
         self._change = change if self._change is None else change.after(self._change)
-        self._wake.set()
+        self._wake()
 
     def push_heartbeat(self) -> None:
         self._heartbeat = True
-        self._wake.set()
+        self._wake()
 
     def close(self, code: int, reason: str) -> None:
         if not self.done.done():
@@ -195,10 +194,14 @@ class Socket:
             counters.SOCKETS_DROPPED.add("slow")
             self.close(4408, "Too slow: this connection took no message for 10 s.")
 
+    def _wake(self) -> None:
+        """Wake the writer, if it sleeps. An asyncio.Event would cost as much as all else here."""
+        if self._sleep is not None and not self._sleep.done():
+            self._sleep.set_result(None)
+
     async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
             while (body := self._next()) is not None:
                 self._seq += 1
                 self._sending_since = time.monotonic()
@@ -209,6 +212,8 @@ class Socket:
                     self.close(1006, "The connection broke.")
                     return
                 self._sending_since = None
+            self._sleep = loop.create_future()
+            await self._sleep
 
     def _next(self) -> str | None:
         if self._snapshot:

@@ -13,6 +13,7 @@ from django.db import connection
 
 from fleet import reach
 from fleet.models import Line, Server
+from fleet.sql import listed, within
 from registrations.queries.rows import plain, row, shown
 from registrations.values import record
 
@@ -70,14 +71,14 @@ class _Asked:
             if value != later[place]
         }
         self._ids = self._params.index(_NOBODY)
-        self._sql = sql.replace('"id" = %s', f'"id" {_AMONG[connection.vendor]}')
+        self._sql = sql.replace('"id" = %s', within('"id"'))
         self._converters = self._compiler.get_converters(
             [expression for expression, *_ in self._compiler.select]
         )
 
     def of(self, ids: Iterable[int], now: datetime) -> Iterator[Any]:
         params = self._params.copy()
-        params[self._ids] = _LISTED[connection.vendor] % ",".join(map(str, ids))
+        params[self._ids] = listed(ids)
         for place, before in self._before_now.items():
             params[place] = connection.ops.adapt_datetimefield_value(now - before)
         with connection.cursor() as cursor:
@@ -86,8 +87,6 @@ class _Asked:
         return iter(self._compiler.apply_converters(found, self._converters))
 
 
-_AMONG = {"postgresql": "= ANY(%s)", "sqlite": "IN (SELECT value FROM json_each(%s))"}
-_LISTED = {"postgresql": "{%s}", "sqlite": "[%s]"}
 _NOBODY = -1
 
 

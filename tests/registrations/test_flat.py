@@ -69,7 +69,7 @@ def test_a_review_reads_only_what_was_not_read_as_it_is() -> None:
     ids = frozenset(make_fleet())
 
     def order(rows: frozenset[int], review: frozenset[int]) -> Order:
-        return Order(rows, review, stamps, frozenset(), False)
+        return Order(rows, review, stamps, frozenset(), frozenset())
 
     stamps = {}
     stamps = read(order(ids, frozenset())).stamps

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from weakref import ref
 
 import pytest
 
+from registrations import live
 from registrations.live import sockets
 from registrations.live.sockets import Change, Places, Socket, Watch, WatchError
 
@@ -27,7 +29,8 @@ class Hub:
     def heartbeat_body(self, places: Places) -> str:
         return '"type":"heartbeat"'
 
-    def watch(self, socket: Socket, watch: Watch) -> None: ...
+    def watch(self, socket: Socket, watch: Watch) -> Watch:
+        return watch
 
     def leave(self, socket: Socket) -> None: ...
 
@@ -146,3 +149,22 @@ def test_a_thousand_rows_may_be_watched_and_no_more() -> None:
     assert len(watch.rows) == 1000 and watch.history and not watch.summary
     with pytest.raises(WatchError, match="1000"):
         Watch.parse(text(sockets.MOST_ROWS + 1))
+
+
+def test_sockets_that_watch_the_same_share_it_until_the_last_watches_something_else() -> None:
+    async def run() -> None:
+        hub, peer = live.Hub(), Peer()
+        first, second = hub.join(peer.send), hub.join(peer.send)
+        for socket in (first, second):
+            socket.watch(Watch(frozenset((1, 2)), summary=True))
+        shared = ref(first.seen)
+        assert shared() is second.seen
+        first.watch(Watch(frozenset((1, 2))))
+        assert second.seen is shared()
+        second.watch(Watch(frozenset((1, 2))))
+        assert second.seen is first.seen
+        assert shared() is None
+        first.leave()
+        second.leave()
+
+    asyncio.run(run())
