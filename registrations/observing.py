@@ -86,6 +86,23 @@ def own_of(contacts: Sequence[ListedContact], uri: str) -> list[ListedContact]:
     return [each for each in contacts if each.uri.partition(";")[0].lower() == place]
 
 
+def is_same(before: Contacts, after: Contacts) -> bool:
+    """Whether the same are bound as before, for as long."""
+    if before == after:
+        return True
+    known = dict(before)
+    return len(known) == len(after) and all(
+        is_as_long(known.get(uri), until) for uri, until in after
+    )
+
+
+def is_as_long(before: float | None, after: float | None) -> bool:
+    """Whether a binding ends when it did, or there is none as there was none."""
+    if before is None or after is None:
+        return before is after
+    return abs(after - before) <= RENEWED_S
+
+
 def is_renewed(before: Contacts, after: Contacts) -> bool:
     """Whether a binding was made or renewed between two looks."""
     known = dict(before)
@@ -161,6 +178,13 @@ def cause(before: str, after: str, before_priority: int, after_priority: int) ->
     return "fallback" if after == FALLBACK else "failover"
 
 
-def wait(every_s: float, moved_ago_s: float) -> float:
-    """Return the seconds until the next look at a line that can be seen."""
-    return min(every_s, QUICK_S) if moved_ago_s < RESTLESS_S else every_s
+def is_restless(moved_ago_s: float, looked_ago_s: float | None, every_s: float) -> bool:
+    """Whether a handset is to be looked at again soon, because it has just moved.
+
+    `looked_ago_s` is how long before this look the last one was, None for the one that saw it
+    move. A handset that was only seen for the first time has not moved, and is looked at in its
+    time; nor does one come back to that pace whose looks have been slower since.
+    """
+    if moved_ago_s >= RESTLESS_S:
+        return False
+    return looked_ago_s is None or looked_ago_s < every_s / 2

@@ -7,7 +7,7 @@ a part of the server's cap, and go to no place that has refused many of late (`p
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,14 +19,15 @@ from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.nonces import Nonces
-from registrations.runtime.pacer import Pacer, Ticket
+from registrations.runtime.pacer import Pacer
 from registrations.runtime.question import Question
+from registrations.runtime.rounds import Rounds
 from registrations.runtime.switchboard import Switchboard
 from registrations.runtime.turns import GATHER_S, Lane, Turn
 from registrations.sip.targets import Located
 from registrations.store import BATCH, ClaimedProof, Proved
 from registrations.store.proofs import Place
-from registrations.values import HostPort, ListedContact, Outcome, Target
+from registrations.values import ListedContact, Outcome, Target
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,10 @@ WITHOUT_CAP = 200.0
 """REGISTERs per second of which SHARE is taken where the server has no cap."""
 
 
-class Asker:
+class Asker(Rounds[ClaimedProof]):
     """Claims due questions, asks them in turn, and saves the answers, fenced like all results."""
+
+    what = "proving"
 
     def __init__(
         self,
@@ -57,9 +60,7 @@ class Asker:
         pacer: Pacer,
         contact_for: Callable[[str, tuple[str, int], str], str],
     ) -> None:
-        self._loop = loop
-        self._database = database
-        self._addressing = addressing
+        super().__init__(loop, database, addressing)
         self._switchboard = switchboard
         self._pacer = pacer
         self._contact_for = contact_for
@@ -67,31 +68,21 @@ class Asker:
         self.nonces = Nonces()
         self._lanes: dict[Place, Lane] = {}
         self._questions: set[Question] = set()
-        self._finding: dict[asyncio.Task[dict[int, Located]], ClaimedProof] = {}
         self._proved: list[Proved] = []
         self._put_back: dict[float, list[ClaimedProof]] = defaultdict(list)
-        self._wanted: set[int] = set()
-        self._task: asyncio.Task[None] | None = None
         self._saving: asyncio.TimerHandle | None = None
         self._claimed_at: dict[int, float] = {}
-        self._is_closed = False
 
     def kick(self, site_id: int) -> None:
         """Look for due questions of that site, unless that was done a moment ago."""
         if steady() - self._claimed_at.get(site_id, -CLAIM_EVERY_S) >= CLAIM_EVERY_S:
-            self._wanted.add(site_id)
-            self._start()
+            self._want(site_id)
 
     async def close(self) -> None:
         """Save what is known, give the rest back."""
-        self._is_closed = True
         if self._saving is not None:
             self._saving.cancel()
-        for task in self._finding:
-            task.cancel()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=5)
-        left = [*self._finding.values(), *(q.turn.claimed for q in self._questions)]
+        left = [*await self._end(), *(q.turn.claimed for q in self._questions)]
         for lane in self._lanes.values():
             left += [turn.claimed for turn in lane.waiting]
             if lane.timer is not None:
@@ -118,12 +109,12 @@ class Asker:
                 self.failed(question, why)
                 return
         if fetch.outcome is not None:
-            self._end(question, fetch.outcome)
+            self._answered(question, fetch.outcome)
             return
         self._follow(question)
         if fetch.wants_permit and not question.has_asked:
             question.has_asked = True
-            self._pacer.ask(self._ticket(question))
+            self._pacer.ask(question)
 
     def failed(self, question: Question, why: str) -> None:
         """The network failed it."""
@@ -131,56 +122,49 @@ class Asker:
             question.fetch.transport_failed(why, question.now())
             self.go_on(question)
 
-    def _ticket(self, question: Question) -> Ticket:
-        claimed = question.turn.claimed
-        return Ticket(
-            server_id=claimed.server_id,
-            place=question.fetch.target.host_port,
-            rate=claimed.rate,
-            is_retry=False,
-            lease_until=question.turn.lease.until,
-            use=partial(self._use, question),
-            postpone=partial(self._put_off, question),
-            pause=partial(self._put_off, question),
-            is_void=lambda: question not in self._questions,
-            can_wait=True,
-            gathers=claimed.is_trusted,
-        )
+    def has(self, question: Question) -> bool:
+        """Whether it is still to be asked."""
+        return question in self._questions
 
-    def _use(self, question: Question) -> str | None:
+    def use(self, question: Question) -> str | None:
+        """Let its REGISTER leave; return its branch, None where it may not."""
         if question not in self._questions:
             return None
         question.has_asked = False
-        if not self._may_send(question.turn.claimed):
+        lane = question.lane
+        if not lane.may_send:
             # Its slot is lost; it waits for an answer to one of those before it.
             self._loop.call_later(AGAIN_S, self.go_on, question)
             return None
+        lane.unanswered += 1
+        question.is_unanswered = True
         question.fetch.grant(question.now())
         self._loop.call_soon(self.go_on, question)
         return question.fetch.branch
 
-    def _may_send(self, claimed: ClaimedProof) -> bool:
-        """Whether all that is unanswered at its place may be refused without overshooting."""
-        here = (q for q in self._questions if q.turn.claimed.place == claimed.place)
-        unanswered = sum(1 for q in here if q.fetch.branch is not None)
-        return unanswered < self._lane(claimed).allowance
-
-    def _put_off(self, question: Question, until: float) -> None:
+    def put_off(self, question: Question, until: float) -> None:
+        """Its turn would come too late, or the server asked to be left alone."""
         self._give_back([question.turn.claimed], until)
         self._over(question)
 
     def _follow(self, question: Question) -> None:
         branch = question.fetch.branch
+        if branch is None:
+            self._is_answered(question)
         for gone in self._switchboard.follow(question, (branch,) if branch else ()):
             self._pacer.over(question.turn.claimed.server_id, gone)
         timer = question.fetch.get_timer()
         self._switchboard.wake(question, None if timer is None else timer - question.shift)
 
-    def _end(self, question: Question, outcome: Outcome) -> None:
+    def _is_answered(self, question: Question) -> None:
+        question.lane.unanswered -= question.is_unanswered
+        question.is_unanswered = False
+
+    def _answered(self, question: Question, outcome: Outcome) -> None:
         turn, finding = question.turn, proving.read(outcome)
         is_silent = finding.proof is proving.Proof.SILENT
         if is_silent and len(turn.targets) > 1:
-            self._lane(turn.claimed).waiting.appendleft(replace(turn, targets=turn.targets[1:]))
+            question.lane.waiting.appendleft(replace(turn, targets=turn.targets[1:]))
         else:
             if finding.proof is proving.Proof.PROVED:
                 self.nonces.keep(turn.claimed, question.fetch.snapshot())
@@ -223,22 +207,22 @@ class Asker:
 
     def _over(self, question: Question) -> None:
         self._forget(question)
-        lane = self._lane(question.turn.claimed)
-        lane.open[question.turn.claimed.is_trusted] -= 1
+        lane = question.lane
         (self._come_back if lane.gathers else self._pump)(lane)
 
     def _spare(self, place: Place) -> None:
         """Take back those of a place of which nothing is on its way: it has refused enough."""
         for question in list(self._questions):
             claimed = question.turn.claimed
-            waits = question.fetch.branch is None and question.fetch.outcome is None
+            waits = not question.is_unanswered and question.fetch.outcome is None
             if claimed.place == place and waits:
                 self._give_back([claimed], time.time())
                 self._forget(question)
-                self._lane(claimed).open[claimed.is_trusted] -= 1
 
     def _forget(self, question: Question) -> None:
         self._questions.discard(question)
+        question.lane.open -= 1
+        self._is_answered(question)
         for gone in self._switchboard.follow(question, ()):
             self._pacer.over(question.turn.claimed.server_id, gone)
         self._switchboard.wake(question, None)
@@ -246,7 +230,10 @@ class Asker:
     # -- whose turn it is --------------------------------------------------------------------
 
     def _lane(self, claimed: ClaimedProof) -> Lane:
-        return self._lanes.setdefault(claimed.place, Lane(claimed.allowance))
+        lane = self._lanes.get(claimed.place)
+        if lane is None:
+            lane = self._lanes[claimed.place] = Lane(claimed.allowance)
+        return lane
 
     def _pump(self, lane: Lane) -> None:
         """Begin as many as may be open; give back those that come too late or may not be asked."""
@@ -278,12 +265,12 @@ class Asker:
         share = observing.MOST_OF_CAP / 100 if turn.claimed.is_observed else SHARE
         lane.book(registers, rate * share)
         try:
-            question = Question(self, turn)
+            question = Question(self, turn, lane)
         except OSError as error:
             why = proving.Finding(proving.Proof.SILENT, error.strerror or "There is no way there.")
             self._conclude(turn, why, time.time())
             return
-        lane.open[turn.claimed.is_trusted] += 1
+        lane.open += 1
         self._questions.add(question)
         self.go_on(question)
 
@@ -306,28 +293,15 @@ class Asker:
         if self._saving is None and not self._is_closed:
             self._saving = self._loop.call_later(SAVE_EVERY_S, save)
 
-    def _start(self) -> None:
-        if self._task is None and not self._is_closed:
-            self._task = self._loop.create_task(self._work())
+    def _unsaved(self) -> bool:
+        if self._proved or self._put_back:
+            # What comes one by one is saved together.
+            self._save_soon()
+        return False
 
-    async def _work(self) -> None:
-        try:
-            while True:
-                await self._save()
-                await self._claim()
-                if not self._wanted:
-                    break
-        except DatabaseError as error:
-            logger.error("standby proofs wait for the database: %s", error)
-            self._proved.clear()
-            self._put_back.clear()
-        except Exception:
-            # Nobody awaits this task: what it raised would be lost, and the next hint asks again.
-            logger.exception("proving failed")
-        finally:
-            self._task = None
-            if self._proved or self._put_back:
-                self._save_soon()
+    def _drop(self) -> None:
+        self._proved.clear()
+        self._put_back.clear()
 
     async def _save(self) -> None:
         proved, self._proved = self._proved[:BATCH], self._proved[BATCH:]
@@ -337,9 +311,8 @@ class Asker:
         for due_at, claimed in put_back.items():
             await self._database.run(store.release_proofs, claimed, due_at)
 
-    async def _claim(self) -> None:
-        sites, self._wanted = sorted(self._wanted), set()
-        if not sites or self._room() <= AT_ONCE // 2:
+    async def _claim(self, sites: list[int]) -> None:
+        if self._room() <= AT_ONCE // 2:
             return
         asked_at = steady()
         self._claimed_at |= dict.fromkeys(sites, asked_at)
@@ -348,50 +321,35 @@ class Asker:
         if len(claimed) == limit:
             # There is more: the next hint finds it, as soon as there is room.
             self._claimed_at.clear()
+        refused = Counter(each.claimed.place for each in self._proved if each.is_refusal)
         for each in claimed:
+            # What they refused a moment ago is not saved yet.
+            self._lane(each).allowance = each.allowance - refused[each.place]
             lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
             if each.server_id in each.group.names:
-                self._find(each, lease)
+                found = partial(self._located, each, lease)
+                self._locate(each, each.group, each.server_id, each.registration_id, found)
             else:
                 self._queue(each, lease, each.targets)
         for place in {each.place for each in claimed}:
             self._pump(self._lanes[place])
 
     def _queue(self, claimed: ClaimedProof, lease: Lease, targets: Sequence[Target]) -> None:
-        lane = self._lane(claimed)
-        unsaved = (p for p in self._proved if p.claimed.place == claimed.place and p.is_refusal)
-        lane.allowance = claimed.allowance - sum(1 for _ in unsaved)
-        paused: dict[HostPort, float] = {
-            target.host_port: claimed.paused[target.host_port]
-            for target in targets
-            if target.host_port in claimed.paused
-        }
+        paused = claimed.paused
         open_ones = tuple(target for target in targets if target.host_port not in paused)
         if open_ones:
-            lane.waiting.append(Turn(claimed, lease, open_ones))
+            self._lane(claimed).waiting.append(Turn(claimed, lease, open_ones))
         else:
-            self._give_back([claimed], min(paused.values()))
+            self._give_back([claimed], min(paused[target.host_port] for target in targets))
 
-    def _find(self, claimed: ClaimedProof, lease: Lease) -> None:
-        """Ask DNS where the server is, then the server."""
-        task = self._loop.create_task(
-            self._addressing.located(claimed.group, claimed.registration_id)
-        )
-        self._finding[task] = claimed
-
-        def found(done: "asyncio.Task[dict[int, Located]]") -> None:
-            if done.cancelled() or self._is_closed:
-                return
-            self._finding.pop(done, None)
-            located = done.result()[claimed.server_id]
-            if located.targets:
-                self._queue(claimed, lease, located.targets)
-                self._pump(self._lane(claimed))
-            else:
-                why = proving.Finding(proving.Proof.SILENT, located.unresolved)
-                self._conclude(Turn(claimed, lease, ()), why, time.time())
-
-        task.add_done_callback(found)
+    def _located(self, claimed: ClaimedProof, lease: Lease, located: Located) -> None:
+        """Ask the server at its places."""
+        if located.targets:
+            self._queue(claimed, lease, located.targets)
+            self._pump(self._lane(claimed))
+        else:
+            why = proving.Finding(proving.Proof.SILENT, located.unresolved)
+            self._conclude(Turn(claimed, lease, ()), why, time.time())
 
 
 def save(proved: Sequence[Proved]) -> None:

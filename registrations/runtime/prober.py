@@ -20,11 +20,12 @@ from registrations.runtime.clock import Lease, steady
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import tell
 from registrations.runtime.pacer import Pacer, Ticket
+from registrations.runtime.rounds import Rounds
 from registrations.runtime.switchboard import Switchboard
 from registrations.runtime.tokens import fresh_token
 from registrations.sip.probe import FetchProbe, OptionsProbe
 from registrations.sip.targets import Located
-from registrations.store import ClaimedHealth, GroupFacts, Probed
+from registrations.store import ClaimedHealth, Probed
 from registrations.values import Target
 from registrations.vitals import counters
 
@@ -66,12 +67,14 @@ class Probe(Asked[OptionsProbe | FetchProbe]):
             self.machine = FetchProbe(account, target, sent_by, fresh_token, now)
 
 
-class Prober:
+class Prober(Rounds[ClaimedHealth]):
     """Claims due probes like registrations and saves what came of them, fenced alike.
 
     `on_news` is told of a site where a server is in doubt, whenever something was learnt there: it
     may have made registrations due.
     """
+
+    what = "probing"
 
     def __init__(
         self,
@@ -82,9 +85,7 @@ class Prober:
         pacer: Pacer,
         on_news: Callable[[int], None],
     ) -> None:
-        self._loop = loop
-        self._database = database
-        self._addressing = addressing
+        super().__init__(loop, database, addressing)
         self._switchboard = switchboard
         self._pacer = pacer
         self._on_news = on_news
@@ -94,15 +95,10 @@ class Prober:
         self._probes: set[Probe] = set()
         self._probed: list[Probed] = []
         self._put_back: list[tuple[ClaimedHealth, float]] = []
-        self._wanted: set[int] = set()
-        self._finding: set[asyncio.Task[dict[int, Located]]] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._is_closed = False
 
     def kick(self, site_id: int) -> None:
         """Look for due probes of that site soon."""
-        self._wanted.add(site_id)
-        self._start()
+        self._want(site_id)
 
     def abandon(self) -> None:
         """Forget all probes and what came of them; their servers are probed again."""
@@ -113,11 +109,7 @@ class Prober:
 
     async def close(self) -> None:
         """Save what is known, give the rest back."""
-        self._is_closed = True
-        for task in self._finding:
-            task.cancel()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=5)
+        await self._end()
         open_probes = [probe.claimed for probe in self._probes]
         for probe in list(self._probes):
             self._forget(probe)
@@ -142,7 +134,7 @@ class Prober:
                 return
         probed = _end_of(probe)
         if probed is not None:
-            self._end(probe, probed)
+            self._over(probe, probed)
             return
         self._follow(probe)
         if isinstance(machine, FetchProbe) and machine.wants_permit and not probe.has_asked:
@@ -192,7 +184,7 @@ class Prober:
         timer = probe.machine.get_timer()
         self._switchboard.wake(probe, None if timer is None else timer - probe.shift)
 
-    def _end(self, probe: Probe, probed: Probed) -> None:
+    def _over(self, probe: Probe, probed: Probed) -> None:
         self._forget(probe)
         inquiry = probe.inquiry
         inquiry.said.append(probed)
@@ -217,23 +209,11 @@ class Prober:
             self._pacer.over(probe.claimed.target.server_id, gone)
         self._switchboard.wake(probe, None)
 
-    def _start(self) -> None:
-        if self._task is None and not self._is_closed:
-            self._task = self._loop.create_task(self._work())
+    def _unsaved(self) -> bool:
+        return bool(self._probed or self._put_back)
 
-    async def _work(self) -> None:
-        try:
-            while self._wanted or self._probed or self._put_back:
-                await self._save()
-                await self._claim()
-        except DatabaseError as error:
-            logger.error("probes wait for the database: %s", error)
-            self._probed.clear()
-        except Exception:
-            # Nobody awaits this task: what it raised would be lost, and the next hint probes again.
-            logger.exception("probing failed")
-        finally:
-            self._task = None
+    def _drop(self) -> None:
+        self._probed.clear()
 
     async def _save(self) -> None:
         probed, self._probed = self._probed, []
@@ -256,9 +236,8 @@ class Prober:
                 self._wanted.add(site_id)
                 self._on_news(site_id)
 
-    async def _claim(self) -> None:
-        sites, self._wanted = sorted(self._wanted), set()
-        if not sites or len(self._probes) >= AT_ONCE:
+    async def _claim(self, sites: list[int]) -> None:
+        if len(self._probes) >= AT_ONCE:
             return
         asked_at = steady()
         claimed = await self._database.run(store.claim_probes, sites, AT_ONCE, LEASE_S)
@@ -267,29 +246,20 @@ class Prober:
             if each.group is None:
                 self._begin(each, lease, [each.target])
             else:
-                self._find(each, each.group, lease)
+                found = partial(self._located, each, lease)
+                self._locate(each, each.group, each.target.server_id, each.health_id, found)
 
-    def _find(self, claimed: ClaimedHealth, group: GroupFacts, lease: Lease) -> None:
-        """Ask DNS where the server is, then the server. A name without a place is a miss."""
-        task = self._loop.create_task(self._addressing.located(group, claimed.health_id))
-        self._finding.add(task)
-
-        def found(done: "asyncio.Task[dict[int, Located]]") -> None:
-            self._finding.discard(done)
-            if done.cancelled() or self._is_closed:
-                return
-            located = done.result()[claimed.target.server_id]
-            places = [t for t in located.targets if t.host_port not in claimed.paused]
-            if places:
-                self._begin(claimed, lease, places)
-            elif located.targets:
-                ends = min(claimed.paused[target.host_port] for target in located.targets)
-                self._put_back.append((claimed, ends))
-                self._start()
-            else:
-                self._conclude(Probed(claimed, False, time.time(), located.unresolved))
-
-        task.add_done_callback(found)
+    def _located(self, claimed: ClaimedHealth, lease: Lease, located: Located) -> None:
+        """Ask the server at its places. A name without a place is a miss."""
+        places = [t for t in located.targets if t.host_port not in claimed.paused]
+        if places:
+            self._begin(claimed, lease, places)
+        elif located.targets:
+            ends = min(claimed.paused[target.host_port] for target in located.targets)
+            self._put_back.append((claimed, ends))
+            self._start()
+        else:
+            self._conclude(Probed(claimed, False, time.time(), located.unresolved))
 
     def _begin(self, claimed: ClaimedHealth, lease: Lease, places: Sequence[Target]) -> None:
         inquiry, why = Inquiry(lease), "no way there"

@@ -1,23 +1,20 @@
 """Whose question is next at a place, and how many may be open there at once."""
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 
 from registrations.runtime.clock import Lease, steady
 from registrations.store import ClaimedProof
 from registrations.values import Target
 
-TRUSTED_AT_A_PLACE = 50
-"""Open at once of those whose last answer was a proof: most of them wait for a permit, and many
-permits are reserved together. Those that wait still are spared once too many were refused."""
+PACED_AT_A_PLACE = 50
+"""Open at once: most of them wait for a permit, and many permits are reserved together."""
 UNPACED_AT_A_PLACE = 10
 """The same where the server has no cap, so that none waits."""
-OPEN_AT_A_PLACE = 2
-"""Of the others: fewer than `proving.BRAKE_AT`, so that those under way do not overshoot it."""
 BURST_S = 0.5
 """So much of the share may be used at once: permits are reserved together then."""
-GATHER_S = 0.25
+GATHER_S = 0.4
 """So long a lane waits after one has ended: those that begin together share a reservation, which
 costs more than a question."""
 
@@ -28,8 +25,9 @@ class Lane:
 
     allowance: int
     waiting: deque["Turn"] = field(default_factory=deque)
-    open: Counter[bool] = field(default_factory=Counter)
-    """By whether they are trusted."""
+    open: int = 0
+    unanswered: int = 0
+    """Of those, on their way: each of them may be refused."""
     free_at: float = 0.0
     """When those begun so far have had their share of the cap, in `steady` seconds."""
     timer: asyncio.TimerHandle | None = None
@@ -37,16 +35,18 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Whether the next one may begin."""
-        claimed = self.waiting[0].claimed
-        if claimed.is_trusted:
-            most = TRUSTED_AT_A_PLACE if claimed.rate else UNPACED_AT_A_PLACE
-            return self.open[True] < most and self.allowance > 0
-        return self.open[False] < min(OPEN_AT_A_PLACE, self.allowance)
+        is_paced = self.waiting[0].claimed.rate
+        return self.open < (PACED_AT_A_PLACE if is_paced else UNPACED_AT_A_PLACE)
+
+    @property
+    def may_send(self) -> bool:
+        """Whether all that is unanswered may be refused without overshooting."""
+        return self.unanswered < self.allowance
 
     @property
     def gathers(self) -> bool:
         """Whether the next ones may well wait to begin together: they are many, and paced."""
-        return bool(self.waiting) and self.waiting[0].claimed.is_trusted and self.allowance > 0
+        return bool(self.waiting) and self.waiting[0].claimed.rate > 0 and self.allowance > 0
 
     @property
     def is_early(self) -> bool:

@@ -28,13 +28,12 @@ from registrations.store.probes import (
 )
 from registrations.store.proofs import (
     ClaimedProof,
-    Proved,
     claim_proofs,
     ensure_proofs,
     hasten_proofs,
     release_proofs,
-    save_proofs,
 )
+from registrations.store.proved import Proved, save_proofs
 from registrations.store.recovery import Broken, restart
 from registrations.store.save import Change, Finished, Saved, record, save
 from registrations.store.sql import BATCH

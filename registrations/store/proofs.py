@@ -1,7 +1,6 @@
-"""Standby proofs: one row per line and server of its group, claimed and saved like other work."""
+"""Standby proofs: one row per line and server of its group, claimed like other work."""
 
 import json
-import random
 import time
 import uuid
 from collections import defaultdict
@@ -16,7 +15,7 @@ from django.db import transaction
 from fleet.models import Server
 from registrations import proving
 from registrations.models import Registration, ServerHealth, SiteNetwork, StandbyProof
-from registrations.observing import LISTS, Contacts
+from registrations.observing import Contacts
 from registrations.proving import Proof
 from registrations.queries import refusals
 from registrations.store import observed
@@ -28,11 +27,8 @@ from registrations.store.sql import (
     changed,
     is_postgresql,
     listed,
-    lock_in_order,
-    packed,
-    rows,
+    seconds,
     stamp,
-    text,
     token_text,
     within,
 )
@@ -45,7 +41,25 @@ Place = tuple[str, int]
 """Where a server is, as configured: what guards it counts the refusals of all who name it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Known:
+    """What the server said the time before."""
+
+    proof: str
+    code: int | None
+    reason: str
+    contacts: Contacts
+    own_until: float | None
+    asked_at: str
+    """As the database spells it; '' where it was never asked."""
+
+    @property
+    def asked(self) -> float | None:
+        """When that was (Unix seconds)."""
+        return seconds(self.asked_at)
+
+
+@dataclass(slots=True)
 class ClaimedProof:
     """A question that is ours to ask."""
 
@@ -59,8 +73,7 @@ class ClaimedProof:
     allowance: int
     """How many refusals the place may still give before it is left alone for a while."""
     refusals: int
-    is_trusted: bool
-    """It was proved last time."""
+    known: Known
     is_observed: bool
     """What it says of who is bound tells where the handset is."""
     account: Account
@@ -77,37 +90,6 @@ class ClaimedProof:
     def targets(self) -> tuple[Target, ...]:
         """Where the server is; none where it is configured by name."""
         return next(e.targets for e in self.group.entries if e.server_id == self.server_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """What a question came to."""
-
-    claimed: ClaimedProof
-    finding: proving.Finding
-    at: float
-    code: int | None
-    contacts: Contacts = ()
-    """Whom it lists beside our own agent."""
-    own_until: float | None = None
-    """Until when it lists our own agent (Unix seconds)."""
-
-    @property
-    def is_refusal(self) -> bool:
-        return self.finding.proof in proving.REFUSALS
-
-    @property
-    def refusals(self) -> int:
-        """Refusals in a row, this one among them."""
-        return self.claimed.refusals + 1 if self.is_refusal else 0
-
-    @property
-    def due_at(self) -> float:
-        """When the next question is due."""
-        every_s = float(settings.PROVE_EVERY)
-        if self.claimed.is_observed:
-            every_s = float(self.claimed.group.policy.observe_every)
-        return self.at + proving.wait(self.finding.proof, self.refusals, every_s, random.random)
 
 
 def claim_proofs(
@@ -168,7 +150,8 @@ def _take(
             "UPDATE registrations_standbyproof SET lease_token = %s, due_at = %s WHERE id IN "
             "(SELECT id FROM registrations_standbyproof WHERE site_id = %s AND due_at <= %s "
             f"{wanted}AND NOT ({within('server_id')}) ORDER BY due_at LIMIT %s {skip}) "
-            "RETURNING id, registration_id, server_id, site_id, refusals, proof, is_observed",
+            "RETURNING id, registration_id, server_id, site_id, refusals, is_observed, "
+            "proof, code, reason, contacts, own_until, asked_at",
             [token_text(token), stamp(until), site_id, stamp(now), listed(not_asked), limit],
         )
 
@@ -182,7 +165,7 @@ def _with_facts(
     groups = groups_of({group for _, group in lines.values()})
     paused = pauses(now)
     claimed = []
-    for pk, registration_id, server_id, site_id, refused, proof, is_observed in sorted(taken):
+    for pk, registration_id, server_id, site_id, refused, is_observed, *known in taken:
         line, group = lines[registration_id]
         place = allowed.places[server_id]
         claimed.append(
@@ -196,7 +179,7 @@ def _with_facts(
                 place,
                 allowed.left[place],
                 refused,
-                proof == Proof.PROVED,
+                _known(*known),
                 bool(is_observed),
                 accounts[line],
                 groups[group],
@@ -206,80 +189,15 @@ def _with_facts(
     return claimed
 
 
-_COLUMNS = {
-    "id": "bigint",
-    "token": "uuid",
-    "proof": "text",
-    "at": "timestamptz",
-    "proved_at": "timestamptz",
-    "code": "integer",
-    "reason": "text",
-    "refusals": "integer",
-    "refused_at": "timestamptz",
-    "lists": "boolean",
-    "contacts": "text",
-    "others_until": "timestamptz",
-    "own_until": "timestamptz",
-    "due_at": "timestamptz",
-}
-
-
-def save_proofs(proved: Sequence[Proved]) -> list[int]:
-    """Write the answers whose lease is still ours; the others are dropped.
-
-    Returns the observed registrations that are shown differently now.
-    """
-    moved: list[int] = []
-    for start in range(0, len(proved), BATCH):
-        batch = proved[start : start + BATCH]
-        seen = [each for each in batch if each.claimed.is_observed]
-        mine = "p." if is_postgresql() else ""
-        contacts = "x.contacts::jsonb" if is_postgresql() else "x.contacts"
-        with transaction.atomic():
-            lock_in_order({each.claimed.registration_id for each in seen})
-            before = observed.contacts_before(each.claimed.proof_id for each in seen)
-            ours = changed(
-                "UPDATE registrations_standbyproof AS p SET "
-                "since = CASE WHEN p.proof = x.proof THEN p.since ELSE x.at END, "
-                "proof = x.proof, asked_at = x.at, proved_at = COALESCE(x.proved_at, p.proved_at), "
-                "code = x.code, reason = x.reason, refusals = x.refusals, "
-                f"contacts = CASE WHEN x.lists THEN {contacts} ELSE p.contacts END, "
-                "others_until = CASE WHEN x.lists THEN x.others_until ELSE p.others_until END, "
-                "own_until = CASE WHEN x.lists THEN x.own_until ELSE p.own_until END, "
-                "refused_at = COALESCE(x.refused_at, p.refused_at), due_at = x.due_at, "
-                f"lease_token = NULL FROM {rows(_COLUMNS)} "
-                f"WHERE p.id = x.id AND p.lease_token = x.token RETURNING {mine}id",
-                [packed([_row(each) for each in batch])],
-            )
-            kept = {pk for (pk,) in ours}
-            looks = [
-                observed.Look(c.proof_id, c.registration_id, each.at, proof, each.contacts)
-                for each in seen
-                for c, proof in [(each.claimed, each.finding.proof)]
-                if c.proof_id in kept
-            ]
-            moved += observed.follow(looks, before)
-    return moved
-
-
-def _row(proved: Proved) -> dict[str, Any]:
-    proof, at = proved.finding.proof, stamp(proved.at)
-    return {
-        "id": proved.claimed.proof_id,
-        "token": token_text(proved.claimed.token),
-        "proof": proof.value,
-        "at": at,
-        "proved_at": at if proof is Proof.PROVED else None,
-        "code": proved.code,
-        "reason": text(proved.finding.reason),
-        "refusals": proved.refusals,
-        "refused_at": at if proved.is_refusal else None,
-        "lists": proof in LISTS,
-        "contacts": json.dumps(proved.contacts, ensure_ascii=False, separators=(",", ":")),
-        "others_until": stamp(max((until for _, until in proved.contacts), default=None)),
-        "own_until": stamp(proved.own_until),
-        "due_at": stamp(proved.due_at),
-    }
+def _known(
+    proof: str, code: int | None, reason: str, contacts: Any, own_until: Any, asked_at: Any
+) -> Known:
+    listed_then: Contacts = ()
+    if contacts not in ("[]", []):
+        kept = json.loads(contacts) if isinstance(contacts, str) else contacts
+        listed_then = observed.contacts_of(kept)
+    own = seconds(str(own_until)) if own_until else None
+    return Known(proof, code, reason, listed_then, own, str(asked_at or ""))
 
 
 def release_proofs(claimed: Iterable[ClaimedProof], due_at: float) -> None:

@@ -33,6 +33,14 @@ def stamp(at: float | None) -> str | None:
     return f"{_second(second)}.{micro:06d}" if micro < 1_000_000 else _second(second + 1)
 
 
+def seconds(spelled: str) -> float | None:
+    """Unix seconds of a point in time as a database spells it: the opposite of `stamp`."""
+    if not spelled:
+        return None
+    found = datetime.fromisoformat(spelled)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 @lru_cache(maxsize=4096)
 def _second(at: int) -> str:
     """A whole second as text. A batch of results has a dozen times each, nearly all of few."""

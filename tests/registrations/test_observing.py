@@ -119,3 +119,19 @@ def test_a_change_has_the_historys_own_word(
     before: str, after: str, was: int, is_at: int, word: str
 ) -> None:
     assert observing.cause(before, after, was, is_at) == word
+
+
+def test_whom_a_server_lists_is_the_same_whatever_it_rounds() -> None:
+    before: Contacts = ((PHONE, NOW + 300), ("sip:4001@10.1.2.4", NOW + 60))
+    assert observing.is_same(before, ((PHONE, NOW + 301), ("sip:4001@10.1.2.4", NOW + 59)))
+    assert not observing.is_same(before, ((PHONE, NOW + 900), ("sip:4001@10.1.2.4", NOW + 60)))
+    assert not observing.is_same(before, before[:1])
+    assert not observing.is_same(before, (before[0], ("sip:4001@10.1.2.5", NOW + 60)))
+    assert observing.is_same((), ())
+
+
+def test_only_who_moved_is_looked_at_again_soon() -> None:
+    assert observing.is_restless(0, None, every_s=60)
+    assert observing.is_restless(90, 12, every_s=60)
+    assert not observing.is_restless(90, 58, every_s=60), "it was only seen for the first time"
+    assert not observing.is_restless(121, 12, every_s=60)

@@ -146,6 +146,24 @@ def test_whom_a_server_knew_yesterday_is_not_refused_by_the_dozen_either() -> No
     assert asked == refused() == proving.BRAKE_AT, "those that waited were taken back"
 
 
+def test_whom_a_server_left_without_an_answer_is_not_asked_two_by_two_when_it_is_back() -> None:
+    held: dict[str, bytes] = {}
+
+    def answer(request: message.Request) -> bytes | None:
+        held[request.headers["call-id"][0]] = accept(request)
+        if len(held) < proving.BRAKE_AT:
+            return None
+        for each in held.values():
+            registrar.send(each)
+        return None
+
+    with peer(answer=answer) as registrar:
+        lines = ward(9, registrar, max_registrations_per_second=200)
+        StandbyProof.objects.update(proof="silent", since=at(0), asked_at=at(0))
+        ask(lines, lambda: set(proofs(1).values()) == {"open"}, "all asked")
+    assert len(held) == 9
+
+
 def test_our_own_contact_is_told_from_somebody_elses_though_no_instance_is_listed() -> None:
     phone = "sip:4000@10.1.2.3:5060"
 

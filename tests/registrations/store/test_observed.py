@@ -122,3 +122,64 @@ def test_observing_goes_on_where_proving_is_switched_off(settings: object) -> No
     assert ward.row.state == "primary"
     soonest = min(proof.due_at for proof in StandbyProof.objects.all())
     assert at(ward.now + 50) < soonest <= at(ward.now + 60)
+
+
+def test_who_is_seen_for_the_first_time_has_not_moved_and_is_looked_at_in_its_time() -> None:
+    ward = Ward()
+    ward.look((Proof.PROVED, None), (Proof.PROVED, None))
+    ward.look((Proof.PROVED, None), (Proof.PROVED, None), after=55)
+    assert ward.causes == ["seen"]
+    assert all(proof.due_at > at(ward.now + 50) for proof in StandbyProof.objects.all())
+    assert ward.row.next_attempt_at == at(ward.now + 60)
+
+
+def test_a_handset_that_moved_is_looked_at_often_for_two_minutes_and_then_no_more() -> None:
+    ward = Ward()
+    ward.look((Proof.PROVED, 3000), (Proof.PROVED, None))
+    ward.look((Proof.PROVED, None), (Proof.PROVED, 3000), after=60)
+    for _ in range(11):
+        ward.look((Proof.PROVED, None), (Proof.PROVED, 3000), after=10)
+        assert {proof.due_at for proof in StandbyProof.objects.all()} == {at(ward.now + 10)}
+    ward.look((Proof.PROVED, None), (Proof.PROVED, 3000), after=11)
+    assert all(proof.due_at > at(ward.now + 50) for proof in StandbyProof.objects.all())
+
+
+def test_a_look_that_finds_nothing_new_writes_the_times_alone() -> None:
+    ward = Ward()
+    lasts = 3000.0
+    ward.look((Proof.PROVED, lasts), (Proof.OPEN, None))
+    before = list(StandbyProof.objects.order_by("pk").values(*KEPT))
+    shown = Registration.objects.values(*SHOWN).get()
+    assert ward.look((Proof.PROVED, lasts - 61), (Proof.OPEN, None), after=60) == []
+    assert list(StandbyProof.objects.order_by("pk").values(*KEPT)) == before
+    assert Registration.objects.values(*SHOWN).get() == shown
+    first, second = StandbyProof.objects.order_by("pk")
+    assert (first.asked_at, first.proved_at) == (at(ward.now), at(ward.now))
+    assert (second.asked_at, second.proved_at) == (at(ward.now), None)
+    assert first.lease_token is None and first.due_at > at(ward.now + 50)
+    assert ward.row.heard_at == at(ward.now)
+
+
+KEPT = ("proof", "since", "code", "reason", "refusals", "contacts", "others_until", "bound_at")
+SHOWN = ("state", "server", "since", "reason", "expires_at")
+
+
+def test_an_answer_as_before_is_written_in_full_where_a_renewal_told_otherwise_meanwhile() -> None:
+    ward = Ward()
+    ward.look((Proof.PROVED, None), (Proof.PROVED, None))
+    StandbyProof.objects.update(due_at=at(ward.now))
+    claimed = store.claim_proofs([ward.line.handset.site_id], 10, 30, now=ward.now + 60)
+    StandbyProof.objects.update(contacts=[[PHONE, ward.now + 300]], asked_at=at(ward.now + 61))
+    finding = proving.Finding(Proof.PROVED, "It said so.")
+    store.save_proofs([Proved(each, finding, ward.now + 62, 200) for each in claimed])
+    assert [proof.contacts for proof in StandbyProof.objects.all()] == [[], []]
+
+
+def test_a_setting_of_the_group_counts_from_the_next_look_though_all_answer_as_before() -> None:
+    ward = Ward()
+    ward.look((Proof.PROVED, 3000), (Proof.PROVED, None))
+    assert ward.row.state == "primary"
+    ward.group.shares_registrations = True
+    ward.group.save()
+    ward.look((Proof.PROVED, 2940), (Proof.PROVED, None), after=60)
+    assert "cannot be told" in ward.row.reason
