@@ -5,7 +5,7 @@ only the source is kept.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -63,7 +63,7 @@ def put_handsets(rows: Iterable[tuple[Handset, HandsetRow]]) -> None:
 def told(source: Source) -> dict[str, Any]:
     """As a database takes it: names of files may have what no text column holds."""
     file = source.file.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-    return asdict(source) | {"file": file}
+    return {"file": file, "row": source.row, "parameter": source.parameter}
 
 
 def of_group(group: ServerGroup, kept: Provenance) -> list[Origin]:

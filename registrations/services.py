@@ -67,7 +67,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
         line.pk: line
         for line in Line.objects.filter(pk__among=line_ids)
         .select_related("handset")
-        .defer("auth_password")
+        .only("supervision", "handset__group", "handset__site")
         .order_by("pk")
     }
     now = time.time()
