@@ -19,6 +19,8 @@ from fleet.api_lists import Pages
 from fleet.api_tokens import RoleField
 from fleet.bodies import JSONParser, KnownFields, takes_no_fields
 from fleet.conditional import Versioned, VersionField
+from fleet.filters import LARGEST_ID
+from fleet.models import Site
 from fleet.roles import Role
 
 
@@ -27,6 +29,15 @@ class _HeldRole(RoleField):
 
     def get_attribute(self, instance: Any) -> Role | None:
         return users.role_held(instance)
+
+
+class _Sites(serializers.ListField):
+    """The ids of the sites they are limited to."""
+
+    child = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
+
+    def get_attribute(self, instance: Any) -> list[int]:
+        return sorted(limit.site_id for limit in instance.site_limits.all())
 
 
 class UserRow(KnownFields, serializers.Serializer[Any]):
@@ -40,6 +51,9 @@ class UserRow(KnownFields, serializers.Serializer[Any]):
     role = _HeldRole(allow_null=True, help_text="Null: none yet, so nothing is theirs to see.")
     is_active = serializers.BooleanField(
         required=False, help_text="False: no session and no token of theirs opens anything."
+    )
+    sites = _Sites(
+        required=False, help_text="Ids of the sites they see alone; empty: all. Admins see all."
     )
     password = serializers.CharField(
         write_only=True,
@@ -73,6 +87,12 @@ class UserRow(KnownFields, serializers.Serializer[Any]):
             raise serializers.ValidationError("Name a role; is_active lets them out.")
         return value
 
+    def validate_sites(self, value: list[int]) -> list[int]:
+        there = Site.objects.filter(pk__in=value).values_list("pk", flat=True)
+        if missing := sorted(set(value) - set(there)):
+            raise serializers.ValidationError(f"There is no site {missing[0]}.")
+        return value
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "password" in attrs:
             user = self.instance or get_user_model()(username=attrs["username"])
@@ -98,7 +118,7 @@ class UserViewSet(
 
     def get_queryset(self) -> QuerySet[Any]:
         # Which permissions there are is a part of the version.
-        return users.every().prefetch_related("user_permissions")
+        return users.every().prefetch_related("user_permissions", "site_limits")
 
     def get_object(self) -> Any:
         if self.request.method == "PATCH":
@@ -111,7 +131,8 @@ class UserViewSet(
         """Make a user with a role and a password to begin with."""
         given = self._given(request, None)
         name, role, password = given["username"], given["role"], given["password"]
-        made = _allowed(lambda: users.invite(name, role, password, by=self._by))
+        sites = given.get("sites", ())
+        made = _allowed(lambda: users.invite(name, role, password, by=self._by, sites=sites))
         if not given.get("is_active", True):
             _allowed(lambda: users.set_active(made, False, by=self._by))
         return self._answer(made.pk, status.HTTP_201_CREATED)
@@ -119,11 +140,14 @@ class UserViewSet(
     @extend_schema(request=UserRow)
     @transaction.atomic
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Give another role or password, let out, or in again. Somebody stays admin."""
+        """Give another role, other sites or a password, let out, or in again. Somebody stays
+        admin."""
         user = self.get_object()
         given, by = self._given(request, user), self._by
         if given.get("role", users.role_held(user)) != users.role_held(user):
             _allowed(lambda: users.set_role(user, given["role"], by=by))
+        if "sites" in given:
+            _allowed(lambda: users.set_sites(user, given["sites"], by=by))
         if "password" in given:
             _allowed(lambda: users.give_password(user, given["password"], by=by))
         if given.get("is_active", user.is_active) != user.is_active:

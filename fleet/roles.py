@@ -166,7 +166,8 @@ class RolePermission(BasePermission):
 def context(request: HttpRequest) -> dict[str, Any]:
     """For templates: `role` (or None) and what it may: may_operate, may_configure, may_admin.
 
-    `sees_only`: the names of the sites to which the user is limited; empty where to none.
+    `sees_only`: the names of the sites to which the user is limited; empty where to none. Who is
+    configures nothing, for that is the whole installation's, but takes over an address.
     """
     user = getattr(request, "user", None)
     limited = sites_of(user) is not None
@@ -174,6 +175,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "role": role_of(user),
         "sees_only": list(user.site_limits.values_list("site__name", flat=True)) if limited else [],  # type: ignore[union-attr]
         "may_operate": has_role(user, Role.OPERATOR),
-        "may_configure": has_role(user, Role.CONFIGURER),
+        "may_configure": has_role(user, Role.CONFIGURER) and not limited,
+        "may_override": has_role(user, Role.CONFIGURER),
         "may_admin": has_role(user, Role.ADMIN),
     }

@@ -8,6 +8,7 @@ import json
 from hashlib import blake2b
 from typing import TypeVar
 
+from django.contrib.auth.models import AbstractUser
 from django.db.models import Model, QuerySet
 
 from fleet.models import Handset, Server, ServerGroup
@@ -35,6 +36,8 @@ def version(thing: Model) -> str:
     if isinstance(thing, ServerGroup):
         parts = [*thing.servers.all(), *thing.dns_records.all()]
         shown += [version(part) for part in parts]
+    elif isinstance(thing, AbstractUser):
+        shown += sorted(limit.site_id for limit in thing.site_limits.all())
     elif isinstance(thing, Handset):
         shown += sorted(line.pk for line in thing.lines.all())
     for many in thing._meta.many_to_many:

@@ -46,4 +46,5 @@ class ServerChange(models.Model):
 
     @staticmethod
     def of_sites(ids: frozenset[int]) -> Q:
-        return Q(site__in=ids)
+        everywhere = Server._base_manager.filter(Server.of_sites(ids)).values("pk")
+        return Q(site__in=ids) | Q(site=None, site_name="", server__in=everywhere)

@@ -5,6 +5,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 
+from fleet import reach
 from fleet.filters import Filters, IdFilter, MomentFilter
 from registrations.models import ServerChange
 from registrations.queries.words import moment
@@ -44,5 +45,6 @@ def server_change_row(change: ServerChange) -> dict[str, Any]:
         "word": str(ServerChange.What(change.what).label),
         "before": change.before,
         "until": moment(change.until),
-        "reason": change.reason,
+        # What is the server's everywhere counts those of all sites.
+        "reason": change.reason if change.site_name or reach.sites() is None else "",
     }

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from fleet import dns_records, ordering, provenance
+from fleet import dns_records, ordering, provenance, reach
 from fleet.formats import zone_lines
 from fleet.models import Line, Provenance, Server, ServerGroup
 from fleet.roles import Role, require_role
@@ -19,7 +19,7 @@ from registrations.views.changes import recent
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def groups(request: HttpRequest) -> HttpResponse:
     """All groups with their servers."""
     context = {"nav": "groups", "summary": queries.summary(timezone.now())}
@@ -27,7 +27,7 @@ def groups(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def group(request: HttpRequest, pk: int) -> HttpResponse:
     """One group: its policy in sentences, its servers and who is on them; or who was (`at`)."""
     found = get_object_or_404(ServerGroup, pk=pk)
@@ -64,18 +64,25 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
         "zone": zone,
         "zones": zones,
     }
-    if imported := Provenance.objects.filter(group=found).first():
-        context |= {"imported": imported, "origins": provenance.of_group(found, imported)}
-    context |= _over_time(found, servers, request.GET.get("span", ""), zone, now)
+    context |= _over_time(found, servers, request.GET.get("span", ""), zone, now) | _origin(found)
     return render(request, "group.html", context)
+
+
+def _origin(found: ServerGroup) -> dict[str, Any]:
+    """From which file its values came, which may speak of any site."""
+    imported = Provenance.objects.filter(group=found).first() if reach.sites() is None else None
+    if imported is None:
+        return {}
+    return {"imported": imported, "origins": provenance.of_group(found, imported)}
 
 
 def _over_time(
     found: ServerGroup, servers: list[Server], span: str, zone: str, now: datetime
 ) -> dict[str, Any]:
     """Who was where, and which server answered, within the span chosen."""
-    drawn = chart.chart(span, zone, group=found)
-    since = now - chart.SPANS[drawn.span]
+    # It counts those of all sites.
+    drawn = chart.chart(span, zone, group=found) if reach.sites() is None else None
+    since = now - chart.SPANS[drawn.span if drawn else chart.USUAL]
     health = timelines.lanes(servers, since, now, zone)
     return {
         "chart": drawn,

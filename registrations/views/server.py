@@ -5,6 +5,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from fleet import reach
 from fleet.models import Server
 from fleet.roles import Role, require_role
 from registrations import queries
@@ -15,7 +16,7 @@ LATEST = 10
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def server(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything about one server."""
     found = get_object_or_404(Server.objects.select_related("group", "pace"), pk=pk)
@@ -24,8 +25,10 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
     card = next(card for card in summary["groups"] if card["id"] == found.group_id)
     zones = pages.zones()
     zone = pages.common_zone(zones)
-    drawn = chart.chart(request.GET.get("span", ""), zone, server=found)
-    since = now - chart.SPANS[drawn.span]
+    whole = reach.sites() is None
+    # It counts those of all sites.
+    drawn = chart.chart(request.GET.get("span", ""), zone, server=found) if whole else None
+    since = now - chart.SPANS[drawn.span if drawn else chart.USUAL]
     rows = queries.registrations(now).filter(server=pk).order_by("-since", "pk")[:LATEST]
     changes = queries.server_changes().filter(server=pk)[:LATEST]
     context = {
@@ -46,7 +49,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "outages": outages.outages(outages.at_place_of(found), now),
         "caveat": outages.CAVEAT,
         "rows": [(queries.row(row), row.site.time_zone) for row in rows],
-        "drains": maintenance.drains_of(pk, zone),
+        "drains": maintenance.drains_of(pk, zone) if whole else [],
         "changes": [queries.server_change_row(change) for change in changes],
         "zone": zone,
         "zones": zones,

@@ -12,9 +12,9 @@ from rest_framework.test import APIClient
 
 from fleet import users
 from fleet.people import Account
-from fleet.roles import Role, role_of
+from fleet.roles import Role, role_of, sites_of
 from tests.support.databases import database, migrated_postgres
-from tests.support.rows import make_token, make_user
+from tests.support.rows import make_site, make_token, make_user
 
 __all__ = ["database", "migrated_postgres"]
 
@@ -198,3 +198,21 @@ def test_many_users_cost_no_more_queries(
         make_user(f"user-{number}", Role.VIEWER)
     with django_assert_max_num_queries(9):
         assert ada.get(USERS).json()["count"] == 21
+
+
+def test_a_user_is_limited_to_sites(database: str, ada: APIClient) -> None:
+    north, south = make_site("north").pk, make_site("south").pk
+    made = ada.post(USERS, VERA | {"sites": [south, north]}, format="json")
+    assert made.json()["sites"] == sorted([north, south])
+    vera = User.objects.get(username="vera")
+    assert sites_of(vera) == {north, south}
+    seen = {"If-Match": made.headers["ETag"]}
+    kept = ada.patch(address(vera), {"sites": [north]}, format="json", headers=seen)
+    assert kept.json()["sites"] == [north]
+    late = ada.patch(address(vera), {"sites": []}, format="json", headers=seen)
+    assert late.status_code == 412, "somebody else changed them meanwhile"
+    for given, status in (({"sites": [987_654]}, 400), ({"role": "admin", "sites": [north]}, 409)):
+        assert ada.patch(address(vera), given, format="json").status_code == status
+    assert ada.get(address(vera)).json()["role"] == "operator", "all of a change or nothing"
+    assert ada.patch(address(vera), {"sites": []}, format="json").json()["sites"] == []
+    assert sites_of(User.objects.get(username="vera")) is None
