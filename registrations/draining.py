@@ -8,6 +8,8 @@ class Act(StrEnum):
     WAIT = "wait"
     EMPTY = "empty"
     """Order the job that moves its handsets away."""
+    SWEEP = "sweep"
+    """Order another such job, for those who came there since that one was written."""
     STOP = "stop"
     """The window is over while that job is still moving them: cancel it."""
     BRING_HOME = "bring_home"
@@ -25,7 +27,9 @@ class Facts:
     has_emptied: bool = False
     """The job that moves them away was ordered."""
     is_emptying: bool = False
-    """And is not over."""
+    """And is not over, or one for late arrivals is not."""
+    has_late: bool = False
+    """Somebody is there whom none of its jobs has asked to go."""
     has_called_home: bool = False
     is_calling_home: bool = False
     comes_home: bool = True
@@ -40,8 +44,9 @@ def decide(facts: Facts, now: float) -> Act:
     if now < facts.begins_at and not is_called_off:
         return Act.WAIT
     if now < facts.ends_at and not is_called_off:
-        waits = facts.has_emptied or facts.is_expected
-        return Act.WAIT if waits else Act.EMPTY
+        if not facts.has_emptied:
+            return Act.WAIT if facts.is_expected else Act.EMPTY
+        return Act.SWEEP if facts.has_late and not facts.is_emptying else Act.WAIT
     if facts.is_emptying:
         return Act.STOP
     if facts.has_called_home or not (facts.has_emptied and facts.comes_home):

@@ -1,7 +1,8 @@
 """Drains: a server holds nobody for a while; its handsets go elsewhere and come home after it.
 
 Like a job a drain is rows. While it lasts its server is among `queries.holds_at`, so nobody goes
-there by himself; the moving is done by two jobs, one at each end. It is over when the second is.
+there by himself; the moving is done by two jobs, one at each end. Who was on his way there when the
+first was written is moved by a further one. It is over when the one that brings home is.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from fleet.models import Server
 from registrations import queries
 from registrations.draining import Act, Facts, decide
 from registrations.jobs import orders, rows, steps, writing
+from registrations.jobs.judging import judged
+from registrations.jobs.late import jobs_of, late, may_sweep
 from registrations.jobs.orders import JobIsOver, OrderRefused, Terms, User, name_of
 from registrations.models import Drain, Job, JobResult
 
@@ -116,8 +119,12 @@ def _step(drain_id: int, now: datetime) -> Job | None:
     act = decide(_facts(row, now), now.timestamp())
     if act is Act.EMPTY:
         job = row.away = _begin(row, Job.Kind.DRAIN, {"server": row.server_id}, now)
-    elif act is Act.STOP and row.away is not None and row.away.cancelled_at is None:
-        job = orders.call_off(row.away, row.ended_by or row.asked_by, now)
+    elif act is Act.SWEEP:
+        job = _begin(row, Job.Kind.DRAIN, {"server": row.server_id}, now)
+        row.sweeps.add(job)
+    elif act is Act.STOP:
+        moving = jobs_of(row).filter(finished_at=None, cancelled_at=None).first()
+        job = orders.call_off(moving, row.ended_by or row.asked_by, now) if moving else None
     elif act is Act.BRING_HOME:
         job = row.home = _begin(row, Job.Kind.FAILBACK, {"moved_by": row.away_id}, now)
     elif act is Act.FINISH:
@@ -133,15 +140,23 @@ def _facts(row: Drain, now: datetime) -> Facts:
         begins_at=row.begins_at.timestamp(),
         ends_at=row.ends_at.timestamp(),
         has_emptied=away is not None,
-        is_emptying=away is not None and away.finished_at is None,
+        is_emptying=jobs_of(row).filter(finished_at=None).exists(),
+        has_late=_has_late(row, now),
         has_called_home=home is not None,
         is_calling_home=home is not None and home.finished_at is None,
         comes_home=not called_off
         and row.server.priority == 1
-        and away is not None
-        and away.results.filter(result=Result.MOVED).exists(),
+        and JobResult.objects.filter(job__in=jobs_of(row), result=Result.MOVED).exists(),
         is_expected=away is None and rows.asked(_to(row)).exists(),
     )
+
+
+def _has_late(row: Drain, now: datetime) -> bool:
+    if not row.begins_at <= now < row.ends_at or not may_sweep(row, now):
+        return False
+    there = queries.registrations(now).filter(pk__in=late(row).values("pk"))
+    found = judged(there, Job.Kind.DRAIN, server_id=row.server_id)
+    return found.filter(verdict=Result.PENDING).exists()
 
 
 def _begin(row: Drain, kind: str, scope: dict[str, Any], now: datetime) -> Job:

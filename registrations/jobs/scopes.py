@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from fleet import reach
@@ -117,7 +117,8 @@ def _of_server(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
 
 
 def _moved_by(rows: QuerySet[Any], value: Any) -> QuerySet[Any]:
-    moved = JobResult.objects.filter(job=value, result=Result.MOVED)
+    ours = Q(job=value) | Q(job__sweep_of__away=value)
+    moved = JobResult.objects.filter(ours, result=Result.MOVED)
     return rows.filter(pk__in=moved.values("registration_id"))
 
 

@@ -20,6 +20,7 @@ from fleet.models import ServerGroup
 from registrations import queries, store
 from registrations.jobs import rows
 from registrations.jobs.judging import judged
+from registrations.jobs.late import late
 from registrations.jobs.scopes import ScopeError, in_own_scope
 from registrations.jobs.steps import advance
 from registrations.models import Job, JobResult, Registration
@@ -77,6 +78,8 @@ def _unwritten(job: Job, now: datetime) -> Iterable[int]:
         # What it named is gone: it was there when the order was given.
         log.warning("job without a scope", request=job.request_id, job=job.pk, why=str(error))
         return []
+    if (drain := job.sweep_of.first()) is not None:
+        wanted = wanted.filter(pk__in=late(drain).values("pk"))
     unwritten = wanted.exclude(_has_result(job.pk)).order_by("pk")
     return list(unwritten.values_list("pk", flat=True))
 

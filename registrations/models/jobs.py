@@ -124,6 +124,9 @@ class Drain(models.Model):
     )
     wave_size = models.PositiveIntegerField(null=True, validators=[MinValueValidator(1)])
     away = models.OneToOneField(Job, models.SET_NULL, null=True, related_name="drains_away")
+    sweeps = models.ManyToManyField(
+        Job, related_name="sweep_of", help_text="Those that move away who came there after `away`"
+    )
     home = models.OneToOneField(Job, models.SET_NULL, null=True, related_name="drains_home")
     finished_at = models.DateTimeField(null=True)
 

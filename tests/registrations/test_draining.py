@@ -8,7 +8,10 @@ import pytest
 from registrations.draining import Act, Facts, decide
 
 WINDOW = Facts(begins_at=100.0, ends_at=200.0)
-FLAGS = ("has_emptied", "is_emptying", "has_called_home", "is_calling_home", "comes_home")
+FLAGS = (
+    *("has_emptied", "is_emptying", "has_late"),
+    *("has_called_home", "is_calling_home", "comes_home"),
+)
 
 
 def emptied(**more: bool) -> Facts:
@@ -23,6 +26,10 @@ def emptied(**more: bool) -> Facts:
         (replace(WINDOW, is_expected=True), 150.0, Act.WAIT),
         (emptied(is_emptying=True), 150.0, Act.WAIT),
         (emptied(), 150.0, Act.WAIT),
+        (emptied(has_late=True), 150.0, Act.SWEEP),
+        (emptied(has_late=True, is_emptying=True), 150.0, Act.WAIT),
+        (emptied(has_late=True), 200.0, Act.BRING_HOME),
+        (replace(WINDOW, has_late=True), 150.0, Act.EMPTY),
         (emptied(is_emptying=True), 200.0, Act.STOP),
         (emptied(), 200.0, Act.BRING_HOME),
         (emptied(comes_home=False), 200.0, Act.FINISH),
@@ -44,6 +51,8 @@ def test_no_facts_order_anything_twice(now: float) -> None:
         act = decide(facts, now)
         if act is Act.EMPTY:
             assert not facts.has_emptied and 100.0 <= now < 200.0
+        if act is Act.SWEEP:
+            assert facts.has_emptied and not facts.is_emptying and facts.has_late and now < 200.0
         if act is Act.BRING_HOME:
             assert not facts.has_called_home and facts.has_emptied and now >= 200.0
         if act is Act.FINISH:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from fleet.models import Server, ServerGroup
+from fleet.models import Line, Server, ServerGroup
 from registrations import jobs, queries, store
 from registrations.models import (
     Drain,
@@ -379,7 +379,7 @@ def test_a_line_that_is_held_says_why_and_until_when() -> None:
     row = make_registration(group)
     assert "Not before" not in why(row)["way_home"]
     hours = quiet(group=group)
-    assert re.search(r"Not before \S+ UTC: these are no-failback hours\.", why(row)["way_home"])
+    assert re.search(r"Not before .+ UTC: these are no-failback hours\.", why(row)["way_home"])
     hours.delete()
     jobs.drain(primary_of(group), window(), "olga")
     said = why(row)["way_home"]
@@ -389,3 +389,108 @@ def test_a_line_that_is_held_says_why_and_until_when() -> None:
 def test_a_group_that_acts_on_news_says_that_a_job_brings_it_home() -> None:
     _, rows = fast()
     assert "Rollcall brings the group home" in why(rows[0])["way_home"]
+
+
+def arrive(row: Registration) -> None:
+    """What the agent of `row` was in the middle of ends: it is bound on its primary."""
+    at = {"state": State.PRIMARY, "server": primary_of(row.group)}
+    Registration.objects.filter(pk=row.pk).update(**at)
+
+
+def test_who_was_on_his_way_there_when_it_began_is_swept_away_and_comes_home_too() -> None:
+    group = make_group()
+    rows = home(2, group)
+    late = [make_registration(group, State.REGISTERING) for _ in range(2)]
+    drain = jobs.drain(primary_of(group), window(), "olga")
+    answer([rows[0].pk])
+    answer([rows[1].pk])
+    for row in late:
+        arrive(row)
+    jobs.advance_all()
+    assert asked() == {}, "it rests a little, so that those who come one by one go together"
+    soon = timezone.now() + timedelta(seconds=11)
+    jobs.advance_all(soon)
+    assert asked() == {late[0].pk: "drain"}, "a canary leaves first"
+    answer([late[0].pk], now=soon)
+    answer([late[1].pk], now=soon)
+    away, sweep = Job.objects.order_by("pk")
+    assert list(drain.sweeps.all()) == [sweep] and sweep.results.count() == 2
+    jobs.advance_all(soon + timedelta(minutes=1))
+    assert Job.objects.count() == 2, "nobody is left there"
+    later = timezone.now() + 2 * HOUR
+    jobs.advance_all(later)
+    for pk in (rows[0].pk, rows[1].pk, late[0].pk, late[1].pk):
+        answer([pk], now=later)
+    jobs.advance_all(later)
+    assert state_of(drain) == "done"
+    back = Drain.objects.get(pk=drain.pk).home
+    assert back is not None and back.results.filter(result=Result.MOVED).count() == 4
+
+
+def test_whom_a_drain_has_asked_once_it_does_not_ask_again() -> None:
+    group = make_group()
+    rows = home(2, group)
+    late = make_registration(group, State.REGISTERING)
+    jobs.drain(primary_of(group), window(), "olga", jobs.Terms(abort_above_percent=100))
+    answer([rows[0].pk])
+    answer([rows[1].pk], Result.REFUSED)
+    arrive(late)
+    soon = timezone.now() + timedelta(seconds=11)
+    jobs.advance_all(soon)
+    assert asked() == {late.pk: "drain"}
+    answer([late.pk], Result.REFUSED, soon)
+    for row in rows:
+        arrive(row)
+    for minutes in range(1, 5):
+        jobs.advance_all(soon + timedelta(minutes=minutes))
+    assert asked() == {} and Job.objects.count() == 2
+
+
+def test_whom_somebody_ordered_home_all_the_same_is_left_there() -> None:
+    group = make_group()
+    rows = home(1, group)
+    other = make_registration(group, State.SECONDARY)
+    jobs.drain(primary_of(group), window(), "olga")
+    answer([rows[0].pk])
+    jobs.order({"registrations": [other.pk]}, "omar", despite_hold=True)
+    answer([other.pk])
+    jobs.advance_all(timezone.now() + timedelta(seconds=30))
+    assert asked() == {} and not Job.objects.filter(sweep_of__isnull=False).exists()
+
+
+@pytest.mark.parametrize("stopped", ["cancelled", "refused", "observed", "ended"])
+def test_nobody_is_swept_where_the_moving_was_stopped(stopped: str) -> None:
+    group = make_group()
+    rows = home(2, group)
+    late = make_registration(group, State.REGISTERING)
+    drain = jobs.drain(primary_of(group), window(), "olga")
+    if stopped == "cancelled":
+        jobs.cancel(Job.objects.get(), "omar")
+    answer([rows[0].pk], Result.REFUSED if stopped == "refused" else Result.MOVED)
+    answer([rows[1].pk])
+    if stopped == "observed":
+        Line.objects.filter(registration=late).update(supervision="observe")
+    if stopped == "ended":
+        jobs.end(drain, "omar")
+    arrive(late)
+    jobs.advance_all(timezone.now() + timedelta(seconds=30))
+    assert not drain.sweeps.exists() and late.pk not in asked()
+
+
+def test_a_sweep_under_way_at_its_end_is_cancelled_and_everybody_comes_home() -> None:
+    group = make_group()
+    rows = home(1, group)
+    late = [make_registration(group, State.REGISTERING) for _ in range(3)]
+    drain = jobs.drain(primary_of(group), window(), "olga", jobs.Terms(wave_size=1))
+    answer([rows[0].pk])
+    for row in late:
+        arrive(row)
+    soon = timezone.now() + timedelta(seconds=11)
+    jobs.advance_all(soon)
+    answer([late[0].pk], now=soon)
+    jobs.end(Drain.objects.get(pk=drain.pk), "omar")
+    jobs.advance_all(soon)
+    jobs.advance_all(soon)
+    assert asked().get(rows[0].pk) == "failback"
+    sweep = drain.sweeps.get()
+    assert sweep.cancelled_by == "omar" and sweep.finished_at is not None
