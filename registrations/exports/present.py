@@ -56,18 +56,17 @@ def registrations(params: QueryDict) -> source.Source:
     )
 
 
-def _chunks(found: Any, now: datetime) -> Iterator[list[Any]]:
+def _chunks(found: Any, now: datetime) -> Iterator[list[queries.Seen]]:
     """Yield the rows as shown at `now`, in lists that each begin behind the one before."""
     last = 0
     while ids := list(
         found.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[: source.CHUNK]
     ):
         last = ids[-1]
-        rows = queries.registrations(now).in_bulk(ids)
-        yield [rows[pk] for pk in ids if pk in rows]
+        yield list(queries.seen(ids, now))
 
 
-def _cells(registration: Any) -> tuple[Any, ...]:
+def _cells(registration: queries.Seen) -> tuple[Any, ...]:
     handset = registration.line.handset
     return (
         registration.pk,

@@ -10,7 +10,7 @@ from registrations.queries.events import AT_ONCE as EVENTS_AT_ONCE
 from registrations.queries.events import Feed, is_too_old, newest
 from registrations.queries.filters import RegistrationFilter, matching
 from registrations.queries.findings import FindingFilter, FindingKind, finding_row, findings
-from registrations.queries.flat import rows, stamped, stamps
+from registrations.queries.flat import Seen, rows, seen, stamped, stamps
 from registrations.queries.history import CAUSES, TransitionFilter, transition_row, transitions
 from registrations.queries.holds import Holds, at_place_of, holds_at, weekly, zones_of
 from registrations.queries.incidents import (
@@ -129,6 +129,7 @@ __all__ = [
     "Renewals",
     "Series",
     "ServerChangeFilter",
+    "Seen",
     "Shown",
     "UNSERVED",
     "addresses",
@@ -165,6 +166,7 @@ __all__ = [
     "server_change_row",
     "server_changes",
     "server_condition",
+    "seen",
     "server_trouble",
     "shown",
     "stamped",
