@@ -13,7 +13,7 @@ from registrations.models import Channel, Delivery, Incident, IncidentLimit
 from registrations.queries.extent import EVERYTHING, Extent
 from registrations.queries.words import moment
 
-State = Incident.State
+State, Kind = Incident.State, Incident.Kind
 
 MOST_OPEN = 200
 """Looked at to count those that are open; more are told as so many."""
@@ -140,23 +140,24 @@ def _is_within(incident: Incident, names: tuple[frozenset[str], frozenset[str]])
     )
 
 
+OF_A_SITE = frozenset((Kind.SITE_NETWORK, Kind.CREDENTIALS, Kind.HANDSET, Kind.FLAPPING))
+"""Kinds whose words are of their sites alone. Others name every group of a server, and count all
+its handsets, though only one site may hear nothing of it."""
+
+
 def _within_reach(found: list[Incident]) -> list[Incident]:
     """Those that touch the sites of who is limited to some, without what is said of others."""
     sites = frozenset(Site.objects.values_list("name", flat=True))
     groups = frozenset(ServerGroup.objects.values_list("name", flat=True))
-    return [
-        incident if incident.sites and sites >= set(incident.sites) else _in_part(incident)
-        for incident in found
-        if _is_within(incident, (groups, sites))
-    ]
-
-
-def _in_part(incident: Incident) -> Incident:
-    """The same with nothing in it but its kind: whom it hits may be at other sites."""
-    incident.title = incident.get_kind_display()
-    incident.happened = "It is not of your sites alone: see your own handsets."
-    incident.expected = ""
-    return incident
+    servers = frozenset(Server.objects.values_list("pk", flat=True))
+    touching = [incident for incident in found if _is_within(incident, (groups, sites))]
+    for incident in touching:
+        if incident.kind not in OF_A_SITE or not sites >= set(incident.sites) > set():
+            named = f": {incident.server_name}" if incident.server_id in servers else ""
+            incident.title = f"{incident.get_kind_display()}{named}"
+            incident.happened = "It may hit handsets of other sites too: see your own."
+            incident.expected = ""
+    return touching
 
 
 def incident_limits() -> dict[str, Limit]:

@@ -241,15 +241,18 @@ def world(live_redis: str) -> dict[str, Any]:
     changes = [make_transition(mine, at=at, **ours)]
     changes += [make_transition(row, at=at, **copied) for row in theirs]
     make_server_change(shared.servers.all()[0], site=south, site_name=south.name, at=at)
-    for who, sites in (("north", [north]), (CANARY, [south]), ("both", [north, south])):
+    for n, (kind, sites) in enumerate(product(("server_silent", "handset"), (0, 1, 2))):
         Incident.objects.create(
-            kind="server_silent",
+            kind=kind,
             severity="critical",
-            cause=f"server_silent:{who}",
-            title=f"Silent for {' and '.join(site.name for site in sites)}",
-            happened=f"{who}: {1 if who == 'north' else 8} handsets.",
-            sites=[site.name for site in sites],
+            cause=f"{kind}:{n}",
+            # Only the north hears nothing of a server that others use as well.
+            title=f"{kind} {n}{CANARY if n != 3 else ''}",
+            happened=f"{1 if n == 3 else 8} handsets.",
+            sites=([north.name], [south.name], [north.name, south.name])[sites],
             groups=["ward"],
+            server=shared.servers.all()[0],
+            server_name="PBX A",
             opened_at=now,
             detected_at=now,
         )
@@ -324,8 +327,10 @@ def test_the_overview_counts_only_the_users_own(world: dict[str, Any]) -> None:
     page = client.get("/").content.decode()
     assert "1 registration in 1 group" in page
     assert "You see north only." in page
-    assert "2 incidents" in page
-    assert "It is not of your sites alone" in page
+    assert "4 incidents" in page
+    assert "handset 3" in page, "what is of the user's own site alone is told as it is"
+    assert page.count("Server silent: PBX A") == 2
+    assert page.count("It may hit handsets of other sites too") == 3
     assert client.get("/handsets/places/").json()["total"] == 1
     assert client.get("/api/v1/summary/").json()["total"] == 1
 
