@@ -49,6 +49,9 @@ class PrimaryMoved(serializers.Serializer[Any]):
     before = serializers.PrimaryKeyRelatedField(read_only=True, allow_null=True)  # type: ignore[var-annotated]
     after = serializers.PrimaryKeyRelatedField(read_only=True, allow_null=True)  # type: ignore[var-annotated]
     lines = serializers.IntegerField(help_text="That register, and would belong to it.")
+    watched = serializers.IntegerField(
+        help_text="Lines that are only watched: their handsets go by their own configuration."
+    )
     homeward = serializers.CharField(help_text="How each of them goes there.")
     at_least_seconds = serializers.FloatField(
         source="at_least_s", allow_null=True, help_text="For all of them, at the group's cap."

@@ -13,6 +13,8 @@ from registrations.shown import behaviour, outages, watching, wording
 from registrations.shown.behaviour import Step
 from registrations.shown.outages import Outage
 
+REGISTER, OBSERVE = Line.Supervision.REGISTER, Line.Supervision.OBSERVE
+
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
@@ -31,6 +33,8 @@ class NewPrimary:
     after: Server | None
     lines: int
     """That register."""
+    watched: int
+    """Lines that are only watched: their handsets go by their own configuration."""
     homeward: str
     """How each of them goes there."""
     cap: int
@@ -46,7 +50,7 @@ def of(group: ServerGroup, records: Sequence[DnsRow], now: datetime) -> Conduct:
 
     `records` of DNS would be its own.
     """
-    servers, lines = list(group.servers.all()), _registering(group)
+    servers, lines = list(group.servers.all()), _lines(group, REGISTER)
     return Conduct(
         steps=[*behaviour.steps(group, servers, lines), *watching.steps(group, servers)],
         warnings=wording.warnings(group, servers, lines, records),
@@ -74,9 +78,9 @@ def new_primary(asked: ordering.Order) -> NewPrimary | None:
     if not asked.moves_primary:
         return None
     cap, homeward = group.max_registrations_per_second, behaviour.homeward(group)
-    return NewPrimary(*asked.primaries, _registering(group), homeward, cap)
+    lines, watched = (_lines(group, kind) for kind in (REGISTER, OBSERVE))
+    return NewPrimary(*asked.primaries, lines, watched, homeward, cap)
 
 
-def _registering(group: ServerGroup) -> int:
-    register = Line.Supervision.REGISTER
-    return Line.objects.filter(handset__group=group.pk, supervision=register).count()
+def _lines(group: ServerGroup, supervision: str) -> int:
+    return Line.objects.filter(handset__group=group.pk, supervision=supervision).count()

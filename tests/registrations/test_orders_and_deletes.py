@@ -64,6 +64,18 @@ def test_an_order_below_the_primary_is_saved_at_once_and_audited(configurer: Cli
     assert Registration.objects.get(pk=row.pk).wish_version > before
 
 
+def test_handsets_that_are_only_watched_are_said_to_go_by_their_own_configuration(
+    configurer: Client,
+) -> None:
+    group = make_group()
+    for _ in range(2):
+        make_registration(group, State.PRIMARY, supervision="observe")
+    told = words(put(configurer, group, ids(group)[::-1]))
+    assert "Rollcall registers no handset of this group, so it moves nobody." in told
+    assert "2 lines are only watched: their handsets go by their own configuration" in told
+    assert "until that names 127.0.0.3:5060 first." in told
+
+
 def test_who_would_make_another_primary_is_told_who_moves_how_and_asked(configurer: Client) -> None:
     group = make_group(max_registrations_per_second=2)
     for _ in range(20):

@@ -67,12 +67,14 @@ def test_another_primary_is_told_with_who_goes_there_and_how_fast(asked: APIClie
     group = make_group(servers=3, max_registrations_per_second=2)
     for _ in range(20):
         make_registration(group, State.PRIMARY)
+    make_registration(group, State.PRIMARY, supervision="observe")
     first, second, third = ids(group)
     told = preview(asked, group, order=[second, first, third])
     assert told["new_primary"] == {
         "before": first,
         "after": second,
         "lines": 20,
+        "watched": 1,
         "homeward": "Offers its next renewal to the primary first.",
         "at_least_seconds": 10.0,
     }
