@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fleet import reach
 from registrations import queries
 from registrations.live.reading import Order, read
 from registrations.models import Registration, ServerHealth, SiteNetwork, State
+from registrations.queries import flat
 from tests.support.databases import database, migrated_postgres
 from tests.support.rows import make_group, make_registration, make_site
 
@@ -63,6 +65,16 @@ def test_a_row_is_the_same_as_a_model_gives_it_at_any_time() -> None:
     assert states == {state.value for state in State}
     assert queries.rows([], NOW) == []
     assert [row["id"] for row in queries.rows([ids[3], 2**40, ids[1]], NOW)] == [ids[1], ids[3]]
+
+
+def test_who_is_limited_to_sites_gets_theirs_and_limits_nobody_who_asks_later() -> None:
+    ids = make_fleet()
+    here, annex = make_site().pk, make_site("annex").pk
+    flat._asked.cache_clear()
+    for site in (here, annex):
+        with reach.limited_to(frozenset((site,))):
+            assert {row["site"] for row in queries.rows(ids, NOW)} == {site}
+    assert [row["id"] for row in queries.rows(ids, NOW)] == sorted(ids)
 
 
 def test_a_review_reads_only_what_was_not_read_as_it_is() -> None:
