@@ -103,8 +103,11 @@ def decide(
 
 
 def _stands_alone(trouble: Trouble, standing: set[str]) -> bool:
-    """What follows from another is part of it. Only when bindings run out is an incident too."""
-    return not trouble.under or (trouble.kind == HORIZON and trouble.under in standing)
+    """What follows from an incident is part of it. Only when bindings run out is one too.
+
+    What follows from less than an incident, as somebody has set its limit, must be told itself.
+    """
+    return (trouble.under in standing) is (trouble.kind == HORIZON)
 
 
 def _goes_on(

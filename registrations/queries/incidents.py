@@ -162,7 +162,8 @@ def _within_reach(found: list[Incident]) -> list[Incident]:
 
 def incident_limits() -> dict[str, Limit]:
     """Return what holds for each kind of incident."""
-    return {**LIMITS, **{row.kind: row.limit for row in IncidentLimit.objects.all()}}
+    rows = IncidentLimit.objects.filter(kind__in=LIMITS)
+    return {**LIMITS, **{row.kind: row.limit for row in rows}}
 
 
 class DeliveryFilter(Filters):

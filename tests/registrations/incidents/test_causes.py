@@ -1,6 +1,6 @@
 """From facts to troubles, and from looks at them to incidents: one for each common cause."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 
@@ -25,7 +25,7 @@ from registrations.incidents.facts import (
     Unserved,
     merged,
 )
-from registrations.incidents.limits import FEW, LIMITS, RELAPSES
+from registrations.incidents.limits import FEW, LIMITS, RELAPSES, Limit
 
 T = 1_000_000.0
 LONG_AGO = T - 3600
@@ -211,3 +211,19 @@ def test_a_machine_that_serves_several_groups_is_one_server() -> None:
     assert both.silent == {"main": LONG_AGO, "north": T} and not both.others_answer
     other_place = ServerFact(9, "7", "A", ("icu",), {"north": T})
     assert len(merged([SILENT, other_place])) == 2
+
+
+def test_what_follows_from_less_than_an_incident_is_told_itself() -> None:
+    """A limit may say that few handsets on a silent server are none: they are without one then."""
+    server = ServerFact(1, "1", "A", ("ward",), {"main": LONG_AGO}, held=0, others_answer=False)
+    facts = Facts(servers=(server,), unserved=(unserved(20, refused=False),))
+    limits = {**LIMITS, "server_silent": Limit(at_least=500)}
+
+    def first(limits: Mapping[str, Limit]) -> list[str]:
+        decisions = decide([], found(facts), T, limits=limits)
+        return [d.trouble.cause for d in decisions if isinstance(d, Opened)]
+
+    assert first(LIMITS) == ["server_silent:1"]
+    assert first(limits) == ["handset:3:7"]
+    (_, folded) = decide([known("handset:3:7")], found(facts), T)[1:]
+    assert isinstance(folded, Folded) and folded.into == "server_silent:1"
