@@ -32,6 +32,8 @@ User = AbstractBaseUser | AnonymousUser
 
 KEPT = 8
 """Events kept of one handset."""
+LONGEST_AGENT = 120
+"""Characters of a User-Agent."""
 MOST_MISSES = 20
 """Wrong addresses one sender may try in a minute; then nothing is looked up for it."""
 MOST_REPORTS = 12
@@ -78,13 +80,14 @@ def renew(handset: Handset, *, by: User) -> None:
     _audit(handset, "none" if is_first else "********", "made" if is_first else "made anew", by)
 
 
-def receive(key: str, sender: str, body: bytes) -> tuple[Event, ...]:
+def receive(key: str, sender: str, body: bytes, agent: str = "") -> tuple[Event, ...]:
     """Take what a handset reports at the address of `key`. Raises Refused.
 
+    `agent` is what it calls itself, in HTTP's User-Agent: no body has model or firmware.
     Lines that are watched are looked at at once; of those that an agent registers it is noted.
     """
     try:
-        events = _taken(key, sender, body)
+        events = _taken(key, sender, body, _plain(agent))
     except Refused as refused:
         counters.NOTIFICATIONS.add("refused")
         log.info("notification refused", status=refused.status, why=str(refused), sender=sender)
@@ -96,7 +99,11 @@ def receive(key: str, sender: str, body: bytes) -> tuple[Event, ...]:
     return events
 
 
-def _taken(key: str, sender: str, body: bytes) -> tuple[Event, ...]:
+def _plain(agent: str) -> str:
+    return "".join(filter(str.isprintable, agent))[:LONGEST_AGENT]
+
+
+def _taken(key: str, sender: str, body: bytes, agent: str) -> tuple[Event, ...]:
     allowed = settings.NOTIFICATION_NETWORKS
     if allowed and not networks.holds(allowed, sender):
         raise Refused(403, f"{sender} is in none of the NOTIFICATION_NETWORKS.")
@@ -117,12 +124,12 @@ def _taken(key: str, sender: str, body: bytes) -> tuple[Event, ...]:
     if any(event.mac not in ("", address.handset.mac) for event in events):
         raise Refused(400, "This is the address of another handset.")
     if events:
-        _keep(address, events, sender)
+        _keep(address, events, sender, agent)
     return events
 
 
 @transaction.atomic
-def _keep(address: NotificationAddress, events: Iterable[Event], sender: str) -> None:
+def _keep(address: NotificationAddress, events: Iterable[Event], sender: str, agent: str) -> None:
     now = timezone.now()
     told = [
         {
@@ -131,6 +138,7 @@ def _keep(address: NotificationAddress, events: Iterable[Event], sender: str) ->
             "told_at": None if event.told_at is None else event.told_at.isoformat(),
             "at": now.isoformat(),
             "sender": sender,
+            "agent": agent,
         }
         for event in events
     ]

@@ -24,6 +24,9 @@ MOST_OF_CAP = 50.0
 """Per cent of a server's cap that looks may take; they wait for their turn beyond that."""
 MOST_CONTACTS = 8
 
+FAR_LESS = 0.5
+"""Of the time that was asked for: a registrar that grants less than this share shortens it."""
+
 LATE_S = 10.0
 """By how much more than a round a look may be late and is still believed."""
 

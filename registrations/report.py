@@ -85,6 +85,8 @@ class Heard:
     """The answer, or its absence, for an admin."""
     others: tuple[ListedContact, ...] = ()
     """Who else is bound, where it took the binding."""
+    granted: int | None = None
+    """For how many seconds it took the binding; None where it did not."""
 
     @classmethod
     def of(cls, target: Target, outcome: Outcome) -> "Heard":
@@ -101,6 +103,7 @@ class Heard:
             outcome.retry_after if verdict is Verdict.BUSY else None,
             outcome.sentence,
             outcome.others if verdict is Verdict.BOUND else (),
+            outcome.expires if verdict is Verdict.BOUND else None,
         )
 
 

@@ -44,6 +44,9 @@ class NotificationAddressRow(serializers.Serializer[NotificationAddress]):
     made_at = serializers.DateTimeField()
     made_by = serializers.CharField()
     heard_at = serializers.DateTimeField(allow_null=True)
+    agent = serializers.CharField(
+        help_text="What the handset called itself last (HTTP's User-Agent); '' where it never did."
+    )
     events = ReportRow(many=True, help_text="The latest first; the last eight are kept.")
 
     def to_representation(self, instance: NotificationAddress) -> dict[str, Any]:

@@ -40,6 +40,13 @@ class LineAtServer(serializers.Serializer[StandbyProof]):
     server_name = serializers.CharField()
 
 
+class BoundRow(serializers.Serializer[Any]):
+    """Who is bound there, our own agent apart."""
+
+    uri = serializers.CharField()
+    until = serializers.DateTimeField()
+
+
 class ProofRow(LineAtServer):
     """What one server says of one line: whether it would take it."""
 
@@ -56,6 +63,7 @@ class ProofRow(LineAtServer):
     code = serializers.IntegerField(allow_null=True)
     reason = serializers.CharField(allow_blank=True)
     refusals = serializers.IntegerField(help_text="In a row.")
+    contacts = BoundRow(many=True, help_text="As it listed them last, the longest first.")
 
     def to_representation(self, instance: StandbyProof) -> dict[str, Any]:
         return queries.proof_row(instance)
@@ -104,6 +112,10 @@ class FindingRow(LineAtServer):
     own_until = serializers.DateTimeField(allow_null=True)
     believed_until = serializers.DateTimeField(allow_null=True)
     asked_at = serializers.DateTimeField(allow_null=True)
+    granted_s = serializers.IntegerField(
+        allow_null=True, help_text="What it granted last, where that was far less than asked for."
+    )
+    expires = serializers.IntegerField(help_text="What the group asks for, in seconds.")
 
     def to_representation(self, instance: StandbyProof) -> dict[str, Any]:
         return findings.told(queries.finding_row(instance), instance.site.time_zone)

@@ -10,7 +10,8 @@ from fleet.models import Handset
 class NotificationAddress(models.Model):
     """The address of one handset's reports. Its key is a secret: it is in the handset's own file.
 
-    `events` has the latest first: kind, line, told_at (the handset's clock), at, sender.
+    `events` has the latest first: kind, line, told_at (the handset's clock), at, sender, and as
+    agent what it called itself.
     """
 
     handset = models.OneToOneField(Handset, models.CASCADE, related_name="notification_address")

@@ -50,6 +50,10 @@ class StandbyProof(models.Model):
     own_until = models.DateTimeField(
         null=True, help_text="Until when it lists a binding of our own agent; null: it lists none"
     )
+    granted_s = models.PositiveIntegerField(
+        null=True, help_text="What our agent was granted, where that was far less than it asked for"
+    )
+    granted_until = models.DateTimeField(null=True, help_text="Until when that lasts")
     bound_at = models.DateTimeField(
         null=True, help_text="When a binding was last seen to have been made or renewed there"
     )

@@ -26,6 +26,7 @@ class FindingKind(TextChoices):
     SHORTENED = "shortened", "Ends too early"
     LEFTOVER = "leftover", "Our own binding is left there"
     TWICE = "twice", "Bound on two servers"
+    BRIEF = "brief", "Granted for too short"
 
 
 def findings(now: datetime) -> Proofs:
@@ -54,6 +55,14 @@ def _kinds(now: datetime) -> dict[FindingKind, Any]:
     listing = StandbyProof.objects.filter(our_own | others)
     apart = Q(server__group__mode=ServerGroup.Mode.FAILOVER)
     apart &= Q(server__group__shares_registrations=False)
+    # A grant that lasts longer than the one that is kept has followed it.
+    brief = ours & Q(
+        registration__server=F("server"),
+        registration__state__in=BOUND,
+        registration__expires_at__lte=F("granted_until"),
+        granted_until__gt=now,
+        granted_s__lt=F("server__group__expires") * observing.FAR_LESS,
+    )
     ours_twice = ours & our_own & Q(_elsewhere(our_own))
     seen_twice = watched & others & Q(_elsewhere(others))
     return {
@@ -64,6 +73,7 @@ def _kinds(now: datetime) -> dict[FindingKind, Any]:
         FindingKind.SHORTENED: believed & Q(own_until__lt=granted - SHORTER_BY),
         FindingKind.LEFTOVER: watched & our_own,
         FindingKind.TWICE: apart & (ours_twice | seen_twice),
+        FindingKind.BRIEF: brief,
     }
 
 
@@ -96,4 +106,6 @@ def finding_row(proof: Any) -> dict[str, Any]:
         "own_until": moment(proof.own_until),
         "believed_until": moment(proof.registration.expires_at),
         "asked_at": moment(proof.asked_at),
+        "granted_s": proof.granted_s,
+        "expires": proof.server.group.expires,
     }

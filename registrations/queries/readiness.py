@@ -7,7 +7,7 @@ answer is not believed for ever.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import django_filters
@@ -195,6 +195,10 @@ def proof_row(proof: Any) -> dict[str, Any]:
         "code": proof.code,
         "reason": _reason(proof),
         "refusals": proof.refusals,
+        "contacts": [
+            {"uri": uri, "until": datetime.fromtimestamp(until, UTC).isoformat()}
+            for uri, until in proof.contacts
+        ],
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from registrations import queries
 from registrations.queries import FindingKind
+from registrations.shown.behaviour import duration
 
 LOOKS = {
     FindingKind.FOREIGN: "refused",
@@ -13,6 +14,7 @@ LOOKS = {
     FindingKind.SHORTENED: "held",
     FindingKind.LEFTOVER: "held",
     FindingKind.TWICE: "pending",
+    FindingKind.BRIEF: "held",
 }
 """The state whose colour and icon a finding has."""
 
@@ -28,6 +30,8 @@ TO_DO = {
     FindingKind.TWICE: "Nothing, shortly after a failover: the first one runs out by itself. Else "
     "calls that come by the first server may miss the handset: set a shorter `expires`, or let the "
     "servers share their registrations.",
+    FindingKind.BRIEF: "Look for a longest expiry on the registrar or on what stands before it: "
+    "each handset registers so much more often. If it is meant, set the group's `expires` to it.",
 }
 
 
@@ -54,6 +58,9 @@ def _sentence(kind: FindingKind, row: Mapping[str, Any], zone: str) -> str:
                 f"{server} still lists Rollcall's own registration, until {until}, of a handset "
                 "that is only observed now."
             )
+        case FindingKind.BRIEF:
+            granted, asked = duration(row["granted_s"]), duration(row["expires"])
+            return f"{server} grants a registration for {granted} where {asked} is asked for."
         case FindingKind.TWICE:
             ends = max(filter(None, [row["own_until"], row["others_until"]]))
             return (

@@ -55,10 +55,15 @@ def of_handset(handset: Handset) -> dict[str, Any]:
     """Return what its page shows: the address, None where it has none, and its reports."""
     address = NotificationAddress.objects.filter(handset=handset).first()
     if address is None:
-        return {"address": None, "events": []}
+        return {"address": None, "events": [], "agent": ""}
     ours = handset.lines.filter(supervision=Line.Supervision.REGISTER)
     numbers = ours.values_list("number", flat=True) if address.events else ()
-    return {"address": address, "events": told(address, numbers)}
+    return {"address": address, "events": told(address, numbers), "agent": agent(address)}
+
+
+def agent(address: NotificationAddress) -> str:
+    """Return what the handset called itself when it last said so; '' where it never did."""
+    return next((event["agent"] for event in address.events if event.get("agent")), "")
 
 
 def addresses(**part: Any) -> QuerySet[NotificationAddress]:
@@ -79,6 +84,7 @@ def row(address: NotificationAddress, absolute: Absolute) -> dict[str, Any]:
         "made_at": queries.moment(address.made_at),
         "made_by": address.made_by,
         "heard_at": queries.moment(address.heard_at),
+        "agent": agent(address),
         "events": address.events,
     }
 

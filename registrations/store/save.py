@@ -9,6 +9,7 @@ from django.db import transaction
 
 from registrations.keeping import FORMAT
 from registrations.report import AgentResult, Moved
+from registrations.store.brief import is_brief, note_brief
 from registrations.store.claim import Claimed
 from registrations.store.refused import is_refusal, note_refusals
 from registrations.store.renewals import count_renewals
@@ -86,6 +87,12 @@ def save(finished: Sequence[Finished]) -> list[Saved]:
             for done in kept
             for heard in done.result.heard
             if heard.others
+        )
+        note_brief(
+            (done.claimed.registration_id, heard)
+            for done in kept
+            for heard in done.result.heard
+            if is_brief(heard, done.claimed.group.policy.expires)
         )
         note_refusals(
             (done.claimed.registration_id, heard)

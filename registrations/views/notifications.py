@@ -25,7 +25,8 @@ def notify(request: HttpRequest, key: str) -> HttpResponse:
     """Take the report of the handset whose address this is."""
     sender = request.META.get("REMOTE_ADDR", "")
     try:
-        notifications.receive(key, sender, request.read(MAX_BYTES + 1))
+        agent = request.headers.get("User-Agent", "")
+        notifications.receive(key, sender, request.read(MAX_BYTES + 1), agent)
     except notifications.Refused as refused:
         answer = HttpResponse(f"{refused}\n", "text/plain; charset=utf-8", status=refused.status)
         if refused.status == 429:

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from fleet.models import Line
+from fleet.models import Line, ServerGroup
 from fleet.roles import Role
 from registrations import queries
 from registrations.models import Registration, State
@@ -103,6 +103,21 @@ def test_a_real_phone_is_no_stranger_on_its_own_line_but_our_leftover_is() -> No
     assert found() == [("leftover", 1)]
 
 
+def test_a_registrar_that_grants_far_less_than_is_asked_is_found_until_it_grants_more() -> None:
+    line = on_primary(expires=3600)
+    granted = {"granted_s": 60, "granted_until": line.expires_at}
+    rows.make_proof(line, 1, "proved", own_until=line.expires_at, **granted)
+    assert found() == [("brief", 1)]
+    [finding] = queries.in_full(queries.findings(timezone.now()))
+    told = findings.told(queries.finding_row(finding), "UTC")
+    assert "grants a registration for 1 min where 1 h is asked for." in told["sentence"]
+    Registration.objects.update(expires_at=soon(60), heard_at=timezone.now())
+    assert found() == [], "a later grant lasts longer"
+    Registration.objects.update(expires_at=line.expires_at)
+    ServerGroup.objects.update(expires=90)
+    assert found() == [], "no more is asked for any more"
+
+
 def test_page_and_api_say_what_is_so_and_what_to_do(client: Client) -> None:
     line = on_primary()
     rows.make_proof(line, 2, "proved", **listing(PHONE))
@@ -119,7 +134,7 @@ def test_page_and_api_say_what_is_so_and_what_to_do(client: Client) -> None:
     assert row["to_do"].startswith("Find out")
 
 
-@pytest.mark.parametrize("kind", ["foreign", "missing", "shortened", "leftover", "twice"])
+@pytest.mark.parametrize("kind", ["foreign", "missing", "shortened", "leftover", "twice", "brief"])
 def test_every_kind_has_a_sentence(kind: str) -> None:
     now = queries.moment(timezone.now())
     row = {
@@ -129,6 +144,8 @@ def test_every_kind_has_a_sentence(kind: str) -> None:
         "own_until": now,
         "others_until": now,
         "believed_until": now,
+        "granted_s": 60,
+        "expires": 3600,
     }
     told = findings.told(row, "UTC")
     assert told["sentence"].startswith("PBX A") and told["sentence"].endswith(".")

@@ -55,9 +55,10 @@ def event(mac: str, name: str = "LineRegistrationEvent") -> str:
     )
 
 
-def report(path: str, body: str, sender: str = "10.20.0.7") -> Any:
+def report(path: str, body: str, sender: str = "10.20.0.7", agent: str = "") -> Any:
     strict = Client(enforce_csrf_checks=True)
-    return strict.post(path, body, content_type="text/xml", REMOTE_ADDR=sender)
+    said = {"user-agent": agent} if agent else {}
+    return strict.post(path, body, content_type="text/xml", REMOTE_ADDR=sender, headers=said)
 
 
 def due_now() -> int:
@@ -99,6 +100,23 @@ def test_of_an_agents_line_it_is_noted_and_told_as_two_that_hold_one_address() -
     assert "Line 1 registered; with which server it does not say." in page
     assert "two hold one address of record." in page
     assert NotificationAddress.objects.get().key not in page, "an operator's to see"
+
+
+def test_what_a_handset_calls_itself_is_shown_to_who_may_see_it_whatever_it_says() -> None:
+    line = watched()
+    path = f"/handsets/{line.line.handset_id}/"
+    client = Client()
+    client.force_login(rows.make_user("vera", Role.VIEWER))
+    report(address(), event(line.line.handset.mac))
+    page = client.get(path).content.decode()
+    assert "No registrar says what model or software is bound" in page
+    said = "FileTransport SpectraLink-SL_8440-UA/4.6.1 <b>\x1b[0m" + "x" * 200
+    report(address(), event(line.line.handset.mac), agent=said)
+    report(address(), event(line.line.handset.mac))
+    page = client.get(path).content.decode()
+    assert "It calls itself" in page
+    assert "FileTransport SpectraLink-SL_8440-UA/4.6.1 &lt;b&gt;[0mxxx" in page
+    assert "x" * 100 not in page, "it is cut"
 
 
 def test_only_the_latest_are_kept_the_last_one_first() -> None:
@@ -210,7 +228,7 @@ def test_the_api_makes_lists_and_renews_them(client: Client) -> None:
     found = client.get("/api/v1/notification-addresses/?heard=true").json()
     [row] = found["results"]
     assert (row["mac"], row["made_by"]) == (line.line.handset.mac, "olga")
-    assert row["events"][0]["kind"] == "registered"
+    assert (row["events"][0]["kind"], row["agent"]) == ("registered", "")
     assert urlparse(row["url"]).path == f"/notify/{key_of(line)}/"
     renewed = client.post(f"/api/v1/notification-addresses/{row['id']}/renew/").json()
     assert renewed["url"] != row["url"]

@@ -202,6 +202,33 @@ def test_a_renewal_that_lists_somebody_else_is_a_finding_at_once(settings: Any) 
     assert (found.proof, found.asked_at) == ("unasked", None), "nobody was asked"
 
 
+def test_a_grant_of_far_less_than_was_asked_is_a_finding_at_once_and_a_usual_one_is_none(
+    settings: Any,
+) -> None:
+    settings.PROVE_EVERY = 0
+    with peer() as registrar:
+        lines = ward(1, registrar, expires=3600)
+        other = ward_beside(registrar, expires=60)
+        Registration.objects.update(due_at=at(0))
+        with runtime() as worker:
+            worker.kick(lines[0].handset.site_id)
+            wait_until(lambda: states() == {"primary": 2}, 20, "registered", seen=states)
+    [found] = queries.findings(timezone.now())
+    assert (found.kind, found.granted_s) == ("brief", 60)
+    assert found.registration.line_id == lines[0].pk != other.pk
+    assert found.proof == "unasked", "nobody was asked"
+
+
+def ward_beside(registrar: Peer, **policy: object) -> Line:
+    """One more line, in a group of its own on the same server."""
+    policy = {"max_registrations_per_second": 0} | policy
+    group = make_group("beside", (place(registrar),), **policy)
+    [line] = make_lines(1, group, domain="rollcall.test", first=100)
+    make_due([line])
+    store.ensure_proofs([line.pk], time.time())
+    return line
+
+
 def test_a_refused_registration_is_no_proof_that_it_would_be_taken_any_more() -> None:
     def forbid(request: message.Request) -> bytes:
         return accept(request).replace(b"200 OK", b"403 Forbidden")
