@@ -35,9 +35,8 @@ LEASE_S = 30.0
 AT_ONCE = 400
 """Questions claimed by one process, most of them waiting for their turn at their place."""
 CLAIM_EVERY_S = 5.0
-SAVE_EVERY_S = 1.0
+SAVE_EVERY_S = 2.0
 """What comes one by one is claimed and saved together: a statement costs more than a question."""
-AGAIN_S = 0.02
 SHARE = 0.25
 """Of a server's cap, for the questions of one process."""
 REGISTERS = 2
@@ -122,19 +121,18 @@ class Asker(Rounds[ClaimedProof]):
             question.fetch.transport_failed(why, question.now())
             self.go_on(question)
 
-    def has(self, question: Question) -> bool:
-        """Whether it is still to be asked."""
-        return question in self._questions
-
     def use(self, question: Question) -> str | None:
         """Let its REGISTER leave; return its branch, None where it may not."""
-        if question not in self._questions:
-            return None
         question.has_asked = False
+        if question.is_over:
+            return None
         lane = question.lane
+        if lane.allowance <= 0:
+            self.put_off(question, time.time())
+            return None
         if not lane.may_send:
             # Its slot is lost; it waits for an answer to one of those before it.
-            self._loop.call_later(AGAIN_S, self.go_on, question)
+            lane.held.append(question)
             return None
         lane.unanswered += 1
         question.is_unanswered = True
@@ -157,8 +155,14 @@ class Asker(Rounds[ClaimedProof]):
         self._switchboard.wake(question, None if timer is None else timer - question.shift)
 
     def _is_answered(self, question: Question) -> None:
-        question.lane.unanswered -= question.is_unanswered
+        lane = question.lane
+        lane.unanswered -= question.is_unanswered
         question.is_unanswered = False
+        room = lane.allowance - lane.unanswered
+        while lane.held and room > 0:
+            held = lane.held.popleft()
+            room -= not held.is_over
+            self._loop.call_soon(self.go_on, held)
 
     def _answered(self, question: Question, outcome: Outcome) -> None:
         turn, finding = question.turn, proving.read(outcome)
@@ -221,6 +225,7 @@ class Asker(Rounds[ClaimedProof]):
 
     def _forget(self, question: Question) -> None:
         self._questions.discard(question)
+        question.is_over = True
         question.lane.open -= 1
         self._is_answered(question)
         for gone in self._switchboard.follow(question, ()):

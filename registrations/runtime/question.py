@@ -18,13 +18,20 @@ class AsksInTurn(Asks, Protocol):
 
     def put_off(self, question: "Question", until: float) -> None: ...
 
-    def has(self, question: "Question") -> bool: ...
-
 
 class Question(Asked[FetchProbe]):
     """One REGISTER without a Contact under way, to one place of one server: its own `Ticket`."""
 
-    __slots__ = ("is_unanswered", "lane", "place", "turn")
+    __slots__ = (
+        "is_over",
+        "is_unanswered",
+        "lane",
+        "lease_until",
+        "place",
+        "rate",
+        "server_id",
+        "turn",
+    )
     is_retry = False
     can_wait = gathers = True
 
@@ -34,6 +41,10 @@ class Question(Asked[FetchProbe]):
         self.lane = lane
         self.is_unanswered = False
         """It is on its way."""
+        self.is_over = False
+        self.server_id = turn.claimed.server_id
+        self.rate = turn.claimed.rate
+        self.lease_until = turn.lease.until
         target, known = turn.targets[0], asker.nonces.get(turn.claimed)
         self.place = target.host_port
         self.machine = FetchProbe(
@@ -45,18 +56,6 @@ class Question(Asked[FetchProbe]):
             snapshot=known,
         )
 
-    @property
-    def server_id(self) -> int:
-        return self.turn.claimed.server_id
-
-    @property
-    def rate(self) -> float:
-        return self.turn.claimed.rate
-
-    @property
-    def lease_until(self) -> float:
-        return self.turn.lease.until
-
     def use(self) -> str | None:
         return self.asker.use(self)
 
@@ -66,7 +65,7 @@ class Question(Asked[FetchProbe]):
     pause = postpone
 
     def is_void(self) -> bool:
-        return not self.asker.has(self)
+        return self.is_over
 
     @property
     def fetch(self) -> FetchProbe:

@@ -3,10 +3,14 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from registrations.runtime.clock import Lease, steady
 from registrations.store import ClaimedProof
 from registrations.values import Target
+
+if TYPE_CHECKING:
+    from registrations.runtime.question import Question
 
 PACED_AT_A_PLACE = 50
 """Open at once: most of them wait for a permit, and many permits are reserved together."""
@@ -28,6 +32,8 @@ class Lane:
     open: int = 0
     unanswered: int = 0
     """Of those, on their way: each of them may be refused."""
+    held: deque["Question"] = field(default_factory=deque)
+    """Of those, the ones that wait for an answer to one before them."""
     free_at: float = 0.0
     """When those begun so far have had their share of the cap, in `steady` seconds."""
     timer: asyncio.TimerHandle | None = None
