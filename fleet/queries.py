@@ -79,6 +79,7 @@ class HandsetFilter(_SearchFilter):
 
 
 class LineFilter(_SearchFilter):
+    handset = IdsFilter(queryset=Handset.objects.all())
     searched = ("handset__name", "extension", "domain", "auth_user")
     mac_field = "handset__mac"
     group = IdsFilter(field_name="handset__group", queryset=ServerGroup.objects.all())
@@ -87,7 +88,7 @@ class LineFilter(_SearchFilter):
 
     class Meta:
         model = Line
-        fields = ("handset", "extension", "supervision")
+        fields = ("extension", "supervision")
 
 
 class TokenFilter(Filters):

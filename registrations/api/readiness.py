@@ -91,6 +91,7 @@ class ReadinessViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyPro
     """One row for each line and server: would it take the line, and since when has it said so."""
 
     required_roles = VIEWER_READS
+    narrowed = ("GET",)
     queryset = StandbyProof.objects.none()
     serializer_class = ProofRow
     filterset_class = queries.ReadinessFilter
@@ -125,6 +126,7 @@ class FindingViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[StandbyProof
     """Where registrars list something else than is believed, and what to do."""
 
     required_roles = VIEWER_READS
+    narrowed = ("GET",)
     queryset = StandbyProof.objects.none()
     serializer_class = FindingRow
     filterset_class = queries.FindingFilter
@@ -138,6 +140,7 @@ class ReadinessSummary(NoParameters):
     """Readiness by group and server."""
 
     required_roles = VIEWER_READS
+    narrowed = ("GET",)
 
     @extend_schema(responses=FleetReadiness)
     def get(self, request: Request) -> Response:
@@ -190,4 +193,5 @@ class ReadinessTrend(APIView):
 class ReadinessExport(ExportView):
     """The filtered proofs as a file, streamed."""
 
+    narrowed = ("GET",)
     kind = "readiness"

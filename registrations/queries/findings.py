@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Value, When
 from django.db.models.enums import TextChoices
 
+from fleet import reach
 from fleet.filters import WordsFilter
 from fleet.models import ServerGroup
 from registrations import observing
@@ -52,7 +53,8 @@ def _kinds(now: datetime) -> dict[FindingKind, Any]:
         proof__in=[proof.value for proof in observing.LISTS],
     )
     # A registrar that lists nobody at all cannot be held to it.
-    listing = StandbyProof.objects.filter(our_own | others)
+    with reach.everything():
+        listing = StandbyProof.objects.filter(our_own | others)
     apart = Q(server__group__mode=ServerGroup.Mode.FAILOVER)
     apart &= Q(server__group__shares_registrations=False)
     # A grant that lasts longer than the one that is kept has followed it.

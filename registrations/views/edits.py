@@ -19,7 +19,7 @@ require_form = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def sites(request: HttpRequest) -> HttpResponse:
     """All sites, and how many handsets stand at each."""
     listed = Site.objects.annotate(n=Count("handsets")).order_by("name")

@@ -19,7 +19,7 @@ from registrations.shown.behaviour import duration
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def readiness(request: HttpRequest) -> HttpResponse:
     """Every group and server: how many would be taken."""
     now = timezone.now()
@@ -38,7 +38,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def proofs(request: HttpRequest) -> HttpResponse:
     """One row for each line and server, filtered; the export takes the same query string."""
     filtered = queries.ReadinessFilter(request.GET, queries.proofs(timezone.now()))
@@ -58,7 +58,7 @@ def proofs(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def findings(request: HttpRequest) -> HttpResponse:
     """Where registrars list something else than is believed, and what to do."""
     filtered = queries.FindingFilter(request.GET, queries.findings(timezone.now()))

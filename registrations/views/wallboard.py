@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from fleet import reach
 from fleet.roles import Role, require_role
 from registrations import wallboards
 from registrations.models import WallboardToken
@@ -17,7 +18,7 @@ from registrations.shown.forms import WallboardTokenForm
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@require_role(Role.VIEWER, narrowed=True)
 def wallboard(request: HttpRequest) -> HttpResponse:
     """The whole fleet on one screen."""
     return _board(request, EVERYTHING)
@@ -49,7 +50,7 @@ def _board(request: HttpRequest, extent: Extent) -> HttpResponse:
         "board": board,
         "cards": pages.groups_worst_first(board.summary["groups"]),
         "theme": theme if theme in ("light", "dark") else "dark",
-        "is_limited": extent != EVERYTHING,
+        "is_limited": extent != EVERYTHING or reach.sites() is not None,
     }
     part = "HX-Request" in request.headers
     return render(request, "_wallboard.html" if part else "wallboard.html", context)

@@ -74,6 +74,11 @@ NARROWED = {
     "groups get",
     "group get",
     "server get",
+    "readiness get",
+    "proofs get",
+    "findings get",
+    "sites get",
+    "wallboard get",
     "history get",
     "between get",
     "incidents_open get",
@@ -117,6 +122,10 @@ API_NARROWED = {
     "views/ID/ get",
     "views/ID/ patch",
     "views/ID/ delete",
+    "readiness/ get",
+    "readiness/summary/ get",
+    "readiness/export/ get",
+    "findings/ get",
     "summary/ get",
     "transitions/ get",
     "transitions/ID/ get",
@@ -333,6 +342,11 @@ def test_the_overview_counts_only_the_users_own(world: dict[str, Any]) -> None:
     assert page.count("It may hit handsets of other sites too") == 3
     assert client.get("/handsets/places/").json()["total"] == 1
     assert client.get("/api/v1/summary/").json()["total"] == 1
+    (group,) = client.get("/api/v1/readiness/summary/").json()["groups"]
+    assert max(server["total"] for server in group["servers"]) <= 1
+    for address in ("/sites/", "/readiness/", "/wallboard/"):
+        told = re.findall(r">\s*(\d+)\s*<", client.get(address).content.decode())
+        assert told and set(told) <= {"0", "1", "2"}, address
 
 
 API_KINDS = {"sites": "site", "groups": "group", "servers": "server", "handsets": "handset"}
