@@ -65,7 +65,7 @@ def sync_registrations(line_ids: Iterable[int]) -> None:
     """
     lines = {
         line.pk: line
-        for line in Line.objects.filter(pk__among=line_ids)
+        for line in Line.objects.filter(pk__among=list(line_ids))
         .select_related("handset")
         .only("supervision", "handset__group", "handset__site")
         .order_by("pk")

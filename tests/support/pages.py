@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from fleet import import_orders
+from fleet.models import DnsRecord
 from fleet.roles import Role
 from registrations import jobs, wallboards
 from registrations.alerts import acknowledging, looking
@@ -155,6 +156,8 @@ def make_fleet(handsets: int = 3) -> dict[str, Any]:
     fleet = live_fleet.make(handsets, first=0x900001)
     live_fleet.move(fleet.rows[1], fleet.secondary)
     live_fleet.silence(fleet.primary, fleet.site)
+    record = {"kind": "A", "name": "pbx.example", "address": "192.0.2.10"}
+    DnsRecord.objects.create(group=fleet.group, **record)
     clinic = rows.make_group("clinic", mode="fallback")
     made = {state: rows.make_registration(clinic, state) for state in State if state != "unknown"}
     for row in fleet.rows:
