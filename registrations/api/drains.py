@@ -53,6 +53,10 @@ class DrainRow(serializers.Serializer[Drain]):
     abort_above_percent = serializers.IntegerField()
     wave_size = serializers.IntegerField(allow_null=True)
     away_job = serializers.IntegerField(allow_null=True, help_text="Under failbacks/.")
+    late_jobs = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="Under failbacks/: those that moved who was on his way there when it began.",
+    )
     home_job = serializers.IntegerField(allow_null=True, help_text="Under failbacks/.")
 
     def to_representation(self, instance: Drain) -> dict[str, Any]:

@@ -13,9 +13,8 @@ STATES = ("planned", "emptying", "empty", "returning", "done", "called_off")
 
 def drains() -> QuerySet[Drain]:
     """Return all drains, those to come first, then the latest."""
-    return Drain.objects.select_related("server__group", "away", "home").order_by(
-        "-begins_at", "-id"
-    )
+    found = Drain.objects.select_related("server__group", "away", "home")
+    return found.prefetch_related("sweeps").order_by("-begins_at", "-id")
 
 
 def state_of(drain: Drain) -> str:
@@ -53,6 +52,7 @@ def drain_row(drain: Drain) -> dict[str, Any]:
         "abort_above_percent": drain.abort_above_percent,
         "wave_size": drain.wave_size,
         "away_job": drain.away_id,
+        "late_jobs": [job.pk for job in drain.sweeps.all()],
         "home_job": drain.home_id,
     }
 

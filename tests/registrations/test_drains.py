@@ -414,7 +414,7 @@ def test_who_was_on_his_way_there_when_it_began_is_swept_away_and_comes_home_too
     answer([late[0].pk], now=soon)
     answer([late[1].pk], now=soon)
     away, sweep = Job.objects.order_by("pk")
-    assert list(drain.sweeps.all()) == [sweep] and sweep.results.count() == 2
+    assert jobs.drain_row(drain)["late_jobs"] == [sweep.pk] and sweep.results.count() == 2
     jobs.advance_all(soon + timedelta(minutes=1))
     assert Job.objects.count() == 2, "nobody is left there"
     later = timezone.now() + 2 * HOUR
