@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlparse
 
-from channels.db import database_sync_to_async
 from channels.security.websocket import OriginValidator
 from django.conf import settings
 from django.http import HttpRequest, parse_cookie
@@ -116,7 +115,7 @@ async def live_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one connection of `/ws/live/`: refused with 403, or told until either side ends it."""
     await receive()
     try:
-        asker = await database_sync_to_async(asker_of)(scope)
+        asker = await live.ask(asker_of, scope)
     except Refused:
         await send({"type": "websocket.close", "code": 4403})
         return

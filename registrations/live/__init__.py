@@ -4,7 +4,7 @@ Messages carry ids, never states: the hub reads the database, which is the truth
 workers' messages crossing on the way cannot show an old state.
 """
 
-from registrations.live.hub import Hub, join
+from registrations.live.hub import Hub, ask, join
 from registrations.live.publisher import NO_USER, access_changed, beat, leave, publish, ticked
 from registrations.live.sockets import Socket, Watch, WatchError
 
@@ -15,6 +15,7 @@ __all__ = [
     "Watch",
     "WatchError",
     "access_changed",
+    "ask",
     "beat",
     "join",
     "leave",

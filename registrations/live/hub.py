@@ -17,6 +17,7 @@ from socket import gethostname
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+from channels.db import database_sync_to_async
 from django.db import Error as DatabaseError
 
 from registrations import vitals
@@ -358,3 +359,15 @@ def join(send: Send) -> Socket:
         hub = _hubs[loop] = Hub()
         hub.start()
     return hub.join(send)
+
+
+async def ask(question: Callable[..., T], *given: Any) -> T:
+    """Return the answer to a question to the database. Raises what it raises.
+
+    By the connection that this process's sockets share: when all browsers come back at once, one
+    for each would keep them waiting. The first socket of all has one of its own.
+    """
+    hub = _hubs.get(asyncio.get_running_loop())
+    if hub is None:
+        return await database_sync_to_async(question)(*given)
+    return await hub.ask(question, *given)

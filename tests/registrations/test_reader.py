@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import Error, connection
 
+from registrations import live
 from registrations.live.reading import Reader
 from tests.support.databases import database, migrated_postgres
 
@@ -58,3 +59,17 @@ def test_a_question_that_fails_again_fails(database: str) -> None:
 
     with pytest.raises(Error):
         asked(wrong)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_who_comes_is_asked_for_by_the_connection_of_those_who_are_there(database: str) -> None:
+    async def take(text: str) -> None: ...
+
+    async def come() -> tuple[int, ...]:
+        there = live.join(take)
+        try:
+            return await live.ask(backend), await there.ask(backend), await live.ask(backend)
+        finally:
+            there.leave()
+
+    assert len(set(asyncio.run(come()))) == 1
