@@ -1,6 +1,8 @@
 """The table of handsets: CSV with a header row, in UTF-8, one line of one handset per row.
 
-An empty cell says nothing: it leaves what is there. Tags are separated by semicolons.
+Between the columns are commas, or what spreadsheets write in their place: semicolons where a comma
+is for decimals, tabs where cells are copied. An empty cell says nothing: it leaves what is there.
+Tags are separated by semicolons.
 """
 
 import csv
@@ -16,6 +18,7 @@ from fleet.formats.fleet_file import HANDSET
 from fleet.formats.rows import FleetRows, HandsetRow
 
 COLUMNS = HANDSET
+SEPARATORS = (",", ";", "\t")
 
 HELP = {
     "mac": "Twelve hexadecimal digits, with or without : - . between them. The only one needed "
@@ -62,12 +65,18 @@ def read(file: str, data: bytes) -> tuple[FleetRows, list[Fault]]:
         text = decode(data)
     except Unreadable as error:
         return FleetRows(), [place.fault("", str(error), error.row)]
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_between(text), strict=True)
     try:
         return read_rows(place, _meant(_numbered(reader)))
     except csv.Error as error:
         message = f"This is not CSV: {error}."
         return FleetRows(), [place.fault("", message, reader.line_num)]
+
+
+def _between(text: str) -> str:
+    """What stands between the columns: no name of one has any of these."""
+    header = text.lstrip().partition("\n")[0]
+    return max(SEPARATORS, key=header.count)
 
 
 def read_rows(place: Place, rows: Iterator[tuple[int, list[str]]]) -> tuple[FleetRows, list[Fault]]:
@@ -111,8 +120,6 @@ def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _header_faults(place: Place, header: list[str]) -> list[Fault]:
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        return [place.fault("", "The columns must be separated by commas.", 1)]
     permitted = f"The columns are {', '.join(COLUMNS)}."
     faults = [
         place.fault(name[:60] or f"column {number}", f"There is no such column. {permitted}", 1)

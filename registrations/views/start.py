@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from fleet import first_run, forms, services, users
 from fleet.formats.decoding import MAX_BYTES
-from fleet.formats.handset_csv import COLUMNS
+from fleet.formats.handset_csv import COLUMNS, SEPARATORS
 from fleet.models import ServerGroup, Site
 from fleet.roles import Role, has_role, require_role
 from fleet.zones import names
@@ -115,7 +115,7 @@ def _files(request: HttpRequest) -> list[tuple[str, bytes]]:
         return [(str(file.name), file.read(MAX_BYTES + 1)) for file in uploads]
     pasted = request.POST.get("text", "").strip()
     head = pasted.partition("\n")[0]
-    is_table = "," in head and ":" not in head
+    is_table = any(mark in head for mark in SEPARATORS) and ":" not in head
     return [("pasted.csv" if is_table else "pasted.yaml", pasted.encode())]
 
 
