@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     *("values", "intervals", "binding", "keeping", "plan", "course", "errands", "agent"),
-    *("judging", "resuming", "redundancy", "report"),
+    *("judging", "resuming", "redundancy", "report", "trace/masking", "trace/record"),
 )
 LOOP = ("runner", "switchboard", "pacer", "telling", "clock", "transport", "udp")
 """Of registrations/runtime: what every REGISTER passes on the worker's loop."""
@@ -29,7 +29,10 @@ def sources() -> list[str]:
 
 
 def undo() -> None:
-    for folder in (ROOT, *(ROOT / "registrations" / room for room in ("", "sip", "runtime"))):
+    for folder in (
+        ROOT,
+        *(ROOT / "registrations" / room for room in ("", "sip", "trace", "runtime")),
+    ):
         for path in folder.glob(COMPILED):
             path.unlink()
     shutil.rmtree(ROOT / "build", ignore_errors=True)

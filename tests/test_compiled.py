@@ -15,7 +15,7 @@ from tests.support.parts import need
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "agent.cpython-311-x86_64-linux-gnu.so"
 RULES = (
-    *("sip", "test_agent.py", "test_agent_invariants.py", "test_agent_new_behaviour.py"),
+    *("sip", "trace", "test_agent.py", "test_agent_invariants.py", "test_agent_new_behaviour.py"),
     *("test_behaviour.py", "test_errands.py", "test_keeping.py", "test_ladders.py"),
     *("test_redundancy.py", "test_resuming.py", "test_stays.py"),
     *("runtime/test_pacer.py", "runtime/test_switchboard.py", "runtime/test_udp.py"),
