@@ -114,7 +114,7 @@ class Flusher:
             if not heard.answered and heard.server_id not in missed:
                 continue
             pair, now = (heard.server_id, site_id), steady()
-            said = before.get(heard.server_id, "")
+            said, _ = before.get(heard.server_id, ("", 0.0))
             is_old = heard.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S
             if is_old and heard.verdict == said and not heard.retry_after:
                 continue

@@ -2,8 +2,8 @@
 
 The loop only hands over references. Masking, packing and Redis are a thread's work, BATCH tries at
 a time. While agents need the processor it waits a little: nobody reads a trace sooner than its
-handset is saved. Of renewals at which nothing was new a line's are kept once in CALM_EVERY_S. What
-does not fit, or what Redis does not take, is dropped and counted.
+handset is saved. Calm renewals are not kept. What does not fit, or what Redis does not take, is
+dropped and counted.
 """
 
 import asyncio
@@ -34,8 +34,6 @@ MOST_WAITING = 10_000
 HELD = 8000
 """So many wait until agents leave time for them, and no longer than HELD_S."""
 HELD_S = 4.0
-CALM_EVERY_S = 900.0
-"""Where bindings are short a line's tries would else be all alike, and of the last hour only."""
 CALM_MESSAGES = 4
 """Request, challenge, request, answer: with more of them something was amiss."""
 RETRY_S = 5.0
@@ -67,8 +65,6 @@ class Tracer:
         self._has_time = has_time
         self._is_deaf = settings.REDIS_URL.startswith("memory:")
         self._noted: deque[_Try] = deque()
-        self._calm: dict[int, int] = {}
-        """By registration, in which CALM_EVERY_S of its own the latest calm one was kept."""
         self._packed: deque[ring.Kept] = deque()
         """Packed already, and waiting for a Redis that takes them."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="runtime-trace")
@@ -95,25 +91,13 @@ class Tracer:
     ) -> None:
         """Take a registration's try that is over.
 
-        `note` says why it has no end; at a calm one nothing was new.
+        `note` says why it has no end; a calm one is nothing new (see `calm`).
         """
-        if not noted or self._is_deaf:
+        if not noted or self._is_deaf or (is_calm and len(noted) <= CALM_MESSAGES):
             return
-        now = self._loop.time()
-        if is_calm and len(noted) <= CALM_MESSAGES and not self._is_its_turn(pk, now):
-            return
-        self._noted.append(_Try(pk, noted, heard, note, now))
+        self._noted.append(_Try(pk, noted, heard, note, self._loop.time()))
         self._drop_beyond_room(self._noted)
         self._schedule()
-
-    def _is_its_turn(self, pk: int, now: float) -> bool:
-        """Whether no calm renewal of this line was kept yet in this CALM_EVERY_S of its own."""
-        # They begin at another time for each line: so the work is spread evenly.
-        turn = int((now + pk * 61.0 % CALM_EVERY_S) // CALM_EVERY_S)
-        if self._calm.get(pk) == turn:
-            return False
-        self._calm[pk] = turn
-        return True
 
     async def close(self) -> None:
         """Write what is left, if Redis takes it."""

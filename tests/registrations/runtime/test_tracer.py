@@ -87,26 +87,18 @@ def test_a_try_is_in_redis_soon_and_everybody_can_read_it(redis: Redis) -> None:
     assert sorted(record.note for record in ring.read(1).tries) == ["", "the worker stopped"]
 
 
-def test_of_a_lines_calm_renewals_some_are_kept_and_of_what_is_news_all(
+def test_a_calm_renewal_is_not_kept_unless_it_took_more_than_usual(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene(made: Tracer) -> None:
-        for _ in range(3):
-            keep(made, is_calm=True)
-        keep(made, 2, is_calm=True)
-        keep(made)
-        keep(made, note="the worker stopped")
+        keep(made, is_calm=True)
+        keep(made, 2)
         monkeypatch.setattr(tracer, "CALM_MESSAGES", 3)
-        keep(made, is_calm=True)
-        await until(lambda: len(ring.read(1).tries) == 4 and ring.read(2).tries)
-        monkeypatch.setattr(tracer, "CALM_MESSAGES", 4)
-        monkeypatch.setattr(tracer, "CALM_EVERY_S", 0.001)
-        await asyncio.sleep(0.01)
-        keep(made, is_calm=True)
-        await until(lambda: len(ring.read(1).tries) == 5)
+        keep(made, 3, is_calm=True)
+        await until(lambda: ring.read(3).tries)
 
     running(scene)
-    assert len(ring.read(1).tries) == 5
+    assert [len(ring.read(line).tries) for line in (1, 2, 3)] == [0, 1, 1]
 
 
 def test_what_waits_is_written_when_the_worker_ends(redis: Redis) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from registrations import ring
 from registrations.models import Registration
+from registrations.runtime import calm
 from registrations.trace import Try, as_try
 from registrations.trace.ladder import End
 from tests.registrations.runtime.test_engine import place, runtime
@@ -105,7 +106,10 @@ def _nothing_secret(row: Registration) -> None:
         assert not any(secret in text for text in texts)
 
 
-def test_a_renewal_after_trouble_is_news_and_the_next_alike_is_not(registrar: Kamailio) -> None:
+def test_a_renewal_after_trouble_is_news_and_the_next_alike_is_not(
+    registrar: Kamailio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calm, "TOLD_EVERY_S", 1e-6)
     with runtime() as worker:
         here = f"{registrar.address}:{registrar.port}"
         row = line(here, register_retry_base=1, register_retry_max=1)
@@ -113,6 +117,7 @@ def test_a_renewal_after_trouble_is_news_and_the_next_alike_is_not(registrar: Ka
         newest(row, 1)
         again(worker, row)
         newest(row, 2)
+        monkeypatch.setattr(calm, "TOLD_EVERY_S", 1e12)
         registrar.set_fault(503)
         again(worker, row)
         newest(row, 3)
