@@ -113,8 +113,7 @@ def _moment(value: Any) -> datetime:
 
 @cache
 def _asked(vendor: str, fields: tuple[str, ...]) -> _Asked:
-    with reach.everything():
-        return _Asked(fields)
+    return _Asked(fields)
 
 
 @record
