@@ -32,7 +32,7 @@ from registrations.values import ListedContact, Outcome, Target
 logger = logging.getLogger(__name__)
 
 LEASE_S = 30.0
-AT_ONCE = 400
+AT_ONCE = 600
 """Questions claimed by one process, most of them waiting for their turn at their place."""
 CLAIM_EVERY_S = 5.0
 SAVE_EVERY_S = 2.0
@@ -74,7 +74,8 @@ class Asker(Rounds[ClaimedProof]):
 
     def kick(self, site_id: int) -> None:
         """Look for due questions of that site, unless that was done a moment ago."""
-        if steady() - self._claimed_at.get(site_id, -CLAIM_EVERY_S) >= CLAIM_EVERY_S:
+        is_due = steady() - self._claimed_at.get(site_id, -CLAIM_EVERY_S) >= CLAIM_EVERY_S
+        if is_due and self._room() > AT_ONCE // 2:
             self._want(site_id)
 
     async def close(self) -> None:
@@ -317,8 +318,6 @@ class Asker(Rounds[ClaimedProof]):
             await self._database.run(store.release_proofs, claimed, due_at)
 
     async def _claim(self, sites: list[int]) -> None:
-        if self._room() <= AT_ONCE // 2:
-            return
         asked_at = steady()
         self._claimed_at |= dict.fromkeys(sites, asked_at)
         limit = self._room()

@@ -37,8 +37,9 @@ def rate(group: ServerGroup, lines: int) -> float:
 
 def _cost(group: ServerGroup, asked: Sequence[Server], lines: int) -> str:
     whom = "1 handset is" if lines == 1 else f"{lines:,} handsets are"
+    them = "it" if lines == 1 else "each of them"
     return (
-        f"{whom} only watched: {_each(asked)} is asked for each of them every "
+        f"{whom} only watched: {_each(asked)} is asked for {them} every "
         f"{duration(group.observe_every)}, by a REGISTER that binds nothing. "
         f"That is {_registers(group, lines)}."
     )
@@ -58,13 +59,17 @@ def _each(asked: Sequence[Server]) -> str:
 
 def _registers(group: ServerGroup, lines: int) -> str:
     found = rate(group, lines)
-    said = f"{found:,.1f} REGISTERs a second at each"
+    said = f"{_amount(found)} REGISTERs a second at each"
     cap = group.max_registrations_per_second
     if not cap:
         return said
     share = 100 * found / cap
-    told = f"{said}, {max(share, 0.1):.1f} % of the cap"
+    told = f"{said}, {_amount(share)} % of the cap"
     return f"{told}; that is too many: look less often" if share > observing.MOST_OF_CAP else told
+
+
+def _amount(found: float) -> str:
+    return "less than 0.1" if found < 0.1 else f"{found:,.1f}"
 
 
 def _limits(group: ServerGroup) -> list[str]:

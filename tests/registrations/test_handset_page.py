@@ -13,7 +13,13 @@ from fleet.models import Line, ServerGroup
 from fleet.roles import Role
 from registrations.models import Registration, SiteNetwork, State
 from registrations.templatetags.rollcall import deadline
-from tests.support.rows import make_group, make_registration, make_transition, make_user
+from tests.support.rows import (
+    make_group,
+    make_proof,
+    make_registration,
+    make_transition,
+    make_user,
+)
 from tests.support.traces import keep
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +96,18 @@ def test_of_a_watched_handset_nobody_tells_of_its_servers_are_named_before_the_w
     said = words(part(page_of(row), "lines"))
     assert "None of its servers has said of late where it is" in said
     assert "heard nothing of its own worker" not in said
+
+
+def test_of_a_watched_handset_its_servers_list_is_shown_with_until_when(ward: ServerGroup) -> None:
+    row = make_registration(ward, State.PRIMARY)
+    Line.objects.update(supervision=Line.Supervision.OBSERVE)
+    until = timezone.now() + timedelta(minutes=40)
+    contacts = [["sip:4001@10.1.2.3:5060", until.timestamp()]]
+    make_proof(row, 1, "proved", is_observed=True, contacts=contacts, others_until=until)
+    page = page_of(row)
+    assert "lists sip:4001@10.1.2.3:5060 until" in words(page)
+    assert "Only asked who is bound: see below." in words(page)
+    assert "Not asked by this line yet." not in words(page)
 
 
 def test_where_the_sites_network_is_suspected_the_worker_is_not_blamed(ward: ServerGroup) -> None:

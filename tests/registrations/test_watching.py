@@ -42,6 +42,14 @@ def test_what_it_costs_is_told_with_what_is_not_seen() -> None:
     assert "which of them serves a handset cannot be told" in said(group)
 
 
+def test_what_next_to_nothing_costs_is_not_told_as_nothing() -> None:
+    group = ward(1)
+    Line.objects.update(supervision="observe")
+    told = said(group)
+    assert "each of its 2 servers is asked for it every 1 min" in told
+    assert "That is less than 0.1 REGISTERs a second at each, less than 0.1 % of the cap." in told
+
+
 def test_too_often_is_said_to_be_too_often(client: Client) -> None:
     group = ward(60, max_registrations_per_second=10)
     client.force_login(rows.make_user("cora", Role.CONFIGURER))
