@@ -11,17 +11,20 @@ log = structlog.get_logger(__name__)
 
 
 class IncidentIsOver(Exception):
-    """There is nothing left to acknowledge."""
+    """There is nothing left to acknowledge, and no comment on what was."""
 
 
 @transaction.atomic
 def acknowledge(incident_id: int, by: str, comment: str, now: datetime) -> Incident:
-    """Acknowledge it, or add a comment where somebody did. Raises IncidentIsOver, DoesNotExist."""
+    """Acknowledge it, or add a comment where somebody did, or where it is over.
+
+    Raises IncidentIsOver, DoesNotExist.
+    """
     incident = Incident.objects.select_for_update(of=("self",)).get(pk=incident_id)
-    if incident.resolved_at is not None:
-        raise IncidentIsOver("It is over: nobody is told of it any more.")
     comment = comment.strip()[:500]
-    is_first = incident.acknowledged_at is None
+    if incident.resolved_at is not None and not comment:
+        raise IncidentIsOver("It is over: nobody is told of it any more.")
+    is_first = incident.acknowledged_at is None and incident.resolved_at is None
     if is_first:
         incident.acknowledged_at, incident.acknowledged_by = now, by
     incident.comment = comment or incident.comment

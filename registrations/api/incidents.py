@@ -19,7 +19,7 @@ from registrations.alerts import acknowledging
 from registrations.api.exports import ExportView, described
 from registrations.models import Delivery, Incident, IncidentEntry
 
-OVER = OpenApiResponse(description="It is over.")
+OVER = OpenApiResponse(description="It is over, and there is no comment.")
 
 
 class IncidentRow(serializers.Serializer[Incident]):
@@ -99,7 +99,7 @@ class IncidentViewSet(
     @extend_schema(request=Acknowledgement, responses={200: IncidentInFull, 409: OVER})
     @action(detail=True, methods=["post"])
     def acknowledge(self, request: Request, pk: str) -> Response:
-        """Say that somebody has it in hand: nobody is told again. Or add a comment."""
+        """Say that somebody has it in hand: nobody is told again. Or add a comment, also later."""
         given = Acknowledgement(data=request.data)
         given.is_valid(raise_exception=True)
         found, by = self.get_object(), request.user.get_username()

@@ -111,10 +111,17 @@ def test_a_viewer_sees_it_and_takes_nothing_in_hand(client: Client, incident: In
     assert client.post(reverse("incident_acknowledge", args=[incident.pk])).status_code == 403
 
 
-def test_what_is_over_is_not_acknowledged(desk: Client, incident: Incident) -> None:
+def test_what_is_over_is_not_acknowledged_but_may_be_commented(
+    desk: Client, incident: Incident
+) -> None:
     Incident.objects.update(resolved_at=timezone.now())
-    desk.post(reverse("incident_acknowledge", args=[incident.pk]), {"comment": "x"})
-    assert Incident.objects.get().acknowledged_at is None
+    url = reverse("incident_acknowledge", args=[incident.pk])
+    assert "It is over" in desk.post(url, {"comment": " "}, follow=True).content.decode()
+    page = desk.post(url, {"comment": "It was a fuse."}, follow=True).content.decode()
+    assert "Commented" in page and "It was a fuse." in page and "Add a comment" in page
+    kept = Incident.objects.get()
+    assert (kept.acknowledged_at, kept.acknowledged_by) == (None, "")
+    assert IncidentEntry.objects.latest("pk").by == "olga"
 
 
 def test_a_rule_is_kept_in_seconds_and_shown_in_minutes(desk: Client) -> None:
