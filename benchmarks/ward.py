@@ -124,6 +124,13 @@ def cap(rate: int) -> None:
     ServerGroup.objects.update(max_registrations_per_second=rate)
 
 
+def await_up() -> None:
+    """Wait until no server is held for silent any more: else all would begin on the secondary."""
+    _wait_for(
+        lambda: not ServerHealth.objects.exclude(condition=ServerHealth.Condition.UP).exists()
+    )
+
+
 def await_move() -> dict[str, float]:
     """Wait until the primary is known to be silent, and until all are saved on the secondary.
 
@@ -203,7 +210,7 @@ def main() -> None:
 
 
 ORDERS: dict[str, Callable[..., Any]] = {
-    order.__name__: order for order in (make, rest, start, cap, await_move, settle)
+    order.__name__: order for order in (make, rest, start, cap, await_up, await_move, settle)
 }
 
 if __name__ == "__main__":
