@@ -46,8 +46,8 @@ class ConductStep(serializers.Serializer[Any]):
 class PrimaryMoved(serializers.Serializer[Any]):
     """Another server would be the primary."""
 
-    before = serializers.PrimaryKeyRelatedField(read_only=True, allow_null=True)  # type: ignore[var-annotated]
-    after = serializers.PrimaryKeyRelatedField(read_only=True, allow_null=True)  # type: ignore[var-annotated]
+    before = serializers.IntegerField(source="before.pk", allow_null=True)
+    after = serializers.IntegerField(source="after.pk", allow_null=True)
     lines = serializers.IntegerField(help_text="That register, and would belong to it.")
     watched = serializers.IntegerField(
         help_text="Lines that are only watched: their handsets go by their own configuration."
