@@ -242,7 +242,7 @@ def dues() -> dict[str, list[float]]:
 
 
 def test_silence_wakes_the_handsets_of_a_fast_failover_group_only() -> None:
-    health = a_fleet(4, fast_failover=True, max_registrations_per_second=10)
+    health = a_fleet(4, fast_failover=True, max_registrations_per_second=1)
     slow = make_group("slow", ("127.0.0.61:5071",))
     make_due(make_lines(1, slow), time.time() + 900)
     rows = Registration.objects.filter(group=health.server.group)
@@ -253,7 +253,8 @@ def test_silence_wakes_the_handsets_of_a_fast_failover_group_only() -> None:
     notice(other(health), True, after=1)
     notice(health, False, False)
     due = dues()
-    assert due["ward"] == pytest.approx([0.0, 0.1, 0.2, 0.3], abs=0.09), "who ends first goes first"
+    # The first second's worth at once; who ends first goes first.
+    assert due["ward"] == pytest.approx([0.0, 0.0, 1.0, 2.0], abs=0.5)
     assert due["slow"][0] > 800
 
 
