@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 def run(arguments: Sequence[str]) -> None:
     """Run it to its end. SystemExit where the database is out of reach, or not ours."""
+    # The database, exports and backups hold what no other user of this machine may read.
+    os.umask(0o077)
     try:
         execute_from_command_line(list(arguments))
         sys.stdout.flush()

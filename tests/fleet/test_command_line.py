@@ -50,3 +50,14 @@ def test_a_reader_who_goes_away_is_no_fault(tmp_path: Path) -> None:
         timeout=100,
     )
     assert done.stderr == ""
+
+
+def test_the_database_is_for_its_owner_alone_in_a_folder_that_others_may_enter(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir(mode=0o755)
+    done = command(tmp_path, "prepare")
+    assert done.returncode == 0, done.stderr
+    found = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert any(path.name.endswith(".sqlite3") for path in found)
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
