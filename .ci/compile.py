@@ -4,6 +4,8 @@ Takes a C compiler and Python's headers; without it all works the same, and slow
 compiled before is thrown away first: `.ci/compile.py --undo` does only that.
 """
 
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,10 @@ BY_LETTER = ("__init__.py", "errors.py", "probe.py")
 COMPILED = "*.cpython-*.so"
 
 
+MANIFEST = ROOT / "registrations" / "compiled.json"
+"""Of which bytes each was compiled: `fleet.compiled` runs no others."""
+
+
 def sources() -> list[str]:
     sip = sorted((ROOT / "registrations" / "sip").glob("*.py"))
     rooms = [f"registrations/{room}.py" for room in ROOMS]
@@ -36,10 +42,12 @@ def undo() -> None:
         for path in folder.glob(COMPILED):
             path.unlink()
     shutil.rmtree(ROOT / "build", ignore_errors=True)
+    MANIFEST.unlink(missing_ok=True)
 
 
 def compile_rooms() -> None:
     """Compile all in one go, so that they call each other directly."""
+    digests = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in sources()}
     mypyc = Path(sys.executable).parent / "mypyc"
     options = ["--config-file=", "--strict", "--follow-imports=silent", "--ignore-missing-imports"]
     ran = subprocess.run(
@@ -53,6 +61,7 @@ def compile_rooms() -> None:
             "The rooms could not be compiled. This needs a C compiler and Python's headers "
             "(Debian: apt-get install gcc libc6-dev python3-dev); Rollcall runs without it too."
         )
+    MANIFEST.write_text(json.dumps(digests))
 
 
 if __name__ == "__main__":

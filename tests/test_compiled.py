@@ -1,5 +1,7 @@
 """What `make compile` makes behaves as its sources do, and is never run once they have changed."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -27,23 +29,32 @@ RULES = (
 def tree(tmp_path: Path) -> Path:
     room = tmp_path / "registrations"
     room.mkdir()
-    (room / "agent.py").write_text("")
+    (room / "agent.py").write_text("AGENT = 1")
     (room / NAME).write_text("")
-    os.utime(room / "agent.py", (1000, 1000))
+    known = {"registrations/agent.py": hashlib.sha256(b"AGENT = 1").hexdigest()}
+    (tmp_path / compiled.MANIFEST).write_text(json.dumps(known))
     return tmp_path
 
 
-def test_what_is_younger_than_its_source_is_of_it(tree: Path) -> None:
+def test_what_was_compiled_of_the_same_bytes_is_of_it_whatever_their_time(tree: Path) -> None:
+    (tree / "registrations" / "agent.py").touch()
     assert compiled.outdated(tree) == []
 
 
-def test_a_changed_source_is_named(tree: Path) -> None:
-    os.utime(tree / "registrations" / NAME, (999, 999))
+def test_a_changed_source_is_named_however_old_it_says_it_is(tree: Path) -> None:
+    source = tree / "registrations" / "agent.py"
+    source.write_text("AGENT = 2")
+    os.utime(source, (1000, 1000))
     assert compiled.outdated(tree) == ["registrations/agent.py"]
 
 
 def test_a_source_that_is_gone_is_named(tree: Path) -> None:
     (tree / "registrations" / "agent.py").unlink()
+    assert compiled.outdated(tree) == ["registrations/agent.py"]
+
+
+def test_what_nobody_knows_the_sources_of_is_not_run(tree: Path) -> None:
+    (tree / compiled.MANIFEST).unlink()
     assert compiled.outdated(tree) == ["registrations/agent.py"]
 
 
