@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 
 from channels.security.websocket import OriginValidator
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, parse_cookie
 
 from fleet import sessions, tokens
@@ -25,6 +26,8 @@ from registrations.queries.extent import Extent
 RECHECK_SECONDS = 45.0
 """How often an open socket is asked again whether its session or token still holds. Who loses
 one by somebody's doing is told at once; time alone is noticed so."""
+AGAIN_SECONDS = 2.0
+"""How soon again where the database could not be asked."""
 
 MOST_TEXT = 32_768
 """Characters of one message; 1000 ids of 19 digits fit."""
@@ -184,6 +187,11 @@ async def _recheck(socket: live.Socket, scope: Scope, asker: Asker) -> Closing:
             same = await socket.ask(asker_of, scope) == asker
         except Refused:
             same = False
+        except DatabaseError:
+            # The hub cannot read either and says so; whoever may not look any more learns no more.
+            await asyncio.sleep(AGAIN_SECONDS)
+            socket.recheck.set()
+            continue
         if not same:
             return Closing(4401, "Your session, your role or your token has ended.")
 

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import websockets
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 
 from fleet import sessions
@@ -127,3 +128,28 @@ def test_a_watch_that_makes_no_sense_ends_the_socket_with_a_reason(
             assert closed.value.rcvd.reason
 
     asyncio.run(run())
+
+
+class Outage:
+    """A socket whose database is away for the first question."""
+
+    def __init__(self, then: object) -> None:
+        self.recheck = asyncio.Event()
+        self.recheck.set()
+        self.asked = 0
+        self._then = then
+
+    async def ask(self, question: object, *given: object) -> object:
+        self.asked += 1
+        if self.asked == 1:
+            raise OperationalError("the database system is shutting down")
+        return self._then
+
+
+def test_an_open_socket_is_asked_again_once_the_database_can_say_who_may_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(consumers, "AGAIN_SECONDS", 0.0)
+    socket = Outage(then="nobody")
+    closing = asyncio.run(consumers._recheck(socket, {}, "somebody"))  # type: ignore[arg-type]
+    assert (closing.code, socket.asked) == (4401, 2)
