@@ -1,28 +1,87 @@
-"""Django's admin: users, tokens, the inventory and who changed what, for the role admin alone.
+"""Django's admin: the inventory, users and who changed what, for the role admin alone.
 
-SIP passwords are never rendered here; a new one may be typed in.
+SIP passwords are never rendered here; a new one may be typed in. Users are only shown.
 """
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from rest_framework.authtoken.models import TokenProxy
 
-from fleet import inventory
+from fleet import inventory, stale
 from fleet.formats import dns_cache
 from fleet.formats.policy import PARAMETERS
+from fleet.guarded_forms import locked
 from fleet.models import DnsRecord, Handset, Line, Server, ServerGroup, Site
 
 # Nothing reads them any more: see fleet.tokens.
 admin.site.unregister(TokenProxy)
+admin.site.unregister([User, Group])
+
+
+class Shown(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Nothing is changed here: only `fleet.users` sees to it that an admin is left."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def view_on_site(self, obj: Any) -> str:
+        return reverse("users")
+
+
+@admin.register(User)
+class ShownUserAdmin(Shown, UserAdmin):  # type: ignore[type-arg]
+    fieldsets = None
+    fields = ("username", "is_active", "is_superuser", "groups", "last_login", "date_joined")
+
+
+@admin.register(Group)
+class ShownGroupAdmin(Shown, GroupAdmin):
+    pass
+
+
+class SeenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Sends back which version it showed, and is refused where there is another by then."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._now = stale.version(self.instance) if self.instance.pk else ""
+        self.fields["seen"].initial = self._now
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        if given["seen"] not in ("", self._now):
+            raise ValidationError(
+                "Somebody changed this since you opened it. Open it again, then decide."
+            )
+        return given
 
 
 class Inventory(admin.ModelAdmin):  # type: ignore[type-arg]
     """Saves and deletes by `fleet.inventory`, so that registrations follow."""
+
+    form = SeenForm
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """Whoever changes it, which is in a transaction, holds it: nobody comes in between."""
+        thing = super().get_object(request, object_id, from_field)
+        return locked(thing) if thing is not None and connection.in_atomic_block else thing
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         before = type(obj).objects.get(pk=obj.pk) if change else None
@@ -44,7 +103,7 @@ class Inventory(admin.ModelAdmin):  # type: ignore[type-arg]
             self.delete_model(request, obj)
 
 
-class LineForm(forms.ModelForm):  # type: ignore[type-arg]
+class LineForm(SeenForm):
     """The stored password is no field of it, so that no page can show it."""
 
     new_password = forms.CharField(
@@ -65,7 +124,7 @@ class LineForm(forms.ModelForm):  # type: ignore[type-arg]
         return super().save(commit)
 
 
-class ServerForm(forms.ModelForm):  # type: ignore[type-arg]
+class ServerForm(SeenForm):
     class Meta:
         model = Server
         fields = (

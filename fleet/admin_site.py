@@ -11,7 +11,7 @@ from fleet.roles import Role, has_role
 class RoleAdminSite(AdminSite):
     site_header = "Rollcall administration"
     site_title = "Rollcall"
-    index_title = "Users, tokens, inventory"
+    index_title = "Inventory"
 
     def has_permission(self, request: HttpRequest) -> bool:
         return has_role(request.user, Role.ADMIN)

@@ -1,9 +1,10 @@
 """Who may enter: roles, the log-in, Django's admin, and what every answer carries."""
 
 import re
+from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
@@ -11,7 +12,10 @@ from django.test import Client, RequestFactory
 from fleet.audit import MASK
 from fleet.models import Line
 from fleet.roles import Role, require_role, role_of
+from tests.support.databases import database, migrated_postgres
 from tests.support.rows import make_group, make_line, make_user
+
+__all__ = ["database", "migrated_postgres"]
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +100,7 @@ def test_djangos_admin_is_closed_to_lower_roles_and_to_mere_staff(
 def test_the_role_admin_needs_no_other_flag_for_djangos_admin(client: Client) -> None:
     client.force_login(make_user("ada", Role.ADMIN))
     for page in (
-        *("", "auth/user/", "auth/user/add/", "auditlog/logentry/"),
+        *("", "auth/user/", "auth/group/", "auditlog/logentry/"),
         *("fleet/site/", "fleet/servergroup/", "fleet/server/add/", "fleet/handset/"),
     ):
         assert client.get(f"/admin/{page}").status_code == 200, page
@@ -148,3 +152,67 @@ def test_djangos_admin_refuses_what_an_import_refuses(client: Client) -> None:
     answer = client.post("/admin/fleet/server/add/", given | {"lost_features": "[]"})
     assert answer.status_code == 302
     assert list(group.servers.values_list("priority", flat=True)) == [1, 2, 3]
+
+
+def test_djangos_admin_shows_users_and_changes_none_so_that_an_admin_is_left(
+    client: Client,
+) -> None:
+    root = User.objects.create_superuser("root", password="the only one")
+    client.force_login(root)
+    group = Group.objects.get(name=Role.VIEWER.group_name)
+    for kind, thing in (("user", root), ("group", group)):
+        page = client.get(f"/admin/auth/{kind}/{thing.pk}/change/")
+        assert (page.status_code, str(thing) in page.content.decode()) == (200, True)
+        assert 'href="/users/"' in page.content.decode()
+        assert not re.search(
+            'name="_save"|<input type="checkbox"|md5|pbkdf2', page.content.decode()
+        )
+        ticked = {"action": "delete_selected", "_selected_action": thing.pk, "post": "yes"}
+        client.post(f"/admin/auth/{kind}/", ticked)
+        given = {"username": "root", "name": "renamed", "is_active": "on"}
+        for act in ("add/", f"{thing.pk}/change/", f"{thing.pk}/delete/", f"{root.pk}/password/"):
+            if kind == "user" or "password" not in act:
+                answer = client.post(f"/admin/auth/{kind}/{act}", given | {"post": "yes"})
+                assert answer.status_code == 403, f"{kind} {act}"
+    root.refresh_from_db()
+    assert root.is_superuser and root.check_password("the only one")
+    assert Group.objects.filter(name=group.name).exists()
+
+
+def sent(page: Any) -> dict[str, Any]:
+    """What a browser sends back of a page of Django's admin where nothing was typed."""
+    form = page.context["adminform"].form
+    forms = [form]
+    for inline in page.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    told = {field.html_name: field.value() for each in forms for field in each}
+    return {name: value for name, value in told.items() if value is not None and value is not False}
+
+
+@pytest.mark.parametrize("kind", ["site", "servergroup", "server", "handset", "line"])
+def test_djangos_admin_refuses_to_overwrite_what_was_not_seen(
+    database: str, client: Client, kind: str
+) -> None:
+    group = make_group()
+    line = make_line(group)
+    things = {
+        "site": (line.handset.site, "name"),
+        "servergroup": (group, "name"),
+        "server": (group.servers.first(), "name"),
+        "handset": (line.handset, "name"),
+        "line": (line, "extension"),
+    }
+    thing, field = things[kind]
+    client.force_login(make_user("ada", Role.ADMIN))
+    url = f"/admin/fleet/{kind}/{thing.pk}/change/"
+    assert client.post(f"/admin/fleet/{kind}/{thing.pk}/history/").status_code == 200
+    here, there = sent(client.get(url)), sent(client.get(url))
+    assert client.post(url, here | {field: "4001"}).status_code == 302
+    refused = client.post(url, there)
+    assert "Somebody changed this since you opened it." in refused.content.decode()
+    assert client.post(url, sent(refused)).status_code == 200, "still not what is there now"
+    thing.refresh_from_db()
+    assert getattr(thing, field) == "4001"
+    assert client.post(url, sent(client.get(url)) | {field: "4002"}).status_code == 302
+    thing.refresh_from_db()
+    assert getattr(thing, field) == "4002"
