@@ -206,6 +206,7 @@ def test_djangos_admin_refuses_to_overwrite_what_was_not_seen(
     client.force_login(make_user("ada", Role.ADMIN))
     url = f"/admin/fleet/{kind}/{thing.pk}/change/"
     assert client.post(f"/admin/fleet/{kind}/{thing.pk}/history/").status_code == 200
+    assert '<input type="hidden" name="seen" value="' in client.get(url).content.decode()
     here, there = sent(client.get(url)), sent(client.get(url))
     assert client.post(url, here | {field: "4001"}).status_code == 302
     refused = client.post(url, there)
