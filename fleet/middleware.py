@@ -10,6 +10,7 @@ from auditlog.middleware import AuditlogMiddleware
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
@@ -75,6 +76,21 @@ class RequestId:
 def _asker(request: HttpRequest) -> str:
     user = getattr(request, "user", None)
     return user.get_username() if user is not None else ""
+
+
+class SessionCookies(SessionMiddleware):
+    """Who only asks with a session that is over keeps the cookie of it.
+
+    A page asks by itself, with the old cookie, while the answer to a log-in or to a new password
+    brings the new one. To delete it by name would log out whoever just logged in.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        answer = super().process_response(request, response)
+        sent = answer.cookies.get(settings.SESSION_COOKIE_NAME)
+        if request.method in SAFE and sent is not None and not sent.value:
+            del answer.cookies[settings.SESSION_COOKIE_NAME]
+        return answer
 
 
 class Sessions(AuthenticationMiddleware):

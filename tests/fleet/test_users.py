@@ -156,6 +156,30 @@ def test_a_session_ends_when_it_was_long_unused_or_is_old(settings: Any) -> None
         assert not is_in(client), "a page that is left open does not use it"
 
 
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_who_only_asks_with_a_session_that_is_over_keeps_the_cookie_that_came_meanwhile(
+    method: str,
+) -> None:
+    user = make_user("vera", Role.VIEWER)
+    user.set_password("a night shift of seven")
+    user.save()
+    vera, late = signed_in(user), Client()
+    late.cookies["sessionid"] = vera.cookies["sessionid"].value
+    chosen = "a day shift of eleven"
+    form = {"old_password": "a night shift of seven"}
+    form |= {"new_password1": chosen, "new_password2": chosen}
+    assert vera.post("/accounts/password/", form).status_code == 302
+    answer = getattr(late, method)("/")
+    assert answer.status_code == 302
+    assert "sessionid" not in answer.cookies
+    assert is_in(vera)
+
+
+def test_a_log_out_deletes_the_cookie() -> None:
+    vera = signed_in(make_user("vera", Role.VIEWER))
+    assert vera.post("/accounts/logout/").cookies["sessionid"].value == ""
+
+
 def test_using_a_session_writes_once_a_minute(django_assert_num_queries: Any) -> None:
     start = timezone.now()
     with time_machine.travel(start, tick=False) as clock:
