@@ -172,9 +172,10 @@ def _narrowed(watch: live.Watch) -> live.Watch:
     """Return it without the rows of other sites: not even that they change is told."""
     if not watch.rows:
         return watch
-    there = Registration.objects.filter(pk__in=watch.rows)
-    ids = watch.extent.of(there).values_list("pk", flat=True)
-    return replace(watch, rows=frozenset(ids))
+    asked = Registration.objects.filter(pk__in=watch.rows)
+    ids = watch.extent.of(asked).values_list("pk", flat=True)
+    there = frozenset(ids)
+    return replace(watch, rows=there, absent=watch.rows - there)
 
 
 async def _recheck(socket: live.Socket, scope: Scope, asker: Asker) -> Closing:

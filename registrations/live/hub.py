@@ -298,7 +298,10 @@ class Hub:
 
     def snapshot_body(self, watch: Watch) -> str:
         if (body := self._snapshots.get(watch)) is None:
-            body = f'"type":"snapshot","rows":[{self._row_texts(self._there(watch, watch.rows))}]'
+            there = self._there(watch, watch.rows)
+            body = f'"type":"snapshot","rows":[{self._row_texts(there)}]'
+            if gone := (watch.rows - there) | watch.absent:
+                body += f',"gone":{dumps(sorted(gone))}'
             if watch.summary:
                 body += f',"summary":{self._summary_texts[watch.extent]}'
             if watch.history:

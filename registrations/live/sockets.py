@@ -42,6 +42,8 @@ class Watch:
     history: bool = False
     extent: Extent = EVERYTHING
     """The part of the fleet it is of."""
+    absent: frozenset[int] = frozenset()
+    """Rows asked for that are not there, for who watches; a snapshot says so, nothing later."""
 
     @classmethod
     def parse(cls, text: str) -> "Watch":

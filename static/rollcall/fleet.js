@@ -14,6 +14,7 @@ const WORDS = {
   primary: "On primary", secondary: "On secondary", fallback: "On fallback", registering: "Registering",
   unregistered: "Unregistered", rejected: "Rejected", held: "Held back", unknown: "Unknown", disabled: "Off",
 };
+const GONE = "Not there any more";
 const ORDER = [
   "primary", "primary_silent", "secondary", "secondary_silent", "fallback", "fallback_silent",
   "registering", "held", "unregistered", "rejected", "unknown", "disabled",
@@ -73,6 +74,18 @@ function showRow(row, { before, moved, element: place }) {
   put(part("next"), "countdown", row.state === "disabled" ? null : row.next_attempt_at, zone);
   put(part("expires"), "countdown", row.expires_at, zone, "No binding");
   put(part("heard"), "age", row.heard_at, zone, "never");
+}
+
+function showGone(_id, place) {
+  const part = (name) => place.querySelector(`[data-part="${name}"]`);
+  part("state")?.replaceChildren(chip("unknown", GONE));
+  const situation = place.querySelector(".situation");
+  if (situation) {
+    situation.dataset.state = "unknown";
+    setIcon(situation, "unknown");
+    setText(situation.querySelector("[data-field=state_word]"), GONE);
+  }
+  for (const name of ["since", "next", "expires", "heard"]) put(part(name), "age", null);
 }
 
 // ---- Summary ---------------------------------------------------------------------------------
@@ -228,6 +241,7 @@ if (document.querySelector("#live-state")) {
     { summary: true, history: Boolean(feed) },
     {
       row: showRow,
+      gone: showGone,
       summary: showSummary,
       transitions: showChanges,
       heartbeat: ({ read_at: at }) => at && put(document.querySelector("[data-summary=as_of]"), "age", at, "UTC"),

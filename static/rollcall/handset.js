@@ -80,8 +80,15 @@ function news(row, { element }) {
   newTry(row.id);
 }
 
+// A line that is gone may leave others; of a handset that is gone the server has no page.
+function gone(id, { dataset }) {
+  dataset.where = ""; // Should it come back, it is worded anew.
+  looked.delete(id);
+  refresh(FRESH);
+}
+
 if (document.querySelector("[data-handset]")) {
-  live.watch({}, { row: news });
+  live.watch({}, { row: news, gone });
   document.addEventListener("pointerover", ({ target }) => tell(target.closest?.(".stay")));
   document.addEventListener("focusin", ({ target }) => tell(target.closest?.(".stay")));
   document.addEventListener("keydown", (event) => {

@@ -3,7 +3,7 @@
 //   import * as live from "./live.js";
 //   const stop = live.watch({ summary: true, history: true }, {
 //     row(row, { before, moved, element }) {},   // one call per row and element on the page
-//     gone(id) {},                               // that registration no longer exists
+//     gone(id, element) {},                      // not there any more, or not for this user
 //     summary(summary) {},
 //     transitions(list, { fresh }) {},           // newest first; fresh: false for a snapshot's
 //     heartbeat(heartbeat) {},
@@ -39,6 +39,7 @@ let heartbeat = null;
 let loggedOut = false;
 let status = "connecting";
 let notLiveSince = 0;
+let goneSince = 0;
 
 export function watch(wanted, handlers = {}) {
   const watcher = { wanted, handlers };
@@ -162,8 +163,10 @@ function take(message, fresh) {
   for (const row of message.rows) show(row);
   for (const id of message.gone ?? []) {
     known.delete(id);
-    for (const element of find(id)) element.classList.add("is-gone");
-    tell("gone", id);
+    for (const element of find(id)) {
+      element.classList.add("is-gone");
+      tell("gone", id, element);
+    }
   }
   if (message.summary) tell("summary", message.summary);
   if (message.transitions) tell("transitions", message.transitions, { fresh });
@@ -185,6 +188,7 @@ function show(row) {
 }
 
 function patch(element, row) {
+  element.classList.remove("is-gone");
   if (element.dataset.state !== undefined) element.dataset.state = row.silent ? `${row.state}_silent` : row.state;
   for (const place of element.querySelectorAll("[data-field]")) {
     const value = place.dataset.field.split(".").reduce((part, name) => part?.[name], row);
@@ -225,10 +229,17 @@ function say(banner, sentence) {
   banner.hidden = sentence === "";
 }
 
+// A handset's page of which nothing is left: every line on it is gone.
+function isGone() {
+  const lines = document.querySelector("[data-handset]") ? [...elements()] : [];
+  return lines.length > 0 && lines.every((line) => line.matches(".is-gone"));
+}
+
 function judge() {
+  goneSince = isGone() && (goneSince || Date.now() + ahead);
   const quiet = Date.now() - heardAt;
   const lost = lostAt ? Date.now() - lostAt : 0;
-  const [next, short, sentence, since] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, board, heartbeat });
+  const [next, short, sentence, since] = verdict({ quiet, lost, seen: heardAt + ahead, loggedOut, board, heartbeat, gone: goneSince });
   document.body.dataset.live = next;
   const mark = document.getElementById("live-state");
   if (mark) {

@@ -49,7 +49,8 @@ function unattended(heartbeat) {
 }
 
 // `quiet`: ms since the last message, at `seen`. `lost`: ms since the connection broke, 0 if it stands.
-export function verdict({ quiet, lost, seen, loggedOut, board, heartbeat }) {
+// `gone`: when the handset whose page this is was found to be gone, if it was.
+export function verdict({ quiet, lost, seen, loggedOut, board, heartbeat, gone }) {
   const not = (sentence, since = seen) => ["stale", "Not live", sentence, since];
   if (loggedOut) {
     const why = board ? "An admin has revoked this screen's address" : "You are logged out";
@@ -63,6 +64,9 @@ export function verdict({ quiet, lost, seen, loggedOut, board, heartbeat }) {
     const { read_at: read, started_at: started } = heartbeat;
     const since = read ? ` since ${stamp(read)}` : "";
     return not(`The database is out of reach: nothing new${since}.`, read ?? started);
+  }
+  if (gone) {
+    return not(`This handset is not there any more, or not at a site you may see: what you see is from ${stamp(gone)}.`, gone);
   }
   const part = unattended(heartbeat);
   return part ? ["worker-silent", ...part] : ["live", "Live", "", 0];

@@ -73,11 +73,11 @@ def whole(port: int = 0) -> Web:
     return web
 
 
-def log_in(page: Page, web: Web) -> Client:
-    """The admin's session in this browser, and a client that holds it too."""
+def log_in(page: Page, web: Web, user: User | None = None) -> Client:
+    """The user's session (the admin's) in this browser, and a client that holds it too."""
     client = Client()
-    admin = User.objects.filter(username="admin").first()
-    client.force_login(admin or User.objects.create_superuser("admin"))
+    user = user or User.objects.filter(username="admin").first()
+    client.force_login(user or User.objects.create_superuser("admin"))
     page.context.add_cookies(
         [
             {

@@ -8,9 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fleet.models import Site
+from fleet.people import SiteLimit
+from fleet.roles import Role
 from registrations.models import QuietHours, Registration, State
 from tests.registrations import live_fleet
 from tests.registrations.live_web import log_in, publish, whole, worker
+from tests.support.rows import make_site, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -271,5 +274,54 @@ def test_a_time_of_another_year_names_the_year(live_redis: str, page: Page) -> N
         page.goto(f"http://127.0.0.1:{web.port}/?at=2020-01-01T00:00:00Z")
         expect(page.locator("body")).to_have_attribute("data-live", re.compile("."))
         expect(page.locator("main")).to_contain_text("As it was at 1 Jan 2020 00:00:00 UTC")
+    finally:
+        web.stop()
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "limited"])
+def test_a_page_of_what_is_gone_shows_nothing_of_it_as_live(
+    live_redis: str, page: Page, how: str
+) -> None:
+    fleet = live_fleet.make(2)
+    vera = make_user("vera", Role.VIEWER)
+    if how == "moved":
+        SiteLimit.objects.create(user=vera, site=fleet.site)
+    other = make_site("blackbird")
+    web = whole()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    gone, kept = fleet.rows
+    if how == "limited":
+        Registration.objects.filter(pk=kept.pk).update(site=other)
+    try:
+        with worker():
+            log_in(page, web, vera)
+            listed = page.context.new_page()
+            page.goto(f"http://127.0.0.1:{web.port}/handsets/{gone.line.handset_id}/")
+            listed.goto(f"http://127.0.0.1:{web.port}/handsets/")
+            for each in (page, listed):
+                body = each.locator("body")
+                expect(body).to_have_attribute("data-live", "live", timeout=9 * SECONDS)
+                expect(each.locator("#main")).to_contain_text("On primary")
+            if how == "deleted":
+                gone.line.handset.delete()
+            elif how == "moved":
+                Registration.objects.filter(pk=gone.pk).update(site=other)
+                type(gone.line.handset).objects.filter(pk=gone.line.handset_id).update(site=other)
+            else:
+                SiteLimit.objects.create(user=vera, site=other)
+            banner = page.locator("#live-banner")
+            expect(banner).to_contain_text(
+                "This handset is not there any more", timeout=15 * SECONDS
+            )
+            expect(page.locator("body")).to_have_attribute("data-live", "stale")
+            expect(page.locator("#main")).not_to_contain_text("On primary")
+            row = listed.locator(f'[data-registration-id="{gone.pk}"]')
+            expect(row).to_contain_text("Not there any more", timeout=15 * SECONDS)
+            expect(row).not_to_contain_text("On primary")
+            other_row = listed.locator(f'[data-registration-id="{kept.pk}"]')
+            expect(other_row).to_contain_text("On primary")
+            expect(listed.locator("body")).to_have_attribute("data-live", "live")
+            assert faults == []
     finally:
         web.stop()

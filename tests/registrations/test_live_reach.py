@@ -77,7 +77,9 @@ def test_a_limited_socket_hears_of_nothing_elsewhere(web: Web, world: dict[str, 
 
     asyncio.run(run())
     assert OTHER not in " ".join(said)
-    assert not any(theirs.pk in json.loads(each).get("gone", []) for each in said)
+    for message in map(json.loads, said):
+        told = theirs.pk in message.get("gone", [])
+        assert told == (message["type"] == "snapshot"), "it is not there, and that never changes"
 
 
 def test_a_handset_that_moves_to_another_site_is_gone(web: Web, world: dict[str, Any]) -> None:
