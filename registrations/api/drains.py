@@ -40,7 +40,12 @@ class DrainRow(serializers.Serializer[Drain]):
     """A drain, with the two jobs that move its handsets."""
 
     id = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=STATES)
+    state = serializers.ChoiceField(
+        choices=STATES, help_text="`empty`: nobody is left; `not_empty`: its jobs did not move all."
+    )
+    left = serializers.IntegerField(
+        allow_null=True, help_text="Handsets on the server now; null when the drain is over."
+    )
     server = ServerRef()
     server_name = serializers.CharField()
     group = serializers.IntegerField()

@@ -92,6 +92,7 @@ class FailbackJob(serializers.Serializer[Any]):
     done = serializers.IntegerField(help_text="All who no longer wait, however it ended.")
     failed = serializers.IntegerField(help_text="Those who were refused or not taken.")
     moved = serializers.IntegerField()
+    left_out = serializers.IntegerField(help_text="Those who were not asked, each with a reason.")
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         return jobs.overview(instance)

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from fleet import request_id
-from fleet.models import Server
+from fleet.models import Server, ServerGroup
 from registrations import queries
 from registrations.draining import Act, Facts, decide
 from registrations.jobs import orders, rows, steps, writing
@@ -50,14 +50,17 @@ def drain(server: Server, window: Window, user: User, terms: Terms | None = None
     terms.check()
     window.check(now)
     with transaction.atomic():
-        # Two drains of one place wait for each other, so that each sees the other's row.
+        # Two drains of one place, or of one group, wait for each other: each sees the other's row.
         places = queries.at_place_of(server.pk)
-        list(Server.objects.filter(pk__in=places).order_by("pk").select_for_update())
+        groups = Server.objects.filter(pk__in=places).values("group")
+        list(Server.objects.filter(group__in=groups).order_by("pk").select_for_update())
         overlapping = Drain.objects.filter(
             server__in=places, finished_at=None, begins_at__lt=window.ends_at
         ).filter(Q(ends_at__gt=window.begins_at) | Q(begins_at__lte=now))
         if other := overlapping.first():
             raise OrderRefused("server", f"Drain {other.pk} of {server} covers that time already.")
+        if group := _left_without(places, window):
+            raise OrderRefused("server", f"Every other server of {group} is drained at that time.")
         made = Drain.objects.create(
             server=server,
             begins_at=window.begins_at,
@@ -70,6 +73,22 @@ def drain(server: Server, window: Window, user: User, terms: Terms | None = None
     advance(made.pk, now)
     made.refresh_from_db()
     return made
+
+
+def _left_without(places: list[int], window: Window) -> ServerGroup | None:
+    """Return a group whose other servers are all drained at that time, where it has others."""
+    unfinished = Drain.objects.filter(finished_at=None)
+    during = unfinished.filter(begins_at__lt=window.ends_at, ends_at__gt=window.begins_at)
+    held = {pk for each in during for pk in queries.at_place_of(each.server_id)}
+    others = Server.objects.filter(register=True).exclude(pk__in=places)
+    free = others.exclude(pk__in=held)
+    theirs = ServerGroup.objects.filter(servers__in=places)
+    return (
+        theirs.filter(pk__in=others.values("group"))
+        .exclude(pk__in=free.values("group"))
+        .order_by("pk")
+        .first()
+    )
 
 
 def end(drained: Drain, user: User) -> Drain:

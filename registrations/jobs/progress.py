@@ -40,7 +40,7 @@ def result_word(kind: str, result: str) -> str:
 def listing() -> QuerySet[Job]:
     """Return the jobs within reach, newest first.
 
-    With `total`, `waiting`, `failed`, `moved` and `waves`.
+    With `total`, `waiting`, `failed`, `moved`, `left_out` and `waves`.
     """
     results = JobResult.objects.filter(job=OuterRef("pk")).order_by().values("job")
     last = results.annotate(last=Max("wave"))
@@ -52,6 +52,7 @@ def listing() -> QuerySet[Job]:
             waiting=_count(results.filter(result=Result.PENDING)),
             failed=_count(results.filter(result__in=FAILED)),
             moved=_count(results.filter(result=Result.MOVED)),
+            left_out=_count(results.filter(result=Result.LEFT_OUT)),
             waves=Subquery(last.values("last")),
         )
         .order_by("-id")
@@ -106,6 +107,7 @@ def overview(job: Any) -> dict[str, Any]:
         "done": job.total - job.waiting,
         "failed": job.failed,
         "moved": job.moved,
+        "left_out": job.left_out,
     }
 
 

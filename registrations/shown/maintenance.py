@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from registrations import jobs, queries
 from registrations.jobs import drill_rows
-from registrations.jobs.drain_rows import left_on, sentence
+from registrations.jobs.drain_rows import sentence
 from registrations.models import Drain, Drill, QuietHours
 
 SHOWN = 5
@@ -33,11 +33,10 @@ def drains_of(server_id: int, zone: str) -> list[dict[str, Any]]:
 
 
 def _drain(drain: Drain, zone: str) -> dict[str, Any]:
-    now = timezone.now()
-    left = 0 if drain.finished_at else left_on(drain)
+    now, row = timezone.now(), jobs.drain_row(drain)
     return {
-        "row": jobs.drain_row(drain),
-        "sentence": sentence(drain, left, zone, now),
+        "row": row,
+        "sentence": sentence(drain, row["left"] or 0, zone, now),
         "may_end": drain.finished_at is None and drain.ends_at > now,
     }
 

@@ -88,16 +88,18 @@ def _stopping(job: Mapping[str, Any], under_way: int) -> str:
 
 
 def _ending(job: Mapping[str, Any]) -> str:
-    moved, failed = job["moved"], job["failed"]
+    moved, failed, left_out = job["moved"], job["failed"], job["left_out"]
     place = "home" if job["kind"] == Job.Kind.FAILBACK else "away"
     told = f"{_handsets(moved)} moved {place}"
     if failed:
         told += f", {failed} did not and stayed where {'it was' if failed == 1 else 'they were'}"
+    if left_out:
+        told += f", {left_out} left out"
     if job["aborted_at"]:
         return f"Stopped by itself. {job['abort_reason']} {told}."
     if job["cancelled_at"]:
         return f"Cancelled by {job['cancelled_by']}. {told}."
-    if not moved and not failed:
+    if not moved and not failed and not left_out:
         return "Done: nobody had to be moved."
     return f"Done: {told}."
 

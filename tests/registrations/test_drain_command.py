@@ -34,16 +34,24 @@ def test_a_server_is_drained_by_its_place_and_ended_by_it() -> None:
 
 
 def test_waiting_ends_when_the_server_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = make_registration(make_group(), State.PRIMARY)
+    group = make_group()
+    row = make_registration(group, State.PRIMARY)
+    there = {"state": State.SECONDARY, "server": group.servers.get(priority=2)}
 
     def meanwhile(_seconds: float) -> None:
-        Registration.objects.filter(pk=row.pk).update(wish="")
+        Registration.objects.filter(pk=row.pk).update(wish="", **there)
         JobResult.objects.update(result=JobResult.Result.MOVED)
 
     monkeypatch.setattr(time, "sleep", meanwhile)
     said = run("127.0.0.2", "--minutes", "30", "--wait")
     assert "empty" in said
     assert "1 moved, 0 failed." in said
+
+
+def test_waiting_fails_where_somebody_could_not_be_asked_to_leave() -> None:
+    make_registration(make_group(servers=1), State.PRIMARY)
+    with pytest.raises(CommandError, match="is not empty: 1 still on it"):
+        run("127.0.0.2", "--minutes", "30", "--wait")
 
 
 def test_who_could_not_be_moved_makes_the_command_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from registrations.models import (
     ServerHealth,
     State,
 )
+from registrations.shown import maintenance
 from registrations.shown import why as explained
 from tests.support.claims import make_due, make_lines
 from tests.support.databases import database, migrated_postgres  # noqa: F401 - fixtures
@@ -72,7 +73,7 @@ def test_a_drain_empties_its_server_holds_it_so_and_brings_everybody_home() -> N
     assert asked() == {rows[1].pk: "drain", rows[2].pk: "drain"}
     answer([rows[1].pk])
     answer([rows[2].pk], Result.REFUSED)
-    assert state_of(drain) == "emptying" or state_of(drain) == "empty"
+    assert state_of(drain) == "not_empty", "one is still on it"
     later = timezone.now() + 2 * HOUR
     jobs.advance_all(later)
     assert state_of(drain) == "returning"
@@ -165,7 +166,52 @@ def test_a_drain_without_anywhere_to_go_leaves_everybody_where_he_is() -> None:
     reason = "Its group has no other server that takes registrations now."
     away = Job.objects.get(kind=Job.Kind.DRAIN)
     assert set(away.results.values_list("result", "reason")) == {(Result.LEFT_OUT, reason)}
+    assert state_of(drain) == "not_empty"
+
+
+def test_only_a_server_that_holds_nobody_is_called_empty() -> None:
+    rows = home(3, make_group())
+    server = primary_of(rows[0].group)
+    drain = jobs.drain(server, window(), "olga")
+    answer([rows[0].pk], Result.REFUSED)
+    shown = jobs.drain_row(jobs.drains().get(pk=drain.pk))
+    assert (shown["state"], shown["left"]) == ("not_empty", 3)
+    [told] = maintenance.drains("UTC")
+    assert f"{server} is not empty, 3 are still on it: its job was stopped." in told["sentence"]
+    for row in rows:
+        Registration.objects.filter(pk=row.pk).update(state=State.UNREGISTERED, server=None)
+    shown = jobs.drain_row(jobs.drains().get(pk=drain.pk))
+    assert (shown["state"], shown["left"]) == ("empty", 0)
+    [told] = maintenance.drains("UTC")
+    assert "is kept empty until" in told["sentence"] and "nobody is on it" in told["sentence"]
+
+
+def test_a_server_is_being_emptied_while_late_arrivals_are_moved() -> None:
+    group = make_group()
+    rows = home(1, group)
+    late = make_registration(group, State.REGISTERING)
+    drain = jobs.drain(primary_of(group), window(), "olga")
+    answer([rows[0].pk])
     assert state_of(drain) == "empty"
+    arrive(late)
+    assert state_of(drain) == "not_empty"
+    jobs.advance_all(timezone.now() + timedelta(seconds=11))
+    assert state_of(drain) == "emptying"
+
+
+def test_a_group_is_left_at_least_one_server() -> None:
+    group = make_group()
+    home(1, group)
+    secondary = group.servers.get(priority=2)
+    jobs.drain(primary_of(group), window(), "olga")
+    with pytest.raises(jobs.OrderRefused, match="Every other server of ward is drained") as wrong:
+        jobs.drain(secondary, window(begins=HOUR / 2), "olga")
+    assert wrong.value.field == "server"
+    jobs.drain(secondary, window(begins=2 * HOUR), "olga")
+    third = group.servers.create(address="127.0.0.9", port=5060, priority=3)
+    jobs.drain(secondary, window(lasts=HOUR / 2), "olga")
+    with pytest.raises(jobs.OrderRefused, match="Every other server"):
+        jobs.drain(third, window(), "olga")
 
 
 @pytest.mark.parametrize(

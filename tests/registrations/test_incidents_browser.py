@@ -54,3 +54,22 @@ def test_an_incident_is_seen_taken_in_hand_and_seen_to_be_over_without_a_reload(
     expect(incident).to_contain_text("Over", timeout=LIVE_MS)
     expect(count).to_be_hidden()
     expect(desk.get_by_label("What you know, or will do")).to_have_value("half a sentence")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_list_fits_its_card_however_much_there_is_to_say(desk: Page, width: int) -> None:
+    fleet, now = live_fleet.make(3), timezone.now()
+    live_fleet.silence(fleet.primary, fleet.site)
+    looking.look(now + timedelta(seconds=10))
+    Incident.objects.update(
+        happened="PBX B does not answer: no handset is registered there. " * 4,
+        sites=["childrens-hospital", "riverside-clinic", "st-anna-hospital"] * 3,
+        acknowledged_by="the night shift",
+    )
+    desk.set_viewport_size({"width": width, "height": 844})
+    desk.goto(f"{site_of(desk)}/incidents/")
+    expect(desk.get_by_text("the night shift")).to_be_visible()
+    assert desk.evaluate("document.documentElement.scrollWidth") <= width
+    sizes = "t => [t.scrollWidth, t.parentElement.clientWidth]"
+    table, card = desk.locator("table.sheet").evaluate(sizes)
+    assert table <= card

@@ -83,6 +83,26 @@ def test_a_running_job_says_in_one_sentence_what_is_happening(ward: ServerGroup)
     assert "Wave 2 2 of 2" in words
 
 
+def test_a_job_that_left_everybody_out_says_so_and_not_that_nobody_had_to_move() -> None:
+    lonely = make_group("lonely", servers=1)
+    for _ in range(2):
+        make_registration(lonely, State.PRIMARY)
+    server = lonely.servers.get()
+    drain = jobs.drain(
+        server, jobs.Window(timezone.now(), timezone.now() + timedelta(hours=1)), "o"
+    )
+    assert drain.away is not None
+    words = page_of(drain.away)
+    assert "Done: 0 handsets moved away, 2 left out." in words
+    assert "0 moved, 2 left out" in words and "nobody had to be moved" not in words
+    client = signed_in(Role.VIEWER)
+    listed = text(client.get("/jobs/"))
+    assert "0 moved, 2 left out" in listed and f"{server} is not empty, 2 are still on it" in listed
+    assert client.get(f"/api/v1/failbacks/{drain.away.pk}/").json()["left_out"] == 2
+    shown = client.get(f"/api/v1/drains/{drain.pk}/").json()
+    assert (shown["state"], shown["left"]) == ("not_empty", 2)
+
+
 def test_a_job_that_stopped_says_why_and_who_was_refused(ward: ServerGroup) -> None:
     rows = [make_registration(ward).pk for _ in range(3)]
     job = jobs.order({"group": ward.pk}, "olga")

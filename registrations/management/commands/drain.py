@@ -49,25 +49,28 @@ class Command(BaseCommand):
             raise CommandError(str(over)) from over
         self._tell(drain)
         if options["wait"]:
-            self._wait(drain, "done" if options["end"] else "empty")
+            self._wait(drain, {"done"} if options["end"] else {"empty", "not_empty"})
 
-    def _wait(self, drain: Drain, goal: str) -> None:
+    def _wait(self, drain: Drain, goals: set[str]) -> None:
         state = ""
-        while state not in (goal, "done", "called_off"):
+        while state not in goals | {"done", "called_off"}:
             time.sleep(POLL_S)
             jobs.advance_all()
             drain = jobs.drains().get(pk=drain.pk)
-            now = jobs.drain_row(drain)["state"]
+            row = jobs.drain_row(drain)
+            now = row["state"]
             if now != state:
                 self._tell(drain)
                 state = now
-        job = drain.home if goal == "done" else drain.away
+        job = drain.home if "done" in goals else drain.away
         if job is None:
             return
         told = jobs.progress(job)
         self.stdout.write(f"{told['moved']} moved, {told['failed']} failed.")
         if told["failed"] or told["aborted_at"]:
             raise CommandError(told["abort_reason"] or "Some of them did not move.")
+        if state == "not_empty":
+            raise CommandError(f"{drain.server} is not empty: {row['left']} still on it.")
 
     def _tell(self, drain: Drain) -> None:
         state = jobs.drain_row(drain)["state"].replace("_", " ")

@@ -106,6 +106,8 @@ def _line(result: dict[str, Any]) -> str:
 def _sum(progress: dict[str, Any]) -> str:
     waiting = progress["total"] - progress["done"]
     parts = [f"{progress['moved']} moved", f"{progress['failed']} failed"]
+    if progress["left_out"]:
+        parts.append(f"{progress['left_out']} left out")
     if waiting:
         parts.append(f"{waiting} waiting")
     return f"Failback {progress['id']} {progress['state']}: {', '.join(parts)}."
