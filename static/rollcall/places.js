@@ -67,6 +67,8 @@ function show({ ids, total }) {
   for (const row of rows) row.classList.toggle("is-leaving", !there.has(idOf(row)));
   for (const count of document.querySelectorAll("[data-match-count]")) {
     if (count.textContent !== String(total)) count.textContent = total;
+    const range = count.previousElementSibling; // "1–50 of" is not said of fewer than 50
+    if (range?.dataset.last) range.hidden = total < Number(range.dataset.last);
   }
 }
 

@@ -122,6 +122,17 @@ def test_rows_stay_under_the_cursor_until_the_changes_are_applied(desk: Page) ->
     expect(desk.locator(f"{ROW} [data-open-row]")).to_have_text([f"Nurse {n}" for n in range(1, 7)])
 
 
+def test_no_more_rows_are_counted_than_match(desk: Page) -> None:
+    fleet = live_fleet.make(1)
+    look(desk, "state=primary")
+    pager = desk.locator(".pager > .num")
+    expect(pager).to_have_text("1–1 of 1")
+    live_fleet.move(fleet.rows[0], fleet.secondary)
+    publish(fleet.rows[0])
+    expect(desk.locator("[data-match-count]")).to_have_text("0", timeout=15 * SECONDS)
+    expect(pager.get_by_text("1–1 of")).to_be_hidden()
+
+
 def test_an_order_that_runs_on_says_how_many_stand_elsewhere(desk: Page) -> None:
     fleet = live_fleet.make(5)
     look(desk, "sort=-since&state=primary")
