@@ -18,18 +18,22 @@ function show() {
   if (mark.getAttribute("href") !== wanted) mark.setAttribute("href", wanted);
 }
 
-// The bell counts what is on; parts of the page that list it ask anew when it changes.
+// The bell counts what is on; parts of the page that list it ask anew when it changes, also when it
+// has changed since the page was made.
 function tell(incidents, open) {
   const now = JSON.stringify([open, incidents]);
   const bell = document.getElementById("bell");
+  let shown = null;
   if (bell) {
     const mark = bell.querySelector(".bell-count");
+    shown = Number(mark.textContent);
     mark.hidden = !open;
     mark.textContent = open;
     bell.setAttribute("aria-label", `Incidents: ${open || "none"} open`);
   }
-  if (told && told !== now) document.body.dispatchEvent(new Event("rollcall:incidents"));
+  const isNews = told ? told !== now : shown !== open;
   told = now;
+  if (isNews) document.body.dispatchEvent(new Event("rollcall:incidents"));
 }
 
 live.watch(
