@@ -132,8 +132,12 @@ def told(env: Mapping[str, str], module: str, *given: str) -> Iterator[Any]:
     with subprocess.Popen(  # noqa: S603 - our own code
         command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as child:
-        for line in child.stdout or ():
-            yield json.loads(line)
+        try:
+            for line in child.stdout or ():
+                yield json.loads(line)
+        except BaseException:
+            child.kill()
+            raise
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, command)
 

@@ -1,6 +1,7 @@
 """A real registrar, and the two clients written in C that we are measured beside."""
 
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -104,7 +105,11 @@ def _run(command: Sequence[str], home: str) -> Taken | None:
     child = subprocess.Popen(  # noqa: S603 - our own
         command, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    _, status, used = os.wait4(child.pid, 0)
+    try:
+        _, status, used = os.wait4(child.pid, 0)
+    except BaseException:
+        child.kill()
+        raise
     took = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     return None if child.returncode else Taken(took, used.ru_utime + used.ru_stime)
@@ -123,7 +128,7 @@ def uac(registrar: Kamailio, users: Sequence[str]) -> float:
             *("-P", str(run / "pid"), "-A", f"ADDRESS={place[0]}", "-A", f"PORT={place[1]}"),
             *("-A", f"TABLES={home}"),
         ]
-        child = Child("uac", command, Path(home) / "uac.log")
+        child = Child("uac", command, Path(home) / "uac.log", dies_by=signal.SIGTERM)
         try:
             return _first_to_last(registrar, len(users), child)
         finally:

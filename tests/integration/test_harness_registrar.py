@@ -1,16 +1,31 @@
 """The judge itself is judged: Kamailio as these tests run it, spoken to by sipp and by hand."""
 
+import os
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import parts
 from tests.support.kamailio import SILENCE, Kamailio
+from tests.support.processes import processes_with
+from tests.support.product import ROOT
 from tests.support.waiting import wait_until
 
 SCENARIO = Path(__file__).parents[1] / "support" / "register.xml"
+
+
+RUN_BY_ANOTHER = """
+import sys, time
+from pathlib import Path
+from tests.support.kamailio import Kamailio
+from tests.support.processes import free_port
+Kamailio("127.0.0.4", free_port("127.0.0.4"), Path(sys.argv[1])).start()
+print("it answers", flush=True)
+time.sleep(600)
+"""
 
 
 def sipp_registers(registrar: Kamailio, users: dict[str, str], folder: Path) -> int:
@@ -93,3 +108,20 @@ def test_a_frozen_registrar_is_silent_until_it_is_thawed(registrar: Kamailio) ->
     assert ask(registrar, "7400") is None
     registrar.thaw()
     wait_until(lambda: ask(registrar, "7400"), 5, "the thawed registrar answers")
+
+
+def test_nothing_of_it_outlives_whoever_ran_it_and_was_killed(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+    env = os.environ | {"RUN_BY_ANOTHER": mark}
+    command = [sys.executable, "-c", RUN_BY_ANOTHER, mark]
+    with subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        assert len(processes_with("RUN_BY_ANOTHER", mark)) > 2
+        other.kill()
+    wait_until(
+        lambda: not processes_with("RUN_BY_ANOTHER", mark),
+        60,
+        "the registrar and its workers end",
+        seen=lambda: processes_with("RUN_BY_ANOTHER", mark),
+    )

@@ -108,7 +108,8 @@ class Kamailio:
             *self._tls(),
             *(("-A", f"LOCATION_DB={self._location_db}") if self._location_db else ()),
         ]
-        child = Child(name, command, self._home / f"{name}.log")
+        log = self._home / f"{name}.log"
+        child = Child(name, command, log, dies_by=signal.SIGTERM)
         self._child = child
 
         def ready() -> bool:

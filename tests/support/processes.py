@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from tests.support.waiting import wait_until
@@ -17,8 +18,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _die_with_parent(by: int) -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, by, 0, 0, 0)
 
 
 def free_port(*addresses: str) -> int:
@@ -45,7 +46,11 @@ def _is_free(address: str, port: int) -> bool:
 
 
 class Child:
-    """One running program and the processes it made (they share its process group)."""
+    """One running program and the processes it made (they share its process group).
+
+    It ends with us, however we end: the kernel sends it `dies_by`. Its own children get nothing
+    then, so a program that has some must be asked, and end them.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Child:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
+        dies_by: int = signal.SIGKILL,
     ) -> None:
         self.name = name
         self.log = log
@@ -70,7 +76,7 @@ class Child:
                 user=user,
                 group=user,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=partial(_die_with_parent, dies_by),
             )
 
     @property
