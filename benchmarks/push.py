@@ -66,6 +66,7 @@ def measure() -> Iterator[Figure]:
         floor = spent / max(1, told["messages"]) * 1e6
         yield Figure(f"bare fan-out to {SOCKETS:,} sockets, {BYTES // 1000} kB", floor, "us CPU")
         yield Figure("bare fan-out, p99", told["p99"] * 1000, "ms")
+        yield _hearing("bare fan-out", told)
     with installation(CHANGES) as product:
         ids, length = _shown(product)
         yield from _pushed(product, ids[: max(1, BYTES // length)], floor)
@@ -86,6 +87,7 @@ def _pushed(product: Product, rows: list[int], floor: float) -> Iterator[Figure]
     yield Figure(f"{name}: the same / bare fan-out", each / floor, "x")
     yield Figure(f"{name}: p50 from the change", told["p50"] * 1000, "ms")
     yield Figure(f"{name}: p99 from the change", told["p99"] * 1000, "ms", at_most=P99_MS)
+    yield _hearing(name, told)
 
 
 def _stormed(product: Product, ids: list[int]) -> Iterator[Figure]:
@@ -103,6 +105,12 @@ def _stormed(product: Product, ids: list[int]) -> Iterator[Figure]:
     yield Figure(f"{name}: lost", told["lost"], "", at_most=0)
     yield Figure(f"{name}: p50 from the change", told["p50"] * 1000, "ms")
     yield Figure(f"{name}: p99 from the change", told["p99"] * 1000, "ms", at_most=STORM_P99_MS)
+    yield _hearing(name, told)
+
+
+def _hearing(name: str, told: dict[str, Any]) -> Figure:
+    """What the listeners themselves take: times are the server's only while it is little."""
+    return Figure(f"{name}: the listeners", told["cpu"] / max(1, told["messages"]) * 1e6, "us CPU")
 
 
 def _heard(
