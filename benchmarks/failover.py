@@ -34,10 +34,10 @@ def measure() -> Iterator[Figure]:
         theirs, runs = [], []
         for _ in range(TIMES):
             theirs.append(sipp(secondary, users(HANDSETS)).seconds)
-            runs.append(_fail_over(product, primary, secondary))
+            runs.append(fail_over(product, primary, secondary, HANDSETS))
         yield from _told(runs, theirs)
         ordered(product, "cap", CAP)
-        run = _fail_over(product, primary, secondary)
+        run = fail_over(product, primary, secondary, HANDSETS)
         yield Figure("most requests in any second, capped", run["most"], "", at_most=CAP)
         floor = run["requests"] / CAP
         yield Figure(f"time under a cap of {CAP}/s", run["saved"], "s")
@@ -57,7 +57,10 @@ def _told(runs: list[dict[str, float]], theirs: list[float]) -> Iterator[Figure]
     yield Figure("saved / SIPp's time", median(run["saved"] / sipps for run, sipps in pairs), "x")
 
 
-def _fail_over(product: Product, primary: Kamailio, secondary: Kamailio) -> dict[str, float]:
+def fail_over(
+    product: Product, primary: Kamailio, secondary: Kamailio, handsets: int
+) -> dict[str, float]:
+    """Let all register with the primary and that fall silent: what was found out, in seconds."""
     for each in (primary, secondary):
         each.restart_empty()
     ordered(product, "rest")
@@ -68,7 +71,7 @@ def _fail_over(product: Product, primary: Kamailio, secondary: Kamailio) -> dict
     try:
         with _Watching(secondary) as watching:
             at = dict(ordered(product, "await_move"))
-            watching.await_bound(HANDSETS)
+            watching.await_bound(handsets)
     finally:
         primary.kill()
         primary.start()

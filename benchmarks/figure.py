@@ -15,6 +15,8 @@ class Figure:
     unit: str
     at_most: float | None = None
     at_least: float | None = None
+    size: int | None = None
+    """Of how many handsets, rows or sockets, where one figure is taken at several sizes."""
 
     @property
     def holds(self) -> bool:
@@ -29,4 +31,5 @@ class Figure:
         elif self.at_least is not None:
             promise = f"at least {self.at_least:,.6g}"
         missed = "" if self.holds else "  MISSED"
-        return f"{self.name:<66}{self.value:>12,.6g} {self.unit:<8}{promise}{missed}"
+        name = self.name if self.size is None else f"{self.name}, of {self.size:,}"
+        return f"{name:<66}{self.value:>12,.6g} {self.unit:<8}{promise}{missed}"

@@ -1,16 +1,15 @@
-"""10,000 handsets imported from a table and from configuration files, on each database."""
+"""Handsets imported from a table and from configuration files, on each database."""
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 
 from benchmarks.figure import Figure
+from benchmarks.installation import told
+from benchmarks.sizes import size
 from tests.support import stores
-from tests.support.product import ROOT
 
+HANDSETS = size("HANDSETS", 10_000)
 KEYS = {
     "DJANGO_SETTINGS_MODULE": "fleet.config.settings",
     "SECRET_KEY": "only for the benchmark",
@@ -21,18 +20,19 @@ KEYS = {
 
 
 def measure() -> Iterator[Figure]:
-    """Yield the figures of `benchmarks.imports_inside`, which runs in a process of its own."""
+    """Yield the time of each kind of import, and the importer's CPU."""
     with tempfile.TemporaryDirectory() as folder:
-        yield from _of({"DATA_DIR": folder})
+        yield from _of(HANDSETS, {"DATA_DIR": folder})
+    yield from of(HANDSETS)
+
+
+def of(handsets: int) -> Iterator[Figure]:
+    """Yield the same for so many on PostgreSQL."""
     with stores.postgres() as cluster:
-        yield from _of({"DATABASE_URL": cluster.create()})
+        yield from _of(handsets, {"DATABASE_URL": cluster.create()})
 
 
-def _of(database: Mapping[str, str]) -> Iterator[Figure]:
-    inside = [sys.executable, "-m", "benchmarks.imports_inside"]
-    env = os.environ | KEYS | database
-    told = subprocess.run(  # noqa: S603 - our own
-        inside, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
-    for line in told.stdout.splitlines():
-        yield Figure(**json.loads(line))
+def _of(handsets: int, database: Mapping[str, str]) -> Iterator[Figure]:
+    """Run `benchmarks.imports_inside` in a process of its own."""
+    for found in told(os.environ | KEYS | database, "benchmarks.imports_inside", str(handsets)):
+        yield Figure(**found)

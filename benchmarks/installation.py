@@ -58,11 +58,6 @@ def cpu_of(pid: int) -> float:
     return sum(map(int, _fields(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident_kb(product: Product) -> float:
-    """Memory of the first worker."""
-    return _resident_kb(product.workers[0].pid)
-
-
 def cpu_by_part(product: Product) -> dict[str, float]:
     """Seconds of CPU each of our processes, PostgreSQL and Redis have used."""
     parts = {part: cpu_of(pid) for part, pid in _processes(product).items()}

@@ -68,16 +68,13 @@ def measure() -> Iterator[Figure]:
         yield Figure("bare fan-out, p99", told["p99"] * 1000, "ms")
         yield _hearing("bare fan-out", told)
     with installation(CHANGES) as product:
-        ids, length = _shown(product)
+        ids, length = shown(product)
         yield from _pushed(product, ids[: max(1, BYTES // length)], floor)
         yield from _stormed(product, ids)
 
 
 def _pushed(product: Product, rows: list[int], floor: float) -> Iterator[Figure]:
-    batches = [rows] * (PER_SECOND * SECONDS)
-    told, spent = _heard(
-        product.port, "/ws/live/", product.token, [rows] * SOCKETS, _web(product), product, batches
-    )
+    told, spent = pushed(product, rows, SOCKETS)
     each = spent / max(1, told["messages"]) * 1e6
     name = f"push to {SOCKETS:,} sockets"
     yield Figure(f"{name}: messages a second to each", told["messages"] / SOCKETS / SECONDS, "/s")
@@ -90,22 +87,35 @@ def _pushed(product: Product, rows: list[int], floor: float) -> Iterator[Figure]
     yield _hearing(name, told)
 
 
-def _stormed(product: Product, ids: list[int]) -> Iterator[Figure]:
-    """Everybody changes, and each browser shows a page of its own."""
-    pages = [
-        [ids[(n * SHOWN + place) % len(ids)] for place in range(SHOWN)] for n in range(BROWSERS)
-    ]
-    # Of each page some rows are in every batch, as in a storm that knows no order.
-    batches = [ids[start :: max(1, len(ids) // IN_ONE)] for start in range(len(ids) // IN_ONE)]
-    told, _ = _heard(
-        *(product.port, "/ws/live/", product.token, pages, _web(product), product, batches),
-        every=IN_ONE / STORM_PER_SECOND,
+def pushed(product: Product, rows: list[int], sockets: int) -> tuple[dict[str, Any], float]:
+    """Let these rows change ten times a second before so many sockets: as `_heard`."""
+    batches = [rows] * (PER_SECOND * SECONDS)
+    watches = [rows] * sockets
+    return _heard(
+        product.port, "/ws/live/", product.token, watches, _web(product), product, batches
     )
+
+
+def _stormed(product: Product, ids: list[int]) -> Iterator[Figure]:
+    told, _ = stormed(product, ids)
     name = f"{len(ids):,} changes before {BROWSERS} browsers"
     yield Figure(f"{name}: lost", told["lost"], "", at_most=0)
     yield Figure(f"{name}: p50 from the change", told["p50"] * 1000, "ms")
     yield Figure(f"{name}: p99 from the change", told["p99"] * 1000, "ms", at_most=STORM_P99_MS)
     yield _hearing(name, told)
+
+
+def stormed(product: Product, ids: list[int]) -> tuple[dict[str, Any], float]:
+    """Let everybody change, while each browser shows a page of its own: as `_heard`."""
+    pages = [
+        [ids[(n * SHOWN + place) % len(ids)] for place in range(SHOWN)] for n in range(BROWSERS)
+    ]
+    # Of each page some rows are in every batch, as in a storm that knows no order.
+    batches = [ids[start :: max(1, len(ids) // IN_ONE)] for start in range(len(ids) // IN_ONE)]
+    return _heard(
+        *(product.port, "/ws/live/", product.token, pages, _web(product), product, batches),
+        every=IN_ONE / STORM_PER_SECOND,
+    )
 
 
 def _hearing(name: str, told: dict[str, Any]) -> Figure:
@@ -175,8 +185,8 @@ def _say(child: "subprocess.Popen[str]", what: object) -> None:
         child.stdin.flush()
 
 
-def _shown(product: Product) -> tuple[list[int], int]:
-    """The registrations there are, all with a stamp as their reason, and the length of a row."""
+def shown(product: Product) -> tuple[list[int], int]:
+    """Give all registrations a stamp as their reason; who they are, and the length of a row."""
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", f"import django; django.setup()\n{SHOW}"],
         check=True,

@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.figure import Figure
 from benchmarks.installation import bare_installation, cpu_of, ordered
-from benchmarks.registrars import bound, registrars, sipp, uac, users
+from benchmarks.registrars import Taken, bound, registrars, sipp, uac, users
 from benchmarks.sizes import size
 from tests.support.kamailio import Kamailio
 from tests.support.product import Product
@@ -23,32 +23,34 @@ def measure() -> Iterator[Figure]:
     """Yield the ratios of each round, their medians, and what the worker spent."""
     with registrars() as (registrar,), bare_installation() as product:
         ordered(product, "make", HANDSETS, [[registrar.address, registrar.port]], POLICY)
-        one, theirs, uacs, spent = [], [], [], []
+        one, theirs, uacs = [], [], []
         for _ in range(TIMES):
             theirs.append(sipp(registrar, users(HANDSETS)).seconds)
             registrar.restart_empty()
             uacs.append(uac(registrar, users(HANDSETS)))
-            before = cpu_of(product.workers[0].pid)
-            one.append(_started(product, registrar))
-            spent.append(cpu_of(product.workers[0].pid) - before)
-        yield Figure("all claimed, registered, saved, published", median(one), "s")
+            one.append(started(product, registrar, HANDSETS))
+        times, spent = [taken.seconds for taken in one], [taken.cpu for taken in one]
+        yield Figure("all claimed, registered, saved, published", median(times), "s")
         yield Figure("SIPp", median(theirs), "s")
         yield Figure("uac", median(uacs), "s")
         yield Figure("the worker's CPU per handset", median(spent) / HANDSETS * 1e6, "us")
-        yield Figure("SIPp's time / ours", _ratio(theirs, one), "x", at_least=OF_SIPP)
-        yield Figure("our time / uac's", _ratio(one, uacs), "x", at_most=OF_UAC)
+        yield Figure("SIPp's time / ours", _ratio(theirs, times), "x", at_least=OF_SIPP)
+        yield Figure("our time / uac's", _ratio(times, uacs), "x", at_most=OF_UAC)
         product.start_worker()
-        two = [_started(product, registrar) for _ in range(TIMES)]
-        yield Figure("two worker processes / one", median(one) / median(two), "x")
+        two = [started(product, registrar, HANDSETS).seconds for _ in range(TIMES)]
+        yield Figure("two worker processes / one", median(times) / median(two), "x")
 
 
-def _started(product: Product, registrar: Kamailio) -> float:
+def started(product: Product, registrar: Kamailio, handsets: int) -> Taken:
+    """Let all of the fleet be due at once: what it took by the clock, and of the first worker."""
     registrar.restart_empty()
     ordered(product, "rest")
+    before = cpu_of(product.workers[0].pid)
     took = ordered(product, "start")
-    if bound(registrar) != HANDSETS:
-        raise RuntimeError(f"{bound(registrar)} of {HANDSETS} are bound")
-    return float(took["seconds"])
+    spent = cpu_of(product.workers[0].pid) - before
+    if (held := bound(registrar)) != handsets:
+        raise RuntimeError(f"{held} of {handsets} are bound")
+    return Taken(float(took["seconds"]), spent)
 
 
 def _ratio(above: list[float], below: list[float]) -> float:

@@ -39,9 +39,20 @@ def make(count: int, places: list[list[Any]], policy: dict[str, Any]) -> None:
     group = ServerGroup.objects.create(name="ward", **policy)
     for priority, (address, port) in enumerate(places, 1):
         Server.objects.create(group=group, priority=priority, address=address, port=port)
+    _add(count, group, site)
+    store.ensure_health()
+    rest()
+
+
+def add(count: int) -> None:
+    """Let the fleet be of so many, with those it has; the new ones are not due."""
+    _add(count, ServerGroup.objects.get(), Site.objects.get())
+
+
+def _add(count: int, group: ServerGroup, site: Site) -> None:
     now = timezone.now()
     extensions = users(count)
-    for start in range(0, count, BATCH):
+    for start in range(Handset.objects.count(), count, BATCH):
         batch = extensions[start : start + BATCH]
         made = Handset.objects.bulk_create(
             Handset(mac=f"00907a{int(user):06x}", name=f"Ward {user}", group=group, site=site)
@@ -61,8 +72,6 @@ def make(count: int, places: list[list[Any]], policy: dict[str, Any]) -> None:
         Registration.objects.bulk_create(
             Registration(line=line, group=group, site=site, since=now) for line in lines
         )
-    store.ensure_health()
-    rest()
 
 
 def rest() -> None:
@@ -210,7 +219,7 @@ def main() -> None:
 
 
 ORDERS: dict[str, Callable[..., Any]] = {
-    order.__name__: order for order in (make, rest, start, cap, await_up, await_move, settle)
+    order.__name__: order for order in (make, add, rest, start, cap, await_up, await_move, settle)
 }
 
 if __name__ == "__main__":
