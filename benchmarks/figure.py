@@ -1,6 +1,10 @@
 """What a benchmark finds: one figure, its unit, and the bound the product promises, if any."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+WRITTEN = Path("bench.json")
+"""Where figures are kept for whoever reads them later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@ Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 720, 240
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 40, 36
+LETTER, ROW = 7, 16
+"""Width of one in the names of the series, and height of a line of them."""
+FEW = 12
+"""Points of which each is marked."""
 INK = "#7d8590"
 COLOURS = ("#2f81f7", "#d29922", "#3fb950", "#a371f7", "#f85149", "#39c5cf")
 GRID_LINES = 4
@@ -21,8 +25,10 @@ def lines(title: str, across: str, series: Mapping[str, Points], *, by_tens: boo
     points = [point for drawn in series.values() for point in drawn]
     if not points:
         raise ValueError("a graph needs points")
+    legend = _legend(list(series))
+    top = TOP + max(y for _, y in legend)
     level = _Scale([x for x, _ in points], LEFT, WIDTH - RIGHT, by_tens=by_tens)
-    upright = _Scale([y for _, y in points], HEIGHT - BOTTOM, TOP, by_tens=by_tens)
+    upright = _Scale([y for _, y in points], HEIGHT - BOTTOM, top, by_tens=by_tens)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="sans-serif" font-size="12" fill="{INK}" role="img">',
@@ -30,22 +36,48 @@ def lines(title: str, across: str, series: Mapping[str, Points], *, by_tens: boo
         f'<text x="{LEFT}" y="14" font-weight="bold">{escape(title)}</text>',
         f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">{escape(across)}</text>',
     ]
+    parts += _axes(level, upright)
+    for (name, drawn), colour, (at, down) in zip(series.items(), COLOURS, legend, strict=False):
+        places = [(level.at(x), upright.at(y)) for x, y in drawn]
+        way = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{way}"/>')
+        if len(places) <= FEW:
+            parts += [
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places
+            ]
+        parts.append(f'<text x="{at}" y="{32 + down}" fill="{colour}">{escape(name)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _axes(level: "_Scale", upright: "_Scale") -> list[str]:
+    parts = []
     for mark in upright.marks():
         y = upright.at(mark)
         parts.append(
             f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{INK}" stroke-opacity=".3"/>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{mark:,.4g}</text>'
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{mark:,.6g}</text>'
         )
     for mark in level.marks():
-        x = level.at(mark)
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="middle">{mark:,.6g}</text>')
-    at = LEFT
-    for (name, drawn), colour in zip(series.items(), COLOURS, strict=False):
-        way = " ".join(f"{level.at(x):.1f},{upright.at(y):.1f}" for x, y in drawn)
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{way}"/>')
-        parts.append(f'<text x="{at}" y="32" fill="{colour}">{escape(name)}</text>')
-        at += 8 * len(name) + 20
-    return "\n".join([*parts, "</svg>", ""])
+        x, anchor = level.at(mark), "middle"
+        if x > WIDTH - RIGHT - 2 * LETTER:
+            x, anchor = WIDTH - RIGHT, "end"
+        parts.append(
+            f'<text x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="{anchor}">{mark:,.6g}</text>'
+        )
+    return parts
+
+
+def _legend(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each name begins, from the left and below the first row."""
+    places = []
+    at, down = LEFT, 0
+    for name in names:
+        width = LETTER * len(name) + 20
+        if at > LEFT and at + width > WIDTH - RIGHT:
+            at, down = LEFT, down + ROW
+        places.append((at, down))
+        at += width
+    return places
 
 
 class _Scale:
