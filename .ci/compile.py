@@ -9,17 +9,21 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from spelled import spelled
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
     *("values", "intervals", "binding", "keeping", "plan", "course", "errands", "agent"),
     *("judging", "resuming", "redundancy", "report", "trace/masking", "trace/record"),
 )
-LOOP = ("runner", "switchboard", "pacer", "telling", "clock", "transport", "udp")
+LOOP = ("runner", "switchboard", "pacer", "telling", "tokens", "clock", "transport", "udp")
 """Of registrations/runtime: what every REGISTER passes on the worker's loop."""
 BY_LETTER = ("__init__.py", "errors.py", "probe.py")
 """Of registrations/sip: exceptions cannot be compiled, and probes are no hot path."""
+PACKAGES = ("fleet", "registrations")
 COMPILED = "*.cpython-*.so"
 
 
@@ -41,7 +45,6 @@ def undo() -> None:
     ):
         for path in folder.glob(COMPILED):
             path.unlink()
-    shutil.rmtree(ROOT / "build", ignore_errors=True)
     MANIFEST.unlink(missing_ok=True)
 
 
@@ -50,17 +53,24 @@ def compile_rooms() -> None:
     digests = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in sources()}
     mypyc = Path(sys.executable).parent / "mypyc"
     options = ["--config-file=", "--strict", "--follow-imports=silent", "--ignore-missing-imports"]
-    ran = subprocess.run(
-        [mypyc, *options, *sources()], cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    shutil.rmtree(ROOT / "build", ignore_errors=True)
-    if ran.returncode:
-        undo()
-        sys.stderr.write((ran.stdout + ran.stderr)[-3000:])
-        sys.exit(
-            "The rooms could not be compiled. This needs a C compiler and Python's headers "
-            "(Debian: apt-get install gcc libc6-dev python3-dev); Rollcall runs without it too."
+    with tempfile.TemporaryDirectory(prefix="rollcall-compile-") as made:
+        copy = Path(made)
+        for room in PACKAGES:
+            shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in sources():
+            (copy / name).write_text(spelled((ROOT / name).read_text()))
+        ran = subprocess.run(
+            [mypyc, *options, *sources()], cwd=copy, check=False, capture_output=True, text=True
         )
+        if ran.returncode:
+            sys.stderr.write((ran.stdout + ran.stderr)[-3000:])
+            sys.exit(
+                "The rooms could not be compiled. This needs a C compiler and Python's headers "
+                "(Debian: apt-get install gcc libc6-dev python3-dev); Rollcall runs without it too."
+            )
+        for path in copy.rglob(COMPILED):
+            if "build" not in path.parts:
+                shutil.copy2(path, ROOT / path.relative_to(copy))
     MANIFEST.write_text(json.dumps(digests))
 
 

@@ -92,7 +92,7 @@ class Heard:
     def of(cls, target: Target, outcome: Outcome) -> "Heard":
         """Return what the outcome of an attempt teaches."""
         verdict, code = outcome.verdict, outcome.code
-        return cls(
+        return Heard(
             target.server_id,
             target.host_port,
             code is not None,

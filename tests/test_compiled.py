@@ -6,7 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -23,6 +27,32 @@ RULES = (
     *("runtime/test_pacer.py", "runtime/test_switchboard.py", "runtime/test_udp.py"),
 )
 """Tests of the compiled rooms that need nothing but them."""
+
+VALUES = '''
+from dataclasses import dataclass, field
+
+from registrations.records import record
+
+
+@record
+class Try:
+    """One."""
+
+    index: int
+    places: dict[str, int] = field(default_factory=dict)
+    secret: str = field(default="", repr=False)
+
+    def twice(self) -> int:
+        return 2 * self.index
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    name: str
+    rank: int = field(default=0, compare=False)
+
+LAST = 1
+'''
 
 
 @pytest.fixture
@@ -66,6 +96,55 @@ def test_nothing_starts_on_outdated_machine_code(
     monkeypatch.setattr(compiled, "outdated", lambda: found)
     with pytest.raises(ImproperlyConfigured, match=r"agent\.py was changed .*make compile"):
         compiled.check()
+
+
+@pytest.fixture(scope="module")
+def spelled() -> Callable[[str], str]:
+    spec = spec_from_file_location("spelled", ROOT / ".ci" / "spelled.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: Callable[[str], str] = module.spelled
+    return made
+
+
+def _as_written(name: str, source: str) -> ModuleType:
+    module = sys.modules[name] = ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+    return module
+
+
+def test_values_are_made_alike_by_the_constructors_that_the_compiler_gets(
+    spelled: Callable[[str], str],
+) -> None:
+    plain, fast = _as_written("plain", VALUES), _as_written("fast", spelled(VALUES))
+    for given in ((1,), (1, {"a": 1}), (1, {"a": 1}, "hush")):
+        ours, theirs = fast.Try(*given), plain.Try(*given)
+        assert repr(ours) == repr(theirs)
+        assert {f.name: getattr(ours, f.name) for f in fields(ours)} == {
+            f.name: getattr(theirs, f.name) for f in fields(theirs)
+        }
+        assert replace(ours, index=7).twice() == 14
+    assert fast.Try(1) == fast.Try(1) != fast.Try(2)
+    assert fast.Try(1).places is not fast.Try(1).places
+    assert {fast.Place("a", 1), fast.Place("a", rank=2)} == {fast.Place("a")}
+    with pytest.raises(TypeError, match="index"):
+        fast.Try()
+
+
+def test_the_compiler_gets_every_line_under_its_own_number(spelled: Callable[[str], str]) -> None:
+    before, after = VALUES.splitlines(), spelled(VALUES).splitlines()
+    assert [at for at, line in enumerate(before) if line] == [
+        at for at, line in enumerate(after) if line and "__init__" not in line
+    ]
+
+
+def test_a_class_of_values_with_a_constructor_of_its_own_is_not_compiled(
+    spelled: Callable[[str], str],
+) -> None:
+    with pytest.raises(ValueError, match="Try has a constructor"):
+        spelled(VALUES.replace("def twice(self)", "def __init__(self)"))
 
 
 @pytest.mark.timeout(1200)

@@ -42,9 +42,11 @@ class Lease:
         """A lease of `seconds` that ends at `until`; `asked_at` is `steady` before the claim."""
         return cls(until, asked_at + seconds)
 
-    def is_ours(self) -> bool:
-        """Whether something may still be sent on the strength of this lease."""
-        return steady() < self.steady_until - GUARD_S and time.time() < self.until - GUARD_S
+    def is_ours(self, at: float | None = None) -> bool:
+        """Whether something may still be sent on the strength of this lease, at `at` (`steady`)."""
+        if at is None:
+            at = steady()
+        return at < self.steady_until - GUARD_S and time.time() < self.until - GUARD_S
 
     def ends_within(self, seconds: float) -> bool:
         return steady() + seconds > self.steady_until

@@ -307,10 +307,11 @@ class Runner:
 
     def _send(self, run: Run, datagrams: Iterable[tuple[Target, bytes]]) -> None:
         """Let leave what the agent wants to send; what cannot leave is told to it at once."""
-        if not run.lease.is_ours():
+        at = steady()
+        if not run.lease.is_ours(at):
             self._drop(run, "its lease ended while it had something to send")
             return
-        now = run.now()
+        now = at + run.shift
         for target, data in datagrams:
             run.note(now, Kind.SENT, target, data)
             why = self._transport.send(target, data)
@@ -331,18 +332,18 @@ class Runner:
         """Let a request leave now; return its branch, None where it has gone away."""
         if run.is_over:
             return None
-        if not run.lease.is_ours():
+        at = steady()
+        if not run.lease.is_ours(at):
             self._drop(run, "its lease ended while it waited for its turn")
             return None
         if run.is_turning:
             run.is_stirred = True
             run.pulse.turns += 1
-            return self._grant(run, want)
-        branch: str | None = self.turn(run, self._grant, run, want)
+            return self._grant(run, want, at)
+        branch: str | None = self.turn(run, self._grant, run, want, at)
         return branch if branch in run.branches else None
 
-    def _grant(self, run: Run, want: Want) -> str:
-        at = steady()
+    def _grant(self, run: Run, want: Want, at: float) -> str:
         branch = run.agent.grant(want.key, at + run.shift)
         run.asked[branch] = (want.server_id, at)
         self.tally.left(want.server_id)

@@ -77,8 +77,9 @@ def parse(data: bytes) -> Request | Response:
     if length is not None and (body or length[0] != "0"):
         body = _cut_body(body, length)
     start = lines[0]
-    if start in _COMMON:
-        return Response(*_COMMON[start], headers, body)
+    common = _COMMON.get(start)
+    if common is not None:
+        return Response(common[0], common[1], headers, body)
     if start[:8] == "SIP/2.0 ":
         code = parse_number(start[8:11], 3)
         if code is None or not 100 <= code <= 699 or start[11:12] not in ("", " "):
@@ -124,10 +125,13 @@ def _is_via(line: bytes) -> bool:
 
 
 def _branch_in(line: bytes) -> str | None:
-    at = line.lower().find(b"branch=")
+    at = line.find(b"branch=")
+    if at < 0:
+        at = line.lower().find(b"branch=")
     if at < 0:
         return None
-    value = line[at + 7 :].partition(b";")[0].partition(b",")[0].strip()
+    end = line.find(b";", at)
+    value = (line[at + 7 :] if end < 0 else line[at + 7 : end]).partition(b",")[0].strip()
     return value.decode("ascii", "replace") or None
 
 
@@ -138,10 +142,14 @@ def _head_and_body(data: bytes) -> tuple[list[str], bytes]:
         head, blank, body = data.partition(b"\n\n")
     if not blank:
         raise SipParseError("the headers do not end")
-    text = head.decode("utf-8", "replace").replace("\r\n", "\n")
-    if "\x00" in text or "\r" in text:
+    text = head.decode("utf-8", "replace")
+    lines = text.split("\r\n")
+    ends = len(lines) - 1
+    if text.count("\n") > ends:
+        text = text.replace("\r\n", "\n")
+        lines, ends = text.split("\n"), 0
+    if "\x00" in text or text.count("\r") > ends:
         raise SipParseError("NUL or a lone CR in the headers")
-    lines = text.split("\n")
     if len(lines) > MAX_LINES:
         raise SipParseError("too many header lines")
     return lines, body

@@ -36,9 +36,9 @@ ASKED_FOR = frozenset({"forced_failback", "moved_away", "overridden"})
 """Causes of a change behind which a person stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
-    """An agent that is idle, and what it came to."""
+    """An agent that is idle, and what it came to. Nobody changes it (see `Claimed`)."""
 
     claimed: Claimed
     result: AgentResult
