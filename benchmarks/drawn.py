@@ -72,9 +72,19 @@ def judged(figures: list[dict[str, Any]]) -> Iterator[str]:
     for told in figures:
         name = told["name"] if told["size"] is None else f"{told['name']}, of {told['size']:,}"
         bounds = [f"{words} {_short(told[key])}" for key, words in BOUNDS if told[key] is not None]
-        verdict = ("kept" if told["holds"] else "**missed**") if bounds else ""
+        goal = "–" if told["goal"] is None else _short(told["goal"])
         value = f"{_short(told['value'])} {told['unit']}".strip()
-        yield f"| {name} | {value} | {' '.join(bounds) or '–'} | {verdict} |"
+        yield f"| {name} | {value} | {' '.join(bounds) or '–'} | {goal} | {_verdict(told)} |"
+
+
+def _verdict(told: dict[str, Any]) -> str:
+    if not told["holds"]:
+        return "**missed**"
+    beyond = told["goal"] is not None and (
+        told["value"] >= told["goal"] if told["at_least"] else told["value"] <= told["goal"]
+    )
+    is_promised = told["at_least"] is not None or told["at_most"] is not None
+    return "goal" if beyond else "kept" if is_promised else ""
 
 
 BOUNDS = (("at_least", "at least"), ("at_most", "at most"))

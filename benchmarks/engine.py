@@ -15,7 +15,7 @@ from benchmarks.sizes import size
 from tests.support.kamailio import Kamailio
 
 HANDSETS, TIMES = size("HANDSETS", 100_000), 5
-RATIO = 0.5
+RATIO, GOAL = 0.5, 0.8
 
 
 def measure() -> Iterator[Figure]:
@@ -29,7 +29,7 @@ def measure() -> Iterator[Figure]:
     yield Figure("the engine alone", HANDSETS / median(ours), "/CPU s")
     yield Figure("SIPp", HANDSETS / median(theirs), "/CPU s")
     ratio = median(their / our for our, their in zip(ours, theirs, strict=True))
-    yield Figure("engine / SIPp", ratio, "x", at_least=RATIO)
+    yield Figure("engine / SIPp", ratio, "x", at_least=RATIO, goal=GOAL)
 
 
 def spent(registrar: Kamailio, handsets: int) -> float:

@@ -12,6 +12,7 @@ class Figure:
     """One line of the table.
 
     `at_most` or `at_least` is a promise of the product; without one the figure is told, not judged.
+    `goal` is what we wish for beyond it, in the same direction; at most, where nothing is promised.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Figure:
     unit: str
     at_most: float | None = None
     at_least: float | None = None
+    goal: float | None = None
     size: int | None = None
     """Of how many handsets, rows or sockets, where one figure is taken at several sizes."""
 
@@ -34,6 +36,8 @@ class Figure:
             promise = f"at most {self.at_most:,.6g}"
         elif self.at_least is not None:
             promise = f"at least {self.at_least:,.6g}"
+        if self.goal is not None:
+            promise += f"{'; ' if promise else ''}goal {self.goal:,.6g}"
         missed = "" if self.holds else "  MISSED"
         name = self.name if self.size is None else f"{self.name}, of {self.size:,}"
         return f"{name:<66}{self.value:>12,.6g} {self.unit:<8}{promise}{missed}"
