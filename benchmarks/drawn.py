@@ -91,7 +91,10 @@ BOUNDS = (("at_least", "at least"), ("at_most", "at most"))
 
 
 def grown(figures: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield a row for each name: its figures by size, and the ratios of what an item costs."""
+    """Yield a row for each name: its figures by size, and what an item costs at the largest.
+
+    Behind it the ratios of that to the same at each smaller size.
+    """
     found, units = _by_name(figures)
     ratios: dict[str, list[str]] = {}
     for told in figures:
@@ -103,8 +106,9 @@ def grown(figures: list[dict[str, Any]]) -> Iterator[str]:
         if name.endswith(EACH):
             continue
         values = " | ".join(f"{_short(value)} {units[name]}" for value in by_size.values())
-        each = " | ".join(_short(value) for value in found.get(name + EACH, {}).values())
-        yield f"| {name} | {values} | {each} | {' | '.join(ratios.get(name, ()))} |"
+        each = [f"{_short(value)} us" for value in found.get(name + EACH, {}).values()][-1:]
+        rest = " | ".join(each + ratios.get(name, [])) or "– | – | –"
+        yield f"| {name} | {values} | {rest} |"
 
 
 def graphs(figures: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
