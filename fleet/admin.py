@@ -137,10 +137,17 @@ class ServerForm(SeenForm):
         moved = self.instance.pk is not None and self.instance.group_id != group.pk
         if moved:
             raise ValidationError("A server stays in its group; make a new one there.")
-        others = group.servers.exclude(pk=self.instance.pk)
-        if others.count() >= inventory.MAX_SERVERS:
-            raise ValidationError(f"A group has at most {inventory.MAX_SERVERS} servers.")
         return group
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if not self.errors:
+            place = {name: given[name] for name in ("group", "address", "port", "register")}
+            try:
+                inventory.check_place(Server(pk=self.instance.pk, **place), None)
+            except inventory.Refused as refused:
+                self.add_error(refused.field, str(refused))
+        return given
 
 
 @admin.register(Site)

@@ -83,16 +83,17 @@ def place_server(server: Server, priority: int | None) -> None:
     Raises Refused.
     """
     ServerGroup.objects.select_for_update().get(pk=server.group_id)
-    others = list(_servers(server.group_id).exclude(pk=server.pk))
-    place = len(others) + 1 if priority is None else priority
-    _check(server, others, place)
+    others, place = check_place(server, priority)
     _make_room(others)
     server.priority = place
     server.save()
     renumber([*others[: place - 1], server, *others[place - 1 :]])
 
 
-def _check(server: Server, others: list[Server], place: int) -> None:
+def check_place(server: Server, priority: int | None) -> tuple[list[Server], int]:
+    """Return the others of its group and the place it would take. Raises Refused."""
+    others = list(_servers(server.group_id).exclude(pk=server.pk))
+    place = len(others) + 1 if priority is None else priority
     if len(others) >= MAX_SERVERS:
         raise Refused("group", f"A group has at most {MAX_SERVERS} servers.")
     if not 1 <= place <= len(others) + 1:
@@ -102,6 +103,7 @@ def _check(server: Server, others: list[Server], place: int) -> None:
         raise Refused("address", sentence)
     if not server.register and not any(other.register for other in others):
         raise Refused("register", "At least one server of a group must take registrations.")
+    return others, place
 
 
 def refusal(thing: Thing) -> str:

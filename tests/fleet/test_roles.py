@@ -154,6 +154,21 @@ def test_djangos_admin_refuses_what_an_import_refuses(client: Client) -> None:
     assert list(group.servers.values_list("priority", flat=True)) == [1, 2, 3]
 
 
+def test_a_server_that_stands_in_its_group_already_is_refused_by_name(client: Client) -> None:
+    client.force_login(make_user("ada", Role.ADMIN))
+    group = make_group(servers=2)
+    first, second = group.servers.order_by("priority")
+    given = {"group": group.pk, "address": first.address, "port": first.port, "transport": "udp"}
+    given |= {"lost_features": "[]", "register": "on"}
+    for url in ("/admin/fleet/server/add/", f"/admin/fleet/server/{second.pk}/change/"):
+        answer = client.post(url, given)
+        assert "stands in this group already" in answer.content.decode()
+    assert [server.address for server in group.servers.order_by("priority")] == [
+        first.address,
+        second.address,
+    ]
+
+
 def test_djangos_admin_shows_users_and_changes_none_so_that_an_admin_is_left(
     client: Client,
 ) -> None:
