@@ -69,8 +69,12 @@ class Claimer:
         return self._max_in_flight - taken
 
     def has_time(self) -> bool:
-        """Whether what can wait may be done now: half of the process is free."""
-        return self.room() >= self._max_in_flight // 2
+        """Whether questions may be asked now: nobody waits for a claim, half of it is free."""
+        return not self._backlog and self.room() >= self._max_in_flight // 2
+
+    def is_calm(self) -> bool:
+        """Whether what can wait may be done now: nobody waits, and hardly anything is under way."""
+        return not self._backlog and self._max_in_flight - self.room() < self._least_room
 
     def kick(self, site_id: int) -> None:
         """Look for due work of that site soon; a full process does not."""

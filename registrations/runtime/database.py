@@ -11,9 +11,9 @@ from django.db import DatabaseError, InterfaceError, connection
 P = ParamSpec("P")
 T = TypeVar("T")
 
-THREADS = 5
-"""A claim, a flush, a reservation, a look at what is due and the extension of leases can be under
-way at once: where each takes seconds, leases would else end while their extension waits."""
+THREADS = 6
+"""A claim, two flushes, a reservation, a look at what is due and the extension of leases can be
+under way at once: where each takes seconds, leases would else end while their extension waits."""
 
 
 class Database:

@@ -74,7 +74,7 @@ class Engine:
         self._switchboard = Switchboard(loop, Answerer().answer)
         self._pacer = Pacer(loop, self._reserve)
         self._flusher = Flusher(loop, self._database, self._room_made)
-        self._tracer = Tracer(loop, self._has_time)
+        self._tracer = Tracer(loop, self._is_calm)
         self._runner = Runner(
             self._switchboard, self._pacer, self._flusher, self._tracer, contact_for
         )
@@ -142,8 +142,8 @@ class Engine:
     def _room_made(self) -> None:
         self._claimer.room_made()
 
-    def _has_time(self) -> bool:
-        return self._claimer.has_time()
+    def _is_calm(self) -> bool:
+        return self._claimer.is_calm()
 
     async def _reserve(
         self,

@@ -1,4 +1,4 @@
-"""Results on their way into the database: every 100 ms or 500 results, one write at a time.
+"""Results on their way into the database: every 100 ms or 500 results, a thousand in two writes.
 
 A database that is away is waited for: results are kept until their lease ends. A result that the
 database refuses is found by halving the batch, named in the log, and its row given back.
@@ -19,7 +19,8 @@ from registrations.runtime.clock import steady
 from registrations.runtime.database import Database
 from registrations.runtime.following import ended_for
 from registrations.store import BATCH, Claimed, Finished, Noticed
-from registrations.values import HostPort
+from registrations.store.sql import is_postgresql
+from registrations.values import HostPort, Verdict
 from registrations.vitals import counters
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ KEPT_S = 30.0
 """No lease lasts longer than this after its agent has finished."""
 GOOD_NEWS_EVERY_S = 0.5
 """Who was taken is written so often, for many together; what went wrong is written at once."""
+JUDGED = frozenset({Verdict.BOUND, Verdict.REFUSED})
+"""What a server is judged by: any other answer says only that it is there."""
 OLD_NEWS_S = 2.0
 """A server that answered is not noted again for so long, unless it missed meanwhile."""
 
@@ -61,6 +64,8 @@ class Flusher:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_out = False
+        self._is_parallel = is_postgresql()
+        """SQLite has one writer at a time."""
 
     def __len__(self) -> int:
         """Rows still under our lease that wait to be written."""
@@ -115,9 +120,12 @@ class Flusher:
                 continue
             pair, now = (heard.server_id, site_id), steady()
             said, _ = before.get(heard.server_id, ("", 0.0))
+            is_news = heard.verdict in JUDGED and heard.verdict != said
             is_old = heard.answered and now - self._good_news.get(pair, -OLD_NEWS_S) < OLD_NEWS_S
-            if is_old and heard.verdict == said and not heard.retry_after:
+            if is_old and not is_news and not heard.retry_after:
                 continue
+            if is_news:
+                before[heard.server_id] = heard.verdict, heard.at
             if heard.answered:
                 self._good_news[pair] = now
             else:
@@ -181,9 +189,17 @@ class Flusher:
         self._on_room()
 
     async def _write_results(self) -> None:
-        batch = list(self._finished.values())[:BATCH]
-        if not batch:
-            return
+        waiting = list(self._finished.values())
+        # A second batch only where it is a whole one: small ones cost nearly as much.
+        batches = [waiting[:BATCH]] if waiting else []
+        if self._is_parallel and len(waiting) >= 2 * BATCH:
+            batches.append(waiting[BATCH : 2 * BATCH])
+        ends = await asyncio.gather(*map(self._write, batches), return_exceptions=True)
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def _write(self, batch: list[Finished]) -> None:
         began = steady()
         saved, refused = await self._database.run(write, batch)
         counters.FLUSH_ROWS.observe(len(batch))
@@ -225,8 +241,12 @@ class Flusher:
             raise
 
     def _can_wait(self) -> bool:
-        """Whether there are only good news, and some were written a moment ago."""
-        is_soon = steady() - self._noticed_at < GOOD_NEWS_EVERY_S
+        """Whether there are only good news, and some were written a moment ago.
+
+        In a storm results come first: those of whole batches wait for them.
+        """
+        every_s = OLD_NEWS_S if len(self._finished) >= BATCH else GOOD_NEWS_EVERY_S
+        is_soon = steady() - self._noticed_at < every_s
         return is_soon and not self._is_finishing and all(each.is_calm for each in self._noticed)
 
     async def _write_pauses(self) -> None:

@@ -28,10 +28,10 @@ logger = logging.getLogger(__name__)
 
 FLUSH_S = 0.25
 BATCH = 500
-MOST_WAITING = 10_000
+MOST_WAITING = 15_000
 """Tries: about 3 kB each until they are packed, then of at most `trace.record.MOST_PACKED` bytes,
 0.3 kB as a rule."""
-HELD = 8000
+HELD = 12_000
 """So many wait until agents leave time for them, and no longer than HELD_S."""
 HELD_S = 4.0
 CALM_MESSAGES = 4

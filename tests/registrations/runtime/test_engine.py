@@ -105,6 +105,20 @@ def test_hints_that_get_lost_do_no_harm_and_are_given_only_for_a_backlog() -> No
         assert len(hints) == given
 
 
+def test_while_somebody_waits_for_a_claim_nothing_is_done_that_can_wait() -> None:
+    async def body() -> None:
+        made = Engine(asyncio.get_running_loop(), lambda site_id: None, Name("worker@test", ""))
+        claimer = made._claimer
+        try:
+            assert claimer.has_time() and claimer.is_calm()
+            claimer._backlog.add(1)
+            assert not claimer.has_time() and not claimer.is_calm()
+        finally:
+            await made.stop()
+
+    asyncio.run(body())
+
+
 def test_the_cap_holds_through_the_whole_runtime() -> None:
     cap = 30
     with peer() as registrar, runtime() as worker, metronome() as meter:

@@ -1,17 +1,19 @@
-"""What was learnt of servers on its way into the database: good news gathers, nothing is lost."""
+"""Results, and what was learnt of servers, on their way into the database."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+from django.db import connection
 
 from registrations import store
 from registrations.models import Registration, ServerAcceptance
 from registrations.runtime import flusher as flushing
 from registrations.runtime.database import Database
 from registrations.runtime.flusher import Flusher
-from registrations.store import Claimed, Finished
+from registrations.store import Claimed, Finished, Noticed
 from tests.support.claims import Heard, finished, make_due, make_group, make_lines
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -19,10 +21,11 @@ pytestmark = pytest.mark.usefixtures("database")
 LEASE = 600.0
 
 
-def ended(claimed: Claimed, verdict: str) -> Finished:
+def ended(claimed: Claimed, *verdicts: str) -> Finished:
     target = claimed.group.entries[0].targets[0]
-    heard = Heard(target.server_id, target.host_port, True, time.time(), "", 200, verdict)
-    return finished(claimed, heard=(heard,))
+    where = target.server_id, target.host_port
+    heard = tuple(Heard(*where, True, time.time(), "", 200, verdict) for verdict in verdicts)
+    return finished(claimed, heard=heard)
 
 
 async def until(condition: Callable[[], bool], database: Database) -> None:
@@ -68,3 +71,64 @@ def test_good_news_gathers_bad_news_does_not_wait_and_neither_is_lost_at_the_end
             await loop.run_in_executor(None, database.close)
 
     asyncio.run(body())
+
+
+def test_an_answer_that_judges_nobody_is_noted_once_for_all_whom_the_server_gives_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_due(make_lines(3, make_group()))
+    store.ensure_health()
+    told: list[str] = []
+
+    def hear(noticed: Sequence[Noticed]) -> None:
+        told.extend(each.verdict for each in noticed)
+
+    monkeypatch.setattr(flushing, "hear", hear)
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        database = Database(loop)
+        flusher = Flusher(loop, database, lambda: None)
+        try:
+            for claimed in await database.run(store.claim_due, None, 3, LEASE):
+                # Who is bound is asked first.
+                flusher.add(ended(claimed, "error", "bound"))
+            await flusher.finish(30)
+        finally:
+            await loop.run_in_executor(None, database.close)
+
+    asyncio.run(body())
+    assert sorted(told) == ["bound", "bound", "bound", "error"]
+
+
+def test_two_whole_batches_are_saved_at_once_where_the_database_takes_two_writers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flushing, "BATCH", 2)
+    make_due(make_lines(5, make_group()))
+    together = threading.Barrier(2 if connection.vendor == "postgresql" else 1)
+    sizes: list[int] = []
+    write = flushing.write
+
+    def meeting(batch: Sequence[Finished]) -> tuple[set[int], list[Finished]]:
+        sizes.append(len(batch))
+        if len(batch) == 2:
+            together.wait(timeout=30)
+        return write(batch)
+
+    monkeypatch.setattr(flushing, "write", meeting)
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        database = Database(loop)
+        flusher = Flusher(loop, database, lambda: None)
+        try:
+            for claimed in await database.run(store.claim_due, None, 5, LEASE):
+                flusher.add(ended(claimed, "bound"))
+            await flusher.finish(60)
+        finally:
+            await loop.run_in_executor(None, database.close)
+
+    asyncio.run(body())
+    assert sorted(sizes) == [1, 2, 2]
+    assert not Registration.objects.exclude(lease_token=None).exists()
