@@ -4,6 +4,7 @@ import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.config.settings")
 django_application = get_asgi_application()
@@ -11,6 +12,7 @@ django_application = get_asgi_application()
 # Only now are the apps ready for modules that import models.
 from fleet.bodies import BULK, FILES, BoundedBodies  # noqa: E402
 from registrations.routing import websocket_urlpatterns  # noqa: E402
+from registrations.runtime import memory  # noqa: E402
 
 LONG_BODIES = dict.fromkeys(
     ("/api/v1/imports/", "/api/v1/imports/jobs/", "/import/", "/start/handsets/"), FILES
@@ -23,3 +25,7 @@ application = ProtocolTypeRouter(
         "websocket": URLRouter(websocket_urlpatterns),
     }
 )
+
+# The pages' modules too, for what is loaded by now is never looked through again for garbage.
+_ = get_resolver().url_patterns
+memory.settle()

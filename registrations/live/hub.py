@@ -77,7 +77,7 @@ class Hub:
         self._reading_since: float | None = None
         self._read_at: datetime | None = None
         self._database_failed = False
-        self._heartbeat = ""
+        self._heartbeats: dict[Places, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     # --- life ---------------------------------------------------------------------------------
@@ -105,6 +105,7 @@ class Hub:
     def join(self, send: Send) -> Socket:
         socket = Socket(self, send)
         self.sockets.add(socket)
+        self._heartbeats.clear()
         socket.push_heartbeat()
         return socket
 
@@ -178,7 +179,8 @@ class Hub:
             if order.summary or order.history:
                 self._next_sums = time.monotonic() + max(SUMMARY_SECONDS, 4 * took)
             self._tell(*self._learn(order, found), resync)
-            await asyncio.sleep(max(ROWS_SECONDS - took, REST * took))
+            # From look to look: whom to tell takes its time too, and would be added to each.
+            await asyncio.sleep(max(started + ROWS_SECONDS - time.monotonic(), REST * took))
 
     async def _work_to_do(self) -> None:
         """Return when something changed or somebody joined, or a review is due."""
@@ -328,6 +330,7 @@ class Hub:
             status = (self._database_ok(now), self._news.status(now))
             if status != before or now - beaten >= HEARTBEAT_SECONDS:
                 before, beaten = status, now
+                self._heartbeats.clear()
                 for socket in self.sockets:
                     socket.push_heartbeat()
             for socket in list(self.sockets):
@@ -340,6 +343,11 @@ class Hub:
         return not (hangs or self._database_failed)
 
     def heartbeat_body(self, places: Places = None) -> str:
+        if (body := self._heartbeats.get(places)) is None:
+            body = self._heartbeats[places] = self._heartbeat(places)
+        return body
+
+    def _heartbeat(self, places: Places) -> str:
         now = time.monotonic()
         told = {
             "type": "heartbeat",
