@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,6 +58,9 @@ class Claimer:
         self._wanted: set[int] = set()
         self._backlog: set[int] = set()
         self._task: asyncio.Task[None] | None = None
+        self._unbegun: deque[Claimed] = deque()
+        self._beginning: asyncio.Task[None] | None = None
+        """While one claim's agents begin the next is under way, so that the loop has work."""
         self._is_closed = False
         # Redis that is away may block for long: not in a thread the database needs.
         self._hinting = ThreadPoolExecutor(1, thread_name_prefix="runtime-hint")
@@ -65,7 +68,7 @@ class Claimer:
 
     def room(self) -> int:
         """How many more agents this process takes."""
-        taken = len(self._runner) + len(self._flusher) + len(self._waiting)
+        taken = len(self._runner) + len(self._flusher) + len(self._waiting) + len(self._unbegun)
         return self._max_in_flight - taken
 
     def has_time(self) -> bool:
@@ -93,6 +96,8 @@ class Claimer:
         self._is_closed = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=10)
+        if self._beginning is not None:
+            await asyncio.wait([self._beginning], timeout=10)
         waiting = dict(self._waiting)
         for task, claimed in waiting.items():
             task.cancel()
@@ -127,9 +132,10 @@ class Claimer:
 
     async def _claim(self, sites: list[int]) -> None:
         limit = min(BATCH, self.room())
+        per_server = self._runner.per_server + Counter(each.server_id for each in self._unbegun)
         full = [
             server
-            for server, runs in self._runner.per_server.items()
+            for server, runs in per_server.items()
             if server is not None and runs >= self._max_per_server
         ]
         asked_at = steady()
@@ -139,20 +145,29 @@ class Claimer:
         if there_is_more:
             for site_id in {each.site_id for each in claimed}:
                 self._recruit(site_id)
-        await self._begin(claimed, asked_at)
+        self._unbegun.extend(claimed)
+        if self._beginning is not None:
+            await self._beginning
+        self._beginning = self._loop.create_task(self._begin(claimed, asked_at))
         if there_is_more and self.room() >= self._least_room:
             self._wanted |= set(sites)
 
     async def _begin(self, claimed: list[Claimed], asked_at: float) -> None:
-        for start in range(0, len(claimed), STARTED_AT_ONCE):
-            for each in claimed[start : start + STARTED_AT_ONCE]:
-                lease = Lease.taken(each.lease_until, LEASE_S, asked_at)
-                ready = self._addressing.at_hand(each)
-                if ready is not None:
-                    self._runner.add(ready, lease)
-                else:
-                    self._wait_for_dns(each, lease)
-            await asyncio.sleep(0)
+        for n, each in enumerate(claimed, 1):
+            self._unbegun.popleft()
+            try:
+                self._begin_one(each, Lease.taken(each.lease_until, LEASE_S, asked_at))
+            except Exception:
+                logger.exception("registration %s could not be begun", each.registration_id)
+            if n % STARTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _begin_one(self, claimed: Claimed, lease: Lease) -> None:
+        ready = self._addressing.at_hand(claimed)
+        if ready is not None:
+            self._runner.add(ready, lease)
+        else:
+            self._wait_for_dns(claimed, lease)
 
     def _wait_for_dns(self, claimed: Claimed, lease: Lease) -> None:
         task = self._loop.create_task(self._add_when_found(claimed, lease))

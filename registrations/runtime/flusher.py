@@ -320,6 +320,8 @@ def _missed(done: Finished) -> set[int]:
 
     Who asks one dead place alone has learnt nothing of the others; the next probe asks them all.
     """
+    if all(heard.answered for heard in done.result.heard):
+        return set()
     asked: dict[int, set[HostPort]] = defaultdict(set)
     for heard in done.result.heard:
         asked[heard.server_id].add(heard.place)

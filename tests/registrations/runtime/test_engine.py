@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from registrations import store
 from registrations.models import Registration, ServerHealth, Transition
-from registrations.runtime import engine, runner
+from registrations.runtime import claimer, engine, runner
 from registrations.runtime.clock import Lease
 from registrations.runtime.engine import Engine, Name
 from registrations.runtime.loop import LoopThread
@@ -108,15 +109,47 @@ def test_hints_that_get_lost_do_no_harm_and_are_given_only_for_a_backlog() -> No
 def test_while_somebody_waits_for_a_claim_nothing_is_done_that_can_wait() -> None:
     async def body() -> None:
         made = Engine(asyncio.get_running_loop(), lambda site_id: None, Name("worker@test", ""))
-        claimer = made._claimer
+        its = made._claimer
         try:
-            assert claimer.has_time() and claimer.is_calm()
-            claimer._backlog.add(1)
-            assert not claimer.has_time() and not claimer.is_calm()
+            assert its.has_time() and its.is_calm()
+            its._backlog.add(1)
+            assert not its.has_time() and not its.is_calm()
         finally:
             await made.stop()
 
     asyncio.run(body())
+
+
+def test_the_next_claim_is_under_way_while_those_of_the_last_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(claimer, "BATCH", 10)
+    unbegun: list[int] = []
+
+    async def body(site_id: int) -> None:
+        made = Engine(asyncio.get_running_loop(), lambda site_id: None, Name("worker@test", ""))
+        run = made._database.run
+
+        async def counting(job: Callable[..., Any], *given: Any) -> Any:
+            if job is claimer.claim:
+                unbegun.append(len(made._claimer._unbegun))
+            return await run(job, *given)
+
+        monkeypatch.setattr(made._database, "run", counting)
+        try:
+            made.kick(site_id)
+            deadline = time.monotonic() + 30
+            while await run(states) != {"primary": 25}:
+                assert time.monotonic() < deadline, "not in time"
+                await asyncio.sleep(0.05)
+        finally:
+            await made.stop()
+
+    with peer() as registrar:
+        rows = fleet(25, registrar)
+        asyncio.run(body(rows[0].site_id))
+        assert len(bindings(registrar)) == 25
+    assert unbegun[:3] == [0, 10, 10]
 
 
 def test_the_cap_holds_through_the_whole_runtime() -> None:
