@@ -60,12 +60,14 @@ def look_if_overdue(now: datetime) -> bool:
 
 
 def stand_in() -> None:
-    """As `look_if_overdue`, for a process that does other things and whose thread may be any."""
+    """As `look_if_overdue`, for a process that does other things, in a thread of its own.
+
+    The connection stays: to be opened for each look, it cost more than all the looks.
+    """
     try:
         look_if_overdue(timezone.now())
     except (OperationalError, InterfaceError) as error:
         logger.warning("No look for incidents: %s", error)
-    finally:
         connections.close_all()
 
 

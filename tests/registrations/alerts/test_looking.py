@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from fleet.models import Server, ServerGroup, Site
@@ -15,6 +16,7 @@ from registrations.models import (
     Drain,
     Incident,
     IncidentEntry,
+    IncidentLook,
     MaintenanceWindow,
     Registration,
     ServerHealth,
@@ -386,3 +388,9 @@ def test_nothing_is_said_of_workers_while_redis_cannot_be_asked(watch: Watch, db
     )
     watch.look(20)
     assert Incident.objects.get().state == "open"
+
+
+def test_whoever_stands_in_opens_no_connection_for_each_look(db: None) -> None:
+    IncidentLook.objects.create(pk=1, at=timezone.now())
+    looking.stand_in()
+    assert not connection.closed_in_transaction
