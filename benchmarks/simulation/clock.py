@@ -3,10 +3,7 @@
 import heapq
 from collections.abc import Callable, Coroutine
 from itertools import count
-from types import SimpleNamespace
 from typing import Any
-
-from registrations.runtime import pacer
 
 DATABASE_S = 0.003
 """What a reservation of slots takes."""
@@ -61,12 +58,6 @@ class VirtualLoop:
             if not handle.is_cancelled:
                 handle.callback(*handle.given)
         self.now = until
-
-
-def let_the_pacer_live_by(loop: VirtualLoop) -> None:
-    """Give the pacer's module, which reads the machine's clocks, this loop's instead."""
-    pacer.time = SimpleNamespace(time=loop.time)  # type: ignore[assignment]
-    pacer.steady = loop.time
 
 
 def _finish(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from time import perf_counter
 from typing import Any
 
-from benchmarks.simulation.clock import VirtualLoop, let_the_pacer_live_by
+from benchmarks.simulation.clock import VirtualLoop
 from benchmarks.simulation.referee import HOLDING_STATES, Findings, Record, Referee
 from benchmarks.simulation.registrar import Registrar, fields_of
 from benchmarks.simulation.script import BUSY_S, DEAD, OK, SILENT, Episode, Site
@@ -62,7 +62,6 @@ class Hospital:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.loop = VirtualLoop(START)
-        let_the_pacer_live_by(self.loop)
         self.referee = Referee(site, START)
         self._draw = random.Random(site.seed)  # noqa: S311 - repeatable, nothing secret
         self._tokens = count(1)
@@ -88,7 +87,11 @@ class Hospital:
             jitter=self._draw.random,
         )
         self._plan = Plan(site.mode, site.policy, entries, around)
-        self._pacers = [Pacer(self.loop, self._reserve) for _ in range(PROCESSES)]  # type: ignore[arg-type]
+        time = self.loop.time
+        self._pacers = [
+            Pacer(self.loop, self._reserve, time, time)  # type: ignore[arg-type]
+            for _ in range(PROCESSES)
+        ]
         self.handsets = [self._handset(number) for number in range(site.handsets)]
 
     def live(self) -> Findings:

@@ -100,11 +100,22 @@ late."""
 
 
 class Pacer:
-    """Hands out permits server by server; runs on the loop's thread only."""
+    """Hands out permits server by server; runs on the loop's thread only.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reserve: Reserve) -> None:
+    `wall` says Unix seconds, `clock` seconds that never jump.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        reserve: Reserve,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady,
+    ) -> None:
         self._loop = loop
         self._reserve = reserve
+        self.wall = wall
+        self.clock = clock
         self._lanes: dict[int, _Lane] = {}
         self._paused: dict[HostPort, float] = {}
 
@@ -113,7 +124,7 @@ class Pacer:
         lane = self._lanes.get(ticket.server_id)
         if lane is None:
             lane = self._lanes[ticket.server_id] = _Lane(self._loop, self._reserve, self)
-        if self._paused and (until := self.paused_until(ticket.place)) > time.time():
+        if self._paused and (until := self.paused_until(ticket.place)) > self.wall():
             ticket.pause(until)
         else:
             lane.add(ticket)
@@ -160,6 +171,8 @@ class _Lane:
         self._loop = loop
         self._reserve = reserve
         self._pacer = pacer
+        self._wall = pacer.wall
+        self._clock = pacer.clock
         self._retries: deque[Waiting] = deque()
         self._firsts: deque[Waiting] = deque()
         self._rest: deque[Waiting] = deque()
@@ -236,7 +249,7 @@ class _Lane:
                 queue.popleft()
                 branch = ticket.use()
                 if branch is not None:
-                    self._unanswered[branch] = steady()
+                    self._unanswered[branch] = self._clock()
         finally:
             self._is_going = False
 
@@ -250,7 +263,7 @@ class _Lane:
     def _has_room(self) -> bool:
         """Whether the oldest in a full window counts no more."""
         old_at = next(iter(self._unanswered.values())) + YOUNG_S
-        if old_at > steady():
+        if old_at > self._clock():
             self._come_back(old_at)
             return False
         self._unanswered.popitem(last=False)
@@ -258,7 +271,7 @@ class _Lane:
 
     def _take_slot(self, ticket: Waiting) -> bool:
         """Use up a slot whose time has come; else see to it that there will be one."""
-        now = time.time()
+        now = self._wall()
         while self._slots:
             at, left, gap = self._slots.popleft()
             lost = min(left, max(0, math.ceil((now - LATE_S - at) / gap)))
@@ -268,7 +281,7 @@ class _Lane:
             if at > now:
                 self._slots.appendleft((at, left, gap))
                 together = TOGETHER_S if ticket.gathers else 0.0
-                self._come_back(steady() + (at - now) + together)
+                self._come_back(self._clock() + (at - now) + together)
                 self._reserve_ahead(ticket)
                 return False
             if left > 1:
@@ -284,7 +297,7 @@ class _Lane:
 
     def _gathers(self, ticket: Waiting) -> bool:
         """Whether the next one waits a moment longer for more of its kind."""
-        now = steady()
+        now = self._clock()
         if not ticket.gathers or (self._gathered_at is not None and now >= self._gathered_at):
             self._gathered_at = None
             return False
@@ -311,7 +324,7 @@ class _Lane:
         if ticket is None or n <= 0:
             self._task = None
             return
-        asked_at = steady()
+        asked_at = self._clock()
         try:
             slots = await self._reserve(
                 ticket.server_id,
@@ -319,17 +332,17 @@ class _Lane:
                 n,
                 1.0 / gap,
                 ticket.lease_until - GUARD_S,
-                time.time() + self._ahead_s(),
+                self._wall() + self._ahead_s(),
             )
         except Exception:
             # Those who wait have nobody else to ask: without another try the lane would stand.
             logger.exception("no slots could be reserved for server %s", ticket.server_id)
             self._task = None
-            self._come_back(steady() + RETRY_RESERVE_S)
+            self._come_back(self._clock() + RETRY_RESERVE_S)
             return
         self._task = None
-        self._took_s = max(steady() - asked_at, self._took_s / 2)
-        if slots.paused_until > time.time():
+        self._took_s = max(self._clock() - asked_at, self._took_s / 2)
+        if slots.paused_until > self._wall():
             self._pacer.pause(ticket.place, slots.paused_until)
             self.go()
             return
@@ -364,7 +377,7 @@ class _Lane:
             return
         self._stay()
         self._comes_back_at = at
-        wait = max(0.0, at - steady())
+        wait = max(0.0, at - self._clock())
         self._timer = self._loop.call_at(self._loop.time() + wait, self._come)
 
     def _stay(self) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from benchmarks.simulation.hospital import START, Handset, Hospital
 from benchmarks.simulation.script import Site
-from registrations.runtime import pacer
 from registrations.values import Policy
 
 pytestmark = pytest.mark.timeout(1200)
@@ -42,10 +41,7 @@ class Crowd(Hospital):
 
 
 @pytest.fixture
-def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
-    # A simulated fleet gives the pacer's module its own clock: not beyond this test.
-    for name in ("time", "steady"):
-        monkeypatch.setattr(pacer, name, getattr(pacer, name))
+def crowd() -> Crowd:
     policy = Policy(expires=EXPIRES_S, max_registrations_per_second=CAP)
     return Crowd(Site("crowd", policy, handsets=HANDSETS, hours=2.1))
 
