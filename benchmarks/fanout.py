@@ -34,6 +34,7 @@ async def application(
 
 
 async def _send_for_ever() -> None:
+    due = time.monotonic()
     while True:
         text = f'{{"type":"delta","stamp":"stamp={time.time():.6f}"}}'.ljust(SIZE)
         for send in list(_sends):
@@ -41,4 +42,5 @@ async def _send_for_ever() -> None:
                 await send({"type": "websocket.send", "text": text})
             except OSError:
                 _sends.discard(send)
-        await asyncio.sleep(EVERY_S)
+        due = max(due + EVERY_S, time.monotonic())
+        await asyncio.sleep(due - time.monotonic())

@@ -28,7 +28,7 @@ from registrations.queries import moment
 from registrations.queries.extent import Extent
 
 ROWS_SECONDS = 0.1
-"""The least time from one look at the database to the next."""
+"""The time from one look at the database to the next, while there is always something new."""
 
 REST = 0.25
 """And between them at least this share of what the last one took."""
@@ -48,6 +48,15 @@ WEB = f"web@{gethostname()}:{os.getpid()}"
 """This process, to the others."""
 
 logger = logging.getLogger(__name__)
+
+
+def next_look(due: float, started: float) -> float:
+    """Return when the look may begin that follows one which was due then and was started then.
+
+    Looks that are late do not add up, and who was idle has half an interval in hand: changes that
+    come as often as looks may be made, more or less, are not kept waiting for the next one.
+    """
+    return max(due, started - ROWS_SECONDS / 2) + ROWS_SECONDS
 
 
 class Hub:
@@ -158,10 +167,12 @@ class Hub:
 
     # --- looking at the database --------------------------------------------------------------
     async def _refresh_for_ever(self) -> None:
+        due = 0.0
         while True:
             await self._work_to_do()
             order, resync = self._order()
             started = self._reading_since = time.monotonic()
+            due = next_look(due, started)
             try:
                 found = await self._reader.read(order)
             except DatabaseError:
@@ -179,8 +190,7 @@ class Hub:
             if order.summary or order.history:
                 self._next_sums = time.monotonic() + max(SUMMARY_SECONDS, 4 * took)
             self._tell(*self._learn(order, found), resync)
-            # From look to look: whom to tell takes its time too, and would be added to each.
-            await asyncio.sleep(max(started + ROWS_SECONDS - time.monotonic(), REST * took))
+            await asyncio.sleep(max(due - time.monotonic(), REST * took))
 
     async def _work_to_do(self) -> None:
         """Return when something changed or somebody joined, or a review is due."""
