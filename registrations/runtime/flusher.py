@@ -35,6 +35,8 @@ KEPT_S = 30.0
 """No lease lasts longer than this after its agent has finished."""
 GOOD_NEWS_EVERY_S = 0.5
 """Who was taken is written so often, for many together; what went wrong is written at once."""
+STORM_NEWS_S = 4.0
+"""And so often while whole batches of results wait."""
 JUDGED = frozenset({Verdict.BOUND, Verdict.REFUSED})
 """What a server is judged by: any other answer says only that it is there."""
 OLD_NEWS_S = 2.0
@@ -243,9 +245,9 @@ class Flusher:
     def _can_wait(self) -> bool:
         """Whether there are only good news, and some were written a moment ago.
 
-        In a storm results come first: those of whole batches wait for them.
+        In a storm results come first.
         """
-        every_s = OLD_NEWS_S if len(self._finished) >= BATCH else GOOD_NEWS_EVERY_S
+        every_s = STORM_NEWS_S if len(self._finished) >= BATCH else GOOD_NEWS_EVERY_S
         is_soon = steady() - self._noticed_at < every_s
         return is_soon and not self._is_finishing and all(each.is_calm for each in self._noticed)
 

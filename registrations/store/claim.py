@@ -26,6 +26,8 @@ from registrations.values import Account, GroupMode, News
 
 CALLED_HOME_S = 3600.0
 """How far ahead a line of a `fast_failover` group is told to wait for a job that calls it home."""
+_read = json.JSONDecoder().raw_decode
+"""Nothing stands before or behind a document, which `json.loads` would look for."""
 CSEQ_BLOCK = 100
 """CSeq numbers a claim sets aside: the next claim after a lost lease is above them (R16)."""
 
@@ -161,7 +163,7 @@ def _with_facts(taken: list[tuple[Any, ...]], token: str, until: float) -> list[
                 wish_version=version,
                 wish_by=by,
                 wish_request=request,
-                snapshot=json.loads(kept) if isinstance(kept, str) else kept,
+                snapshot=_read(kept)[0] if isinstance(kept, str) else kept,
                 account=accounts[line],
                 group=group,
                 news=told.of(pk, group_id, site, step),

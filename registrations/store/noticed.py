@@ -1,11 +1,10 @@
 """What was noticed of a server, by an agent or by a probe: the one word all its judges share."""
 
-from dataclasses import dataclass
-
+from registrations.records import record
 from registrations.values import HostPort, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Noticed:
     """A server answered a request, or did not, at that site."""
 

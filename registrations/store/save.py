@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from registrations import records
 from registrations.keeping import FORMAT
 from registrations.report import AgentResult, Moved
 from registrations.store.brief import is_brief, note_brief
@@ -45,7 +46,7 @@ class Finished:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
+@records.record
 class Saved:
     """A registration whose result was written."""
 
@@ -54,7 +55,7 @@ class Saved:
     """Somebody wished something meanwhile: the row is due at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@records.record
 class Change:
     """One line of the history, with whose it is and who asked for it."""
 
