@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import django
@@ -48,6 +49,8 @@ class Fleet:
         switchboard = Switchboard(loop, lambda data, source: None)
         self._runner = Runner(switchboard, Pacer(loop, _reserve), self, self, _contact_for)
         self._left: Iterator[Claimed] = iter(())
+        self._is_asked = False
+        """It was said that there is room: nobody looks for it again and again."""
         self._is_over = asyncio.Event()
         self._refused: list[str] = []
 
@@ -63,24 +66,23 @@ class Fleet:
         return took
 
     def _start(self) -> None:
+        """Start as many as there is room for, a claim's share at a time."""
+        self._is_asked = False
         lease = Lease.taken(time.time() + LEASE_S, LEASE_S, steady())
-        for _ in range(min(AT_ONCE, IN_FLIGHT - len(self._runner))):
-            claimed = next(self._left, None)
-            if claimed is None:
+        while len(self._runner) <= IN_FLIGHT - AT_ONCE:
+            batch = list(islice(self._left, AT_ONCE))
+            if not batch:
                 break
-            self._runner.add(claimed, lease)
-        else:
-            self._loop.call_soon(self._start)
-            return
+            for claimed in batch:
+                self._runner.add(claimed, lease)
         if not len(self._runner):
             self._is_over.set()
-        elif claimed is not None:
-            self._loop.call_later(0.001, self._start)
 
     def add(self, finished: Finished) -> None:
         if finished.result.state != "primary":
             self._refused.append(finished.result.reason)
-        if not len(self._runner):
+        if not self._is_asked and len(self._runner) <= IN_FLIGHT - AT_ONCE:
+            self._is_asked = True
             self._loop.call_soon(self._start)
 
     def give_back(self, claimed: Claimed, due_at: float) -> None:
