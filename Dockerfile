@@ -19,7 +19,7 @@ COPY static static
 COPY templates templates
 # Where the image brings a C compiler (python:3.11 does, -slim does not) the hot rooms become machine
 # code, as by `make compile`.
-COPY .ci/compile.py .ci/
+COPY .ci/compile.py .ci/spelled.py .ci/
 COPY requirements-dev.txt ./
 RUN if command -v gcc >/dev/null; then python3 -m venv /tmp/compiler \
     && /tmp/compiler/bin/pip install $(grep -hE '^(mypy|mypy_extensions|setuptools)==' requirements*.txt) \

@@ -54,6 +54,8 @@ def _add(lines: list[str], node: ast.ClassDef) -> None:
     end = node.end_lineno or 0
     while len(lines) <= end:
         lines.append("")
+    if lines[end]:
+        raise ValueError(f"there is no blank line behind {node.name}")
     lines[end] = f"    def __init__({', '.join(given)}) -> None: {'; '.join(kept)}"
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,22 @@ def test_every_image_is_pinned() -> None:
     for image in images:
         tag = image.partition(":")[2]
         assert tag and "latest" not in tag, image
+
+
+def test_the_image_gets_all_that_its_compiler_is_made_of(tmp_path: Path) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = [
+        name
+        for names in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.M)
+        for name in names.split()
+    ]
+    let_in = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.M)
+    assert [name for name in copied if name not in let_in] == []
+    (tmp_path / ".ci").mkdir()
+    for name in copied:
+        if name.startswith(".ci/"):
+            shutil.copy(ROOT / name, tmp_path / ".ci")
+    subprocess.run([sys.executable, ".ci/compile.py", "--undo"], cwd=tmp_path, check=True)
 
 
 def test_secrets_have_no_default() -> None:

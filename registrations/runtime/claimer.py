@@ -159,6 +159,7 @@ class Claimer:
                 self._begin_one(each, Lease.taken(each.lease_until, LEASE_S, asked_at))
             except Exception:
                 logger.exception("registration %s could not be begun", each.registration_id)
+                self._flusher.restart(each, time.time())
             if n % STARTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
 

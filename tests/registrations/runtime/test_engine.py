@@ -13,6 +13,7 @@ from django.db import connection
 from registrations import store
 from registrations.models import Registration, ServerHealth, Transition
 from registrations.runtime import claimer, engine, runner
+from registrations.runtime.addressing import Addressing
 from registrations.runtime.clock import Lease
 from registrations.runtime.engine import Engine, Name
 from registrations.runtime.loop import LoopThread
@@ -204,6 +205,29 @@ def test_an_agent_that_fails_is_put_off_and_the_others_go_on(
         # What its row had kept was the reason, so in the end it begins without.
         wait_until(lambda: states() == {"primary": 3}, 10, "all three", seen=states)
     assert _restarts(broken) == 0
+
+
+def test_a_row_that_could_not_be_begun_is_given_back_at_once_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with peer() as registrar, runtime() as worker:
+        rows = fleet(3, registrar)
+        broken = rows[1].pk
+        at_hand = Addressing.at_hand
+
+        def failing(self: Addressing, claimed: store.Claimed) -> store.Claimed | None:
+            if claimed.registration_id == broken:
+                raise RuntimeError("no way there is known")
+            return at_hand(self, claimed)
+
+        monkeypatch.setattr(Addressing, "at_hand", failing)
+        worker.kick(rows[0].site_id)
+        wait_until(lambda: states() == {"primary": 2, "registering": 1}, 10, "two", seen=states)
+        wait_until(
+            lambda: not Registration.objects.exclude(lease_token=None).exists(), 5, "given back"
+        )
+        assert _restarts(broken) == 1
+    assert f"registration {broken} could not be begun" in caplog.text
 
 
 def _restarts(pk: int) -> int:
