@@ -1,7 +1,8 @@
 """The SIP engine alone: agents, redundancy, REGISTER client and sockets, no database.
 
 Its CPU, and that of SIPp with the same users at the same registrar, by the operating system's
-account; in turn, the registrar empty each time. Each registers with a challenge, once.
+account; in turn, the registrar empty each time and on a core of its own. Each registers with a
+challenge, once.
 """
 
 import os
@@ -10,7 +11,7 @@ from statistics import median
 
 from benchmarks.figure import Figure
 from benchmarks.installation import told
-from benchmarks.registrars import registrars, sipp, users
+from benchmarks.registrars import CORES, OnOwnCore, cores_kept, registrars, sipp, users
 from benchmarks.sizes import size
 from tests.support.kamailio import Kamailio
 
@@ -21,7 +22,7 @@ RATIO, GOAL = 0.5, 0.8
 def measure() -> Iterator[Figure]:
     """Yield registrations per second of CPU, ours and SIPp's, and the ratio of each pair."""
     ours, theirs = [], []
-    with registrars() as (registrar,):
+    with registrars(kind=OnOwnCore) as (registrar,), cores_kept(CORES[:-1] or CORES):
         for _ in range(TIMES):
             theirs.append(sipp(registrar, users(HANDSETS)).cpu)
             registrar.restart_empty()

@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 SCENARIO = HERE / "register.xml"
 MEMORY_MB = 512
 LONGEST_S = 60
+CORES = sorted(os.sched_getaffinity(0))
 ROUNDS = 5
 
 
@@ -29,12 +30,31 @@ class Taken:
     cpu: float
 
 
+class OnOwnCore(Kamailio):
+    """A registrar that takes no time of its clients' cores, where there is more than one."""
+
+    def start(self) -> None:
+        with cores_kept(CORES[-1:]):
+            super().start()
+
+
 @contextmanager
-def registrars(count: int = 1) -> Iterator[list[Kamailio]]:
+def cores_kept(cores: Sequence[int]) -> Iterator[None]:
+    """Run on these cores alone meanwhile, with whatever is started."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def registrars(count: int = 1, kind: type[Kamailio] = Kamailio) -> Iterator[list[Kamailio]]:
     """So many running registrars on addresses of their own, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-registrar-") as home:
         made = [
-            Kamailio(
+            kind(
                 *(address := f"127.0.0.{n}", free_port(address), Path(home)),
                 configuration=HERE / "registrar.cfg",
                 memory_mb=MEMORY_MB,

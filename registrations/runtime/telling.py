@@ -1,6 +1,6 @@
 """How REGISTERs ended, in the few words by which they are counted, and the counts of this loop."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from registrations.vitals import counters
 
@@ -21,17 +21,18 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._left: Counter[int] = Counter()
-        self._ended: Counter[tuple[int, str]] = Counter()
+        self._left: dict[int, int] = {}
+        self._ended: dict[tuple[int, str], int] = {}
         self._took: defaultdict[int, list[float]] = defaultdict(list)
 
     def left(self, server_id: int) -> None:
         """Count a REGISTER that left."""
-        self._left[server_id] += 1
+        self._left[server_id] = self._left.get(server_id, 0) + 1
 
     def ended(self, server_id: int, said: str, seconds: float) -> None:
         """Count the end of a REGISTER; only an answer says how long the way there and back is."""
-        self._ended[server_id, said] += 1
+        what = server_id, said
+        self._ended[what] = self._ended.get(what, 0) + 1
         if said not in (TIMEOUT, NETWORK):
             self._took[server_id].append(seconds)
 

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 RECEIVE_AT_ONCE = 128
 """Datagrams read per wake-up, so that one busy server does not keep the others waiting."""
+SENT_AT_ONCE = 32
+"""Requests that answers bring about leave so many together: a registrar that must be woken for each
+costs the sender as much as the sending."""
 BUFFER_BYTES = 4 * 1024 * 1024
 LONGEST_DATAGRAM = 65_535
 
@@ -61,6 +64,9 @@ class UdpTransport:
     def send(self, target: Target, data: bytes) -> str | None:
         """Send one datagram; return why it could not leave, None if it did (or may have)."""
         known = self._sockets.get((target.address, target.port))
+        if known is not None and known.is_broken:
+            self._close((target.address, target.port))
+            known = None
         try:
             (known or self._socket(target)).send(data)
         except OSError as error:
@@ -107,13 +113,41 @@ class _Socket:
         self._on_datagram = on_datagram
         self._on_failure = on_failure
         self._socket = _connected(target)
+        self._is_draining = False
+        self._gathered: list[bytes] = []
+        """What is to leave as soon as enough has gathered, or all that has come is read."""
         self.is_behind = False
         """More had come than was read at once."""
+        self.is_broken = False
+        """Nothing leaves by it any more: it must be made anew."""
         self.local: tuple[str, int] = self._socket.getsockname()[:2]
         loop.add_reader(self._socket.fileno(), self._drain)
 
     def send(self, data: bytes) -> None:
-        """Raises OSError. A full buffer counts as a lost datagram: retransmission heals it."""
+        """Raises OSError, for what leaves at once; why anything else cannot is told as a failure.
+
+        A full buffer counts as a lost datagram: retransmission heals it.
+        """
+        if not self._is_draining:
+            self._send(data)
+            return
+        self._gathered.append(data)
+        if len(self._gathered) >= SENT_AT_ONCE:
+            self._send_gathered()
+
+    def _send_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for data in gathered:
+            try:
+                self._send(data)
+            except OSError as error:
+                self.is_broken = self.is_broken or error.errno in _LASTING
+                why = error.strerror or type(error).__name__
+                # Whoever wants to send this moment may be the one who is to be told.
+                branch = branch_of_request(data)
+                self._loop.call_soon(self._on_failure, self._target, branch, why)
+
+    def _send(self, data: bytes) -> None:
         try:
             self._socket.send(data)
         except BlockingIOError:
@@ -131,8 +165,17 @@ class _Socket:
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
+        self._gathered.clear()
 
     def _drain(self) -> None:
+        self._is_draining = True
+        try:
+            self._read()
+        finally:
+            self._is_draining = False
+        self._send_gathered()
+
+    def _read(self) -> None:
         for _ in range(RECEIVE_AT_ONCE):
             try:
                 data = self._socket.recv(LONGEST_DATAGRAM)
@@ -152,7 +195,7 @@ class _Socket:
 
     def _reply(self, data: bytes) -> None:
         try:
-            self.send(data)
+            self._send(data)
         except OSError as error:
             logger.info("an answer to %s could not leave: %s", self._target, error)
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from registrations.runtime import udp
 from registrations.runtime.udp import UdpTransport, is_signalling_failure
+from registrations.sip.headers import parse_via
 from registrations.sip.message import branch_of_request
 from registrations.values import Target
-from tests.support.peer import peer
+from tests.support.peer import Peer, peer
+from tests.support.waiting import wait_until
 
 REQUEST = (
     b"OPTIONS sip:127.0.0.64 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK%s;rport\r\n"
@@ -40,8 +43,8 @@ class Ears:
         self.failures.append((branch, why))
 
 
-def with_transport(body: Callable[[UdpTransport, Ears], Any]) -> Ears:
-    ears = Ears()
+def with_transport(body: Callable[[UdpTransport, Ears], Any], ears: Ears | None = None) -> Ears:
+    ears = ears or Ears()
 
     async def run() -> None:
         transport = UdpTransport(asyncio.get_running_loop(), ears.datagram, ears.failure)
@@ -104,6 +107,53 @@ def test_answers_of_the_target_are_heard_and_strangers_are_not() -> None:
         ears = with_transport(body)
     assert len(ears.datagrams) == 1
     assert b"z9hG4bKx" in ears.datagrams[0]
+
+
+class Asking(Ears):
+    """Sends one request for each answer it hears."""
+
+    def __init__(self, target: Target, requests: list[bytes]) -> None:
+        super().__init__()
+        self.target, self.requests = target, requests
+        self.transport: UdpTransport | None = None
+
+    def datagram(self, data: bytes, source: Any, reply: Callable[[bytes], None]) -> None:
+        super().datagram(data, source, reply)
+        if self.requests and self.transport is not None:
+            assert self.transport.send(self.target, self.requests.pop(0)) is None
+
+
+def heard_at_once(registrar: Peer, asking: Asking, answers: int) -> None:
+    """Let so many answers lie there before the first is read, and all that follows happen."""
+
+    async def body(transport: UdpTransport, ears: Ears) -> None:
+        asking.transport = transport
+        registrar.last_source = transport.local(asking.target)
+        for _ in range(answers):
+            registrar.send(b"SIP/2.0 200 OK\r\n\r\n")
+        await until(lambda: len(asking.datagrams) >= answers)
+        await asyncio.sleep(0)
+
+    with_transport(body, asking)
+
+
+def test_requests_that_answers_bring_about_leave_all_and_in_order() -> None:
+    names = [b"n%d" % n for n in range(3 * udp.SENT_AT_ONCE + 5)]
+    with peer(answer=None) as registrar:
+        target = Target(1, *registrar.address)
+        heard_at_once(registrar, Asking(target, [REQUEST % name for name in names]), len(names))
+        wait_until(lambda: len(registrar.heard) == len(names), 10, "all have come")
+        branches = [parse_via(said.headers["via"][0]).branch for _, said in registrar.heard]
+    assert branches == [f"z9hG4bK{name.decode()}" for name in names]
+
+
+def test_one_of_them_that_cannot_leave_is_named_and_the_others_leave() -> None:
+    long = REQUEST % b"long" + b"x" * 70_000
+    with peer(answer=None) as registrar:
+        asking = Asking(Target(1, *registrar.address), [REQUEST % b"one", long, REQUEST % b"two"])
+        heard_at_once(registrar, asking, 3)
+        wait_until(lambda: len(registrar.heard) == 2, 10, "both have come")
+    assert asking.failures == [("z9hG4bKlong", "Message too long")]
 
 
 def test_a_name_is_no_target() -> None:
