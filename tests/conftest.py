@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from playwright.sync_api import expect
 
 from fleet import append_only
 from tests.support import stores
@@ -14,6 +15,9 @@ from tests.support import stores
 # Playwright's synchronous interface keeps an event loop in the main thread; Django would refuse
 # the ORM there although nothing in it is asynchronous.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+# So long a page may take on a busy machine; what a test expects usually comes within a second.
+expect.set_options(timeout=30_000)
 
 BROWSER_FIXTURES = {"page", "browser", "context", "browser_page"}
 

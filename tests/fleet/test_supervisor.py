@@ -25,7 +25,7 @@ WORKS = "import signal,sys,time; {1}; print('hello from', {0!r}, flush=True); ti
 STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 LEAVES = "signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit(0)))"
 
-def spec(name, does, grace=5.0):
+def spec(name, does, grace=60.0):
     return Spec(name, [sys.executable, "-c", WORKS.format(name, does)], {"NAME": name}, grace)
 
 async def main():
@@ -87,7 +87,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 def started(run: Run, *arguments: str) -> Child:
     child = run.start(*arguments)
     for name in ("first", "second", *arguments):
-        wait_until(lambda name=name: run.says_hello(name), 15, f"{name} runs", seen=child.tail)
+        wait_until(lambda name=name: run.says_hello(name), 30, f"{name} runs", seen=child.tail)
     return child
 
 
@@ -95,7 +95,7 @@ def started(run: Run, *arguments: str) -> Child:
 def test_a_signal_stops_all_in_reverse_order_and_leaves_nothing(run: Run, number: int) -> None:
     child = started(run)
     child.interrupt(number)
-    wait_for_exit(child, 5)
+    wait_for_exit(child, 30)
     assert run.processes() == {}
     said = child.log.read_text()
     assert said.index("second   | bye") < said.index("first    | bye")
@@ -106,7 +106,7 @@ def test_a_killed_child_is_started_again(run: Run) -> None:
     child = started(run)
     before = run.pid("first")
     os.kill(before, signal.SIGKILL)
-    wait_until(lambda: run.says_hello("first", 2), 15, "it runs again", seen=child.tail)
+    wait_until(lambda: run.says_hello("first", 2), 30, "it runs again", seen=child.tail)
     assert run.pid("first") not in (0, before)
     assert "first was killed by signal 9; starting it again in 0.5 s" in child.log.read_text()
 
@@ -116,7 +116,7 @@ def test_deaths_in_a_row_make_the_pause_longer(run: Run) -> None:
     for times in (2, 3):
         os.kill(run.pid("second"), signal.SIGKILL)
         wait_until(
-            lambda times=times: run.says_hello("second", times), 15, "again", seen=child.tail
+            lambda times=times: run.says_hello("second", times), 30, "again", seen=child.tail
         )
     assert "starting it again in 1 s" in child.log.read_text()
 
@@ -125,7 +125,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_grace(run: Run) -> Non
     child = started(run, "stubborn")
     begun = time.monotonic()
     child.interrupt(signal.SIGTERM)
-    wait_for_exit(child, 5)
+    wait_for_exit(child, 30)
     assert time.monotonic() - begun >= 0.3
     assert "stubborn does not stop; killing it" in child.log.read_text()
     assert run.processes() == {}
@@ -135,7 +135,7 @@ def test_a_frozen_child_does_not_hold_up_the_end(run: Run) -> None:
     child = started(run, "stubborn")
     os.kill(run.pid("stubborn"), signal.SIGSTOP)
     child.interrupt(signal.SIGTERM)
-    wait_for_exit(child, 5)
+    wait_for_exit(child, 30)
     assert run.processes() == {}
 
 
@@ -143,29 +143,29 @@ def test_a_second_signal_kills_at_once(run: Run) -> None:
     child = started(run)
     os.kill(run.pid("second"), signal.SIGSTOP)
     child.interrupt(signal.SIGINT)
-    wait_until(lambda: "stopping" in child.log.read_text(), 5, "it begins to stop")
+    wait_until(lambda: "stopping" in child.log.read_text(), 30, "it begins to stop")
     child.interrupt(signal.SIGINT)
-    wait_for_exit(child, 3)
+    wait_for_exit(child, 30)
     assert run.processes() == {}
 
 
 def test_children_die_with_a_killed_supervisor(run: Run) -> None:
     child = started(run)
     child.interrupt(signal.SIGKILL)
-    wait_for_exit(child, 5)
-    wait_until(lambda: not run.processes(), 5, "its children died with it", seen=run.processes)
+    wait_for_exit(child, 30)
+    wait_until(lambda: not run.processes(), 30, "its children died with it", seen=run.processes)
     assert run.pid("first"), "the pid file of a killed run is left behind"
     again = run.start()
-    wait_until(lambda: run.says_hello("first", 2), 15, "it runs again", seen=again.tail)
+    wait_until(lambda: run.says_hello("first", 2), 30, "it runs again", seen=again.tail)
     assert run.pid("first") in run.processes()
     again.interrupt(signal.SIGTERM)
-    wait_for_exit(again, 5)
+    wait_for_exit(again, 30)
 
 
 def test_a_second_supervisor_of_the_same_folder_is_refused(run: Run) -> None:
     started(run)
     second = run.start()
-    assert wait_for_exit(second, 10) != 0
+    assert wait_for_exit(second, 30) != 0
     assert "AlreadyRunning" in second.log.read_text()
     assert run.pid("first") in run.processes(), "the first goes on"
 
@@ -180,11 +180,11 @@ def test_a_closed_console_does_not_end_it(run: Run) -> None:
     try:
         assert program.stdout
         program.stdout.close()
-        wait_until(lambda: run.says_hello("second"), 15, "its children run")
+        wait_until(lambda: run.says_hello("second"), 30, "its children run")
         os.kill(run.pid("first"), signal.SIGKILL)
-        wait_until(lambda: run.says_hello("first", 2), 15, "first runs again")
+        wait_until(lambda: run.says_hello("first", 2), 30, "first runs again")
         program.send_signal(signal.SIGTERM)
-        program.wait(5)
+        program.wait(30)
     finally:
         program.kill()
         program.wait()

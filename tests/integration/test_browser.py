@@ -81,8 +81,8 @@ def test_a_row_moves_without_reload_and_is_brought_home_through_the_page(
 ) -> None:
     number, row = row_of(desk, gallery, gallery.extensions[7])
     state = desk.locator(f'{row} [data-part="state"]')
-    expect(state).to_have_text("On primary", timeout=15_000)
-    expect(desk.locator("#live-state")).to_have_attribute("data-live", "live", timeout=15_000)
+    expect(state).to_have_text("On primary")
+    expect(desk.locator("#live-state")).to_have_attribute("data-live", "live")
     desk.evaluate("window.notReloaded = true")
 
     gallery.primary.kill()
@@ -96,15 +96,15 @@ def test_a_row_moves_without_reload_and_is_brought_home_through_the_page(
     dialog = desk.get_by_role("dialog")
     expect(dialog).to_contain_text("Bring 1 handset home?")
     dialog.get_by_role("button", name="Bring 1 home").click()
-    expect(desk.get_by_role("main")).to_contain_text("1 of 1", timeout=15_000)
+    expect(desk.get_by_role("main")).to_contain_text("1 of 1")
     expect(desk.get_by_role("main")).to_contain_text("Moved to primary")
     extension = gallery.extensions[7]
-    wait_until(lambda: extension in gallery.primary.locations(), 5, f"{extension} is home")
+    wait_until(lambda: extension in gallery.primary.locations(), 30, f"{extension} is home")
     assert set(gallery.primary.locations()) == {extension}, "others were moved too"
 
     desk.goto(f"{gallery.product.url}/handsets/")
     # "…, server silent" until the probes have believed in its return.
-    expect(state).to_have_text("On primary", timeout=30_000)
+    expect(state).to_have_text("On primary")
     moved = gallery.product.every("transitions", registration=number, cause="forced_failback")
     assert [row["asked_by"] for row in moved] == [ADMIN]
 
@@ -114,7 +114,7 @@ def test_the_export_holds_exactly_the_filtered_history(
 ) -> None:
     gallery.primary.kill()
     gallery.wait_for(gallery.secondary, 45)
-    gallery.wait_for_state("secondary", 5)
+    gallery.wait_for_state("secondary", 30)
     desk.goto(f"{gallery.product.url}/history/?cause=failover&q={gallery.extensions[3]}")
     desk.locator("#export > summary").click()
     with desk.expect_download() as download:
@@ -143,7 +143,7 @@ def test_a_stopped_worker_shows_within_ten_seconds_and_its_return_too(
 ) -> None:
     desk.goto(f"{gallery.product.url}/")
     banner = desk.locator("#live-banner")
-    expect(desk.locator("#live-state")).to_have_attribute("data-live", "live", timeout=15_000)
+    expect(desk.locator("#live-state")).to_have_attribute("data-live", "live")
     expect(banner).to_be_hidden()
     (worker,) = gallery.product.running_workers()
     worker.signal_group(signal.SIGSTOP)
@@ -153,24 +153,24 @@ def test_a_stopped_worker_shows_within_ten_seconds_and_its_return_too(
         assert time.monotonic() - stopped <= 11
         expect(banner).to_contain_text("No worker")
         wait_until(
-            lambda: gallery.product.request("GET", "/readyz")[0] == 503, 5, "readyz says 503"
+            lambda: gallery.product.request("GET", "/readyz")[0] == 503, 30, "readyz says 503"
         )
         assert b"worker" in gallery.product.request("GET", "/readyz")[1]
     finally:
         worker.signal_group(signal.SIGCONT)
-    expect(banner).to_be_hidden(timeout=10_000)
+    expect(banner).to_be_hidden()
     gallery.wait_for_state("primary", 30)
 
 
 def test_a_page_whose_server_is_gone_says_since_when(desk: Page, gallery: Hospital) -> None:
     desk.goto(f"{gallery.product.url}/")
     banner = desk.locator("#live-banner")
-    expect(desk.locator("#live-state")).to_have_attribute("data-live", "live", timeout=15_000)
+    expect(desk.locator("#live-state")).to_have_attribute("data-live", "live")
     assert gallery.product.web is not None
     gallery.product.web.signal_group(signal.SIGSTOP)
     try:
-        expect(banner).to_be_visible(timeout=15_000)
+        expect(banner).to_be_visible()
         expect(banner).to_contain_text("No news from Rollcall since")
     finally:
         gallery.product.web.signal_group(signal.SIGCONT)
-    expect(banner).to_be_hidden(timeout=20_000)
+    expect(banner).to_be_hidden()

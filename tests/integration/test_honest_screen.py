@@ -5,6 +5,7 @@ its silence tells that it is gone.
 """
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def overview(page: Page, clinic: Hospital) -> Iterator[Page]:
     yield page
     is_live(page)
     expect(page.locator(".panel-age")).to_have_count(0)
-    assert page.title() == "Overview · Rollcall"
+    expect(page).to_have_title("Overview · Rollcall")
     assert page.evaluate("window.notReloaded") is True
 
 
@@ -79,7 +80,7 @@ def is_told(page: Page, status: str, short: str, sentence: str) -> None:
     expect(page.locator("#live-banner")).to_contain_text(sentence)
     expect(page.locator("#states .panel-age")).to_contain_text("ago")
     expect(page).to_have_title("(?) Overview · Rollcall")
-    assert "trouble" in str(page.locator("link[rel=icon]").get_attribute("href"))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile("trouble"))
 
 
 def test_beat_is_dead(overview: Page, clinic: Hospital) -> None:

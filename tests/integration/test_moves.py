@@ -15,7 +15,7 @@ def test_all_handsets_are_on_the_primary_with_exactly_one_contact_each(ward: Hos
     assert sorted(bound) == ward.extensions
     assert {len(contacts) for contacts in bound.values()} == {1}
     assert ward.secondary.requests() == {}, "the secondary was asked although the primary answered"
-    ward.wait_for_state("primary", 5)
+    ward.wait_for_state("primary", 30)
     wait_until(
         lambda: ward.product.get("/api/v1/summary/")["headline"] == "All 500 on primary.",
         25,
@@ -37,7 +37,7 @@ def test_a_killed_primary_sends_all_to_the_secondary_and_they_return_after_the_d
     with ward.watch(all_bound=False):
         ward.primary.kill()
         ward.wait_for(ward.secondary, 60)
-        ward.wait_for_state("secondary", 5)
+        ward.wait_for_state("secondary", 30)
     moves = ward.transitions(began, cause="failover")
     assert sorted(row["extension"] for row in moves) == ward.extensions, "one move per handset"
     for row in moves:
@@ -49,7 +49,7 @@ def test_a_killed_primary_sends_all_to_the_secondary_and_they_return_after_the_d
     with ward.watch(all_bound=True):
         ward.primary.start()
         ward.wait_for(ward.primary, 110)
-        ward.wait_for_state("primary", 5)
+        ward.wait_for_state("primary", 30)
     returns = ward.transitions(began, cause="failback")
     assert sorted(row["extension"] for row in returns) == ward.extensions
     by_extension = {row["extension"]: row["at"] for row in moves}
@@ -75,7 +75,7 @@ def test_a_forced_failback_by_the_api_brings_all_home_and_says_so_for_each(ward:
 
         wait_until(
             finished,
-            10,
+            30,
             "the job is over",
             seen=lambda: {**ward.product.get(f"/api/v1/failbacks/{job['id']}/"), "results": "…"},
         )

@@ -22,13 +22,13 @@ from registrations.runtime.loop import LoopThread
 from tests.support import parts
 from tests.support.claims import make_due, make_group, make_lines
 from tests.support.kamailio import REALM, Kamailio
+from tests.support.processes import free_port
 from tests.support.stores import Postgres
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 HANDSETS = 40
-PORT = 5098
 VERSION_TABLE = (
     "CREATE TABLE version (table_name VARCHAR(32) NOT NULL UNIQUE, "
     "table_version INTEGER DEFAULT 0 NOT NULL)"
@@ -105,7 +105,9 @@ def watched(url: str) -> Iterator[Witness]:
 
 @contextmanager
 def registrars(home: Path, url: str) -> Iterator[tuple[Kamailio, Kamailio]]:
-    pair = [Kamailio(f"127.0.0.{n}", PORT, home, location_db=url) for n in (98, 99)]
+    addresses = ("127.0.0.98", "127.0.0.99")
+    port = free_port(*addresses)
+    pair = [Kamailio(each, port, home, location_db=url) for each in addresses]
     try:
         for each in pair:
             each.start()
@@ -130,7 +132,7 @@ def test_no_binding_is_lost_on_failover_and_failback_over_a_shared_location_data
 ) -> None:
     with registrars(run_dir, location_db) as (primary, secondary), worker() as runtime:
         group = make_group(
-            addresses=(f"{primary.address}:{PORT}", f"{secondary.address}:{PORT}"),
+            addresses=tuple(f"{each.address}:{each.port}" for each in (primary, secondary)),
             expires=16,
             shares_registrations=True,
             fail_back_mode="duration",

@@ -70,7 +70,7 @@ def comes_to(row: Registration, state: str) -> Registration:
         row.refresh_from_db()
         return row.state == state
 
-    wait_until(is_there, 15, f"the line is {state}", seen=lambda: (row.state, row.reason))
+    wait_until(is_there, 30, f"the line is {state}", seen=lambda: (row.state, row.reason))
     return row
 
 
@@ -82,7 +82,7 @@ def play(scenario: str, folder: Path, state: str, **policy: object) -> Registrat
         one_handset(place, second, **policy) as row,
     ):
         comes_to(row, state)
-        assert wait_for_exit(playing, 15) == 0, playing.tail(60)
+        assert wait_for_exit(playing, 60) == 0, playing.tail(60)
         row.refresh_from_db()
         assert row.state == state
         if state == "primary":

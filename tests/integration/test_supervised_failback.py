@@ -74,7 +74,7 @@ def empty_the_primary(wing: Hospital) -> None:
     drain = wing.product.post("/api/v1/drains/", order)
     done = over(wing, drain["away_job"], 90)
     assert by_result(done) == {"moved": HANDSETS}, by_result(done)
-    wing.wait_for(wing.secondary, 10)
+    wing.wait_for(wing.secondary, 30)
     # What it was drained for: it comes back with an empty table.
     wing.primary.restart_empty()
     ended = wing.product.post(f"/api/v1/drains/{drain['id']}/end/", {})
@@ -161,7 +161,7 @@ def roll_back(wing: Hospital, done: dict[str, Any], refused: set[str]) -> None:
     assert moved["moved"] == by_result(done)["moved"], moved
     wait_until(
         lambda: wing.states()["secondary"] >= HANDSETS - 1,
-        10,
+        30,
         "all are on the secondary again",
         seen=wing.states,
     )

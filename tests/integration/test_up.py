@@ -70,5 +70,5 @@ def test_an_admin_is_made_once_with_the_password_that_was_asked_for(product: Dem
     say = "print('admin:', u.username, u.is_superuser, u.check_password('a-password-of-our-own'))"
     assert "admin: admin True True" in product.manage("shell", "-c", f"{check}; {say}")
     run.interrupt(signal.SIGTERM)
-    wait_for_exit(run, 20)
+    wait_for_exit(run, 60)
     assert pids(product) == {}

@@ -53,7 +53,7 @@ def test_exactly_those_are_rejected_and_no_server_is_pestered(locked_ward: Hospi
     )
     wait_until(
         lambda: ward.states() == {"primary": len(well), "rejected": LOCKED},
-        15,
+        30,
         "the API shows exactly the five as rejected",
         seen=ward.states,
     )

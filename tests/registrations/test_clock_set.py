@@ -79,12 +79,12 @@ def test_a_set_clock_is_seen_once_and_a_slewed_one_never() -> None:
     assert clock.step() == 0.0
     begin = steady()
     with time_machine.travel(time.time() - HOUR, tick=True) as traveller:
-        assert clock.step() == pytest.approx(-HOUR, abs=0.5)
+        assert clock.step() == pytest.approx(-HOUR, abs=30)
         assert clock.step() == 0.0
         traveller.shift(1.0)
         assert clock.step() == 0.0
     assert steady() - begin < 60, "the steady clock went on as if nothing had been"
-    assert clock.step() == pytest.approx(HOUR, abs=1.5)
+    assert clock.step() == pytest.approx(HOUR, abs=30)
 
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["running", "started anew"])
@@ -94,21 +94,20 @@ def test_beat_goes_on_where_the_clock_was_set_back(tmp_path: Path, is_new: bool)
     made = {"app": app, "schedule_filename": str(tmp_path / "schedule"), "lazy": False}
     scheduler = Scheduler(**made)
     sent: list[str] = []
-    ticks(scheduler, sent, 3)
-    assert "tick" in sent
+    ticks(scheduler, sent, 1)
     if is_new:
         scheduler.close()
         scheduler = Scheduler(**made)
     sent.clear()
     with time_machine.travel(time.time() - HOUR, tick=True):
-        ticks(scheduler, sent, 3)
+        ticks(scheduler, sent, 2)
     scheduler.close()
-    assert sent.count("tick") >= 2, "beat stands still until the old time has come again"
 
 
-def ticks(scheduler: Scheduler, sent: list[str], seconds: float) -> None:
-    """Do for so long what beat's own loop does; its sleeps are cut short."""
+def ticks(scheduler: Scheduler, sent: list[str], wanted: int) -> None:
+    """Do what beat's own loop does until it has ticked so often; its sleeps are cut short."""
     scheduler.apply_entry = lambda entry, producer=None: sent.append(entry.name)  # type: ignore[method-assign]
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    end = time.monotonic() + 30
+    while sent.count("tick") < wanted:
+        assert time.monotonic() < end, "beat stands still until the old time has come again"
         time.sleep(min(max(scheduler.tick(), 0.0), 0.1))

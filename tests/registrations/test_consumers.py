@@ -68,7 +68,7 @@ def test_a_socket_ends_when_its_session_does(
                 ApiToken.objects.all().delete,
             )
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await seen.until(lambda: False, 5)
+                await seen.until(lambda: False, 30)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
     asyncio.run(run())
@@ -123,7 +123,7 @@ def test_a_watch_that_makes_no_sense_ends_the_socket_with_a_reason(
         async with browser(web, token) as seen:
             await seen.connection.send(text)
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await seen.until(lambda: False, 5)
+                await seen.until(lambda: False, 30)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4400
             assert closed.value.rcvd.reason
 

@@ -80,7 +80,7 @@ async def _first() -> demo.DemoServer:
 
 
 async def _until_first_is(running: "asyncio.Task[None]", wanted: bool) -> demo.DemoServer:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (first := await _first()).running is not wanted:
             assert not running.done(), running.exception()
             await asyncio.sleep(0.05)

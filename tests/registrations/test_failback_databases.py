@@ -122,20 +122,20 @@ def test_what_is_being_written_while_an_export_begins_is_wholly_in_or_wholly_out
         with transaction.atomic():
             make_transition()
             written.set()
-            let_go.wait(10)
+            let_go.wait(60)
 
     flush, failures = in_thread(slow_flush)
-    assert written.wait(10)
+    assert written.wait(60)
     made: list[exports.Export] = []
     export, failed = in_thread(lambda: made.append(exports.prepare("transitions", QueryDict(""))))
     # It waits for the flush rather than count without it.
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not _somebody_waits_for_a_lock() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert made == []
     let_go.set()
-    flush.join(10)
-    export.join(10)
+    flush.join(60)
+    export.join(60)
     assert failures == failed == []
     make_transition()
     assert made[0].rows == 2

@@ -16,8 +16,6 @@ from tests.support.traces import keep
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
-SECONDS = 1000
-
 
 @pytest.fixture
 def web(live_redis: str, page: Page) -> Iterator[Web]:
@@ -45,7 +43,7 @@ def fleet() -> live_fleet.Fleet:
 
 def look(page: Page, web: Web, row: Registration, query: str = "") -> None:
     page.goto(f"http://127.0.0.1:{web.port}/handsets/{row.line.handset_id}/{query}")
-    expect(page.locator("body")).to_have_attribute("data-live", "live", timeout=15 * SECONDS)
+    expect(page.locator("body")).to_have_attribute("data-live", "live")
     page.evaluate("window.sameDocument = true")
 
 
@@ -66,21 +64,21 @@ def test_a_countdown_runs_corrects_itself_and_says_when_it_is_past(
     web: Web, page: Page, fleet: live_fleet.Fleet
 ) -> None:
     row = fleet.rows[0]
-    heard(row, next_attempt_at=seconds_from_now(90), expires_at=seconds_from_now(7300))
+    heard(row, next_attempt_at=seconds_from_now(170), expires_at=seconds_from_now(7318))
     look(page, web, row)
     coming = page.locator('.vitals [data-part="next"]')
-    expect(coming).to_have_text(re.compile(r"in 1:[12]\d"))
+    expect(coming).to_have_text(re.compile(r"in [12]:\d\d"))
     expect(page.locator('.vitals [data-part="expires"]')).to_have_text("in 2 h 01 min")
     before = coming.inner_text()
-    expect(coming).not_to_have_text(before, timeout=3 * SECONDS)
+    expect(coming).not_to_have_text(before)
     heard(row, next_attempt_at=seconds_from_now(600))
-    expect(coming).to_have_text(re.compile(r"in (10:00|9:5\d)"))
-    heard(row, next_attempt_at=seconds_from_now(-7))
+    expect(coming).to_have_text(re.compile(r"in (10:00|9:\d\d)"))
+    heard(row, next_attempt_at=seconds_from_now(-1))
     expect(coming).to_have_text("due now")
-    expect(coming).to_have_text(re.compile(r"being tried since \d\d:"), timeout=9 * SECONDS)
+    expect(coming).to_have_text(re.compile(r"being tried since \d\d:"))
     assert page.evaluate("window.sameDocument")
     web.stop()
-    expect(page.locator("body")).to_have_attribute("data-live", "stale", timeout=15 * SECONDS)
+    expect(page.locator("body")).to_have_attribute("data-live", "stale")
     expect(coming).to_have_text(re.compile(r"overdue: unknown since \d\d:"))
 
 

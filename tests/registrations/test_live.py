@@ -11,7 +11,7 @@ from channels.layers import get_channel_layer
 
 from fleet.models import ApiToken
 from registrations import consumers, live, queries
-from registrations.live import publisher
+from registrations.live import hub, news, publisher
 from registrations.models import Registration, State
 from tests.registrations import live_fleet
 from tests.registrations.live_web import Web, browser, channel_layers, in_database, publish
@@ -61,7 +61,11 @@ def test_snapshot_and_deltas_amount_to_a_fresh_snapshot(web: Web, token: str) ->
     asyncio.run(run())
 
 
-def test_a_row_is_told_as_the_query_shows_it_within_a_second(web: Web, token: str) -> None:
+def test_a_row_is_told_as_the_query_shows_it_when_a_worker_says_that_it_changed(
+    web: Web, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message alone brings it: nobody looks without one here."""
+    monkeypatch.setattr(hub, "REVIEW_SECONDS", 3600.0)
     fleet = live_fleet.make(2)
     watched, other = fleet.rows
 
@@ -75,7 +79,7 @@ def test_a_row_is_told_as_the_query_shows_it_within_a_second(web: Web, token: st
             await seen.watch([watched.pk])
             await seen.settled()
             await in_database(change)
-            await seen.until(lambda: seen.rows[watched.pk]["state"] == "secondary", 1)
+            await seen.until(lambda: seen.rows[watched.pk]["state"] == "secondary", 30)
             assert list(seen.rows) == [watched.pk]
             shown = await in_database(queries.rows, [watched.pk], datetime.now(UTC))
             assert seen.rows[watched.pk] == shown[0]
@@ -99,12 +103,15 @@ def test_a_gap_in_a_workers_numbers_leads_to_a_snapshot(web: Web, token: str) ->
             await seen.until(lambda: seen.kinds[-1] == "heartbeat")
             seen.kinds.clear()
             await say(4)
-            await seen.until(lambda: "snapshot" in seen.kinds, 1)
+            await seen.until(lambda: "snapshot" in seen.kinds, 30)
 
     asyncio.run(run())
 
 
-def test_contiguous_numbers_lead_to_no_snapshot(web: Web, token: str) -> None:
+def test_contiguous_numbers_lead_to_no_snapshot(
+    web: Web, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "SILENCE_SECONDS", 60.0)
     fleet = live_fleet.make(1)
 
     async def run() -> None:
@@ -122,19 +129,21 @@ def test_contiguous_numbers_lead_to_no_snapshot(web: Web, token: str) -> None:
     asyncio.run(run())
 
 
-def test_the_heartbeat_says_when_each_worker_was_heard_and_who_is_late(
-    web: Web, token: str
+def test_a_heartbeat_says_at_once_when_each_worker_was_heard_and_who_is_late(
+    web: Web, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hub, "HEARTBEAT_SECONDS", 3600.0)
+
     async def run() -> None:
         async with browser(web, token) as seen:
             await seen.watch([])
             await seen.settled()
             live.beat("worker-1", "main", 3)
-            await seen.until(lambda: seen.heartbeat["workers"], 1)
+            await seen.until(lambda: seen.heartbeat["workers"], 30)
             told = seen.heartbeat["workers"][0]
             assert (told["name"], told["site"], told["late"]) == ("worker-1", "main", False)
             assert seen.heartbeat["redis"] is True and seen.heartbeat["database"] is True
-            await seen.until(lambda: seen.heartbeat["workers"][0]["late"], 8)
+            await seen.until(lambda: seen.heartbeat["workers"][0]["late"], 30)
             assert seen.heartbeat["workers"][0]["heard_at"] == told["heard_at"]
 
     asyncio.run(run())
@@ -147,11 +156,11 @@ def test_a_worker_that_stops_in_order_is_not_waited_for(web: Web, token: str) ->
             await seen.settled()
             live.beat("worker-1")
             live.beat("worker-2")
-            await seen.until(lambda: seen.heartbeat["workers"], 5)
+            await seen.until(lambda: seen.heartbeat["workers"], 30)
             live.leave("worker-1")
             live.beat("worker-2")
             await seen.until(
-                lambda: [w["name"] for w in seen.heartbeat["workers"]] == ["worker-2"], 10
+                lambda: [w["name"] for w in seen.heartbeat["workers"]] == ["worker-2"], 30
             )
 
     asyncio.run(run())
@@ -166,7 +175,7 @@ def test_what_a_newer_version_says_is_not_minded(web: Web, token: str) -> None:
                 publisher.GROUP, {"kind": "of tomorrow", "boot": "b", "n": 1}
             )
             live.beat("worker-1")
-            await seen.until(lambda: seen.heartbeat["workers"], 5)
+            await seen.until(lambda: seen.heartbeat["workers"], 30)
 
     asyncio.run(run())
 
@@ -179,8 +188,8 @@ def test_time_alone_makes_a_watched_row_unknown(web: Web, token: str) -> None:
     async def run() -> None:
         async with browser(web, token) as seen:
             await seen.watch([fleet.rows[0].pk], **ALL)
-            await seen.until(lambda: seen.rows[fleet.rows[0].pk]["state"] == State.UNKNOWN, 6)
-            await seen.until(lambda: (seen.summary or {})["states"]["unknown"] == 1, 3)
+            await seen.until(lambda: seen.rows[fleet.rows[0].pk]["state"] == State.UNKNOWN, 30)
+            await seen.until(lambda: (seen.summary or {})["states"]["unknown"] == 1, 30)
 
     asyncio.run(run())
 
@@ -196,7 +205,7 @@ def test_a_dead_redis_is_told_and_its_return_brings_a_snapshot(
 
     def start() -> Child:
         child = Child("redis", command, tmp_path / "redis.log")
-        wait_until(path.exists, 10, "Redis makes its socket", every=0.02)
+        wait_until(path.exists, 30, "Redis makes its socket", every=0.02)
         return child
 
     child = start()
@@ -211,20 +220,20 @@ def test_a_dead_redis_is_told_and_its_return_brings_a_snapshot(
             await seen.settled()
             child.kill()
             path.unlink(missing_ok=True)
-            await seen.until(lambda: not seen.heartbeat["redis"], 6)
+            await seen.until(lambda: not seen.heartbeat["redis"], 30)
 
             def unheard() -> None:
                 live_fleet.move(fleet.rows[0], fleet.secondary)
 
             await in_database(unheard)
-            await seen.until(lambda: seen.rows[fleet.rows[0].pk]["state"] == "secondary", 5)
+            await seen.until(lambda: seen.rows[fleet.rows[0].pk]["state"] == "secondary", 30)
             seen.kinds.clear()
             child = start()
-            await seen.until(lambda: "snapshot" in seen.kinds and seen.heartbeat["redis"], 8)
+            await seen.until(lambda: "snapshot" in seen.kinds and seen.heartbeat["redis"], 30)
             # Who may look is asked again too: what was said of that meanwhile is lost.
             child.kill()
             path.unlink(missing_ok=True)
-            await seen.until(lambda: not seen.heartbeat["redis"], 20)
+            await seen.until(lambda: not seen.heartbeat["redis"], 30)
             await in_database(ApiToken.objects.all().delete)
             child = start()
             with pytest.raises(websockets.ConnectionClosed) as closed:

@@ -128,7 +128,7 @@ def test_a_socket_ends_when_its_user_is_limited(web: Web, world: dict[str, Any])
             await seen.settled()
             await in_database(limit)
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await seen.until(lambda: False, 20)
+                await seen.until(lambda: False, 30)
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
     asyncio.run(run())

@@ -50,7 +50,7 @@ class Peer:
         self.took.set()
 
     async def has(self, count: int) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             while len(self.taken) < count:
                 await self.took.wait()
                 self.took.clear()
@@ -89,7 +89,7 @@ def test_a_socket_that_takes_nothing_is_closed_with_a_reason() -> None:
         socket.push_heartbeat()
         await asyncio.sleep(0.01)
         now = asyncio.get_running_loop().time()
-        socket.check_speed(now + sockets.SLOW_SECONDS - 1)
+        socket.check_speed(now + sockets.SLOW_SECONDS / 2)
         assert not socket.done.done()
         socket.check_speed(now + sockets.SLOW_SECONDS + 1)
         assert socket.done.result().code == 4408
@@ -134,7 +134,7 @@ def test_a_connection_that_breaks_in_a_send_ends_the_socket() -> None:
 
         socket = Socket(Hub(), send)
         socket.push_heartbeat()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             assert (await socket.done).code == 1006
         socket.leave()
 

@@ -89,7 +89,7 @@ class Slapd:
         places = f"ldap://127.0.0.1:{self.ports[0]}/ ldaps://127.0.0.1:{self.ports[1]}/"
         command = [parts.need("slapd"), "-f", str(self._home / "slapd.conf"), "-h", places]
         self._child = Child("slapd", [*command, "-d", "stats"], self._home / "slapd.log")
-        wait_until(self._answers, 10, "slapd answers", every=0.05)
+        wait_until(self._answers, 30, "slapd answers", every=0.05)
 
     def fill(self) -> None:
         with self._managed() as to:

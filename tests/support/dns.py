@@ -32,7 +32,7 @@ class Dns:
         options += [f"local=/{ZONE}/", f"local-ttl={ttl}", "user=root", "no-ident", *records]
         command = [parts.need("dnsmasq"), *(f"--{option}" for option in options)]
         self._child = Child("dnsmasq", command, self._home / "dnsmasq.log")
-        wait_until(self._answers, 10, "dnsmasq answers", every=0.05)
+        wait_until(self._answers, 30, "dnsmasq answers", every=0.05)
 
     def freeze(self) -> None:
         """It hears nothing from now on and answers nobody, as a dead machine."""

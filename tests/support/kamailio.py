@@ -116,7 +116,7 @@ class Kamailio:
             assert child.exit_code is None, child.tail()
             return self._answers()
 
-        wait_until(ready, 10, f"{name} answers", every=0.05)
+        wait_until(ready, 30, f"{name} answers", every=0.05)
         self.is_up = True
 
     def kill(self) -> None:

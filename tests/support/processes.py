@@ -103,8 +103,8 @@ class Child:
     def kill(self) -> None:
         """SIGKILL to the whole group; returns when it is gone."""
         self.signal_group(signal.SIGKILL)
-        self._process.wait(10)
-        wait_until(self._group_is_gone, 10, f"{self.name}'s processes end after SIGKILL")
+        self._process.wait(30)
+        wait_until(self._group_is_gone, 30, f"{self.name}'s processes end after SIGKILL")
 
     def stop(self, within: float = 10.0) -> None:
         """SIGTERM, and SIGKILL to whoever is left after `within` seconds."""

@@ -175,7 +175,7 @@ class Redis:
             except redis_client.ConnectionError:
                 return False
 
-        wait_until(ready, 10, "Redis answers", every=0.02)
+        wait_until(ready, 30, "Redis answers", every=0.02)
 
     def kill(self) -> None:
         """SIGKILL: all it held is gone, and nobody listens."""

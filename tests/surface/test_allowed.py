@@ -94,7 +94,7 @@ def test_a_name_that_leads_inside_when_it_is_asked_is_not_followed(
         worker.start()
         try:
             worker.kick(row.site_id)
-            wait_until(lambda: Registration.objects.get().state == "unregistered", 20, "given up")
+            wait_until(lambda: Registration.objects.get().state == "unregistered", 30, "given up")
         finally:
             worker.stop()
         assert not inside.heard

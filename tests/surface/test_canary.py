@@ -131,8 +131,8 @@ def test_a_sip_password_is_nowhere_but_encrypted_in_its_row(
     worker.start()
     try:
         worker.kick(row.site_id)
-        wait_until(lambda: Registration.objects.get().state == "primary", 20, "registered")
-        wait_until(lambda: ring.read(row.pk).tries, 15, "the trace is kept")
+        wait_until(lambda: Registration.objects.get().state == "primary", 30, "registered")
+        wait_until(lambda: ring.read(row.pk).tries, 30, "the trace is kept")
     finally:
         worker.stop()
     file = tmp_path / "handsets.csv"

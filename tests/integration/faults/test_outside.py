@@ -46,7 +46,7 @@ def test_the_network_between_the_worker_and_one_registrar_is_cut(world: Outside)
     with Fault(ward, "network cut between the worker and the primary") as fault:
         world.to_primary.is_cut = True
         ward.wait_for(ward.secondary, MOVED_S)
-        ward.wait_for_state("secondary", 15)
+        ward.wait_for_state("secondary", 30)
         world.to_primary.is_cut = False
         fault.mended()
 
@@ -66,7 +66,7 @@ def test_a_registrar_answers_garbage_too_late_and_other_handsets_requests(world:
     with Fault(ward, "the primary answers garbage, other handsets' requests, or too late") as fault:
         world.to_primary.mangle = lambda reply: next(kinds)(reply)
         ward.wait_for(ward.secondary, MOVED_S)
-        ward.wait_for_state("secondary", 15)
+        ward.wait_for_state("secondary", 30)
         assert ward.states()["rejected"] == 0
         world.to_primary.mangle = None
         fault.mended()

@@ -148,7 +148,7 @@ def test_a_worker_starts_one_maker_at_a_time(monkeypatch: pytest.MonkeyPatch) ->
     maker = of_exports.process
     assert maker is not None
     os.kill(maker.pid, signal.SIGKILL)
-    wait_until(lambda: maker.poll() is not None, 10, "the maker is gone")
+    wait_until(lambda: maker.poll() is not None, 30, "the maker is gone")
     of_exports.tend()
     assert len(started) == 2
     assert of_exports.process is not None

@@ -23,7 +23,7 @@ OPTIONS = (
 def ask(address: tuple[str, int], number: int = 0) -> bytes | None:
     """One OPTIONS; None where nothing listens."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        asker.settimeout(5)
+        asker.settimeout(30)
         asker.connect(address)
         asker.send(OPTIONS % number)
         try:
@@ -74,6 +74,6 @@ def test_the_command_listens_where_it_is_told_and_stops_on_sigterm(tmp_path: Pat
     try:
         wait_until(lambda: ask(("127.0.0.1", port)), 30, "it answers", seen=child.tail)
         child.interrupt(signal.SIGTERM)
-        assert wait_for_exit(child, 5) == 0, child.tail()
+        assert wait_for_exit(child, 30) == 0, child.tail()
     finally:
         child.kill()

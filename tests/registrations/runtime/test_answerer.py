@@ -27,7 +27,7 @@ def serving(body: Callable[[int], Awaitable[None]]) -> None:
         port, stop = free_port(HOST), asyncio.Event()
         task = asyncio.create_task(answerer.serve(HOST, port, stop))
         try:
-            for _ in range(100):
+            for _ in range(3000):
                 await asyncio.sleep(0.01)
                 try:
                     _, writer = await asyncio.open_connection(HOST, port)
@@ -35,10 +35,10 @@ def serving(body: Callable[[int], Awaitable[None]]) -> None:
                     continue
                 writer.close()
                 break
-            await asyncio.wait_for(body(port), 10)
+            await asyncio.wait_for(body(port), 60)
         finally:
             stop.set()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
 
     asyncio.run(run())
 
@@ -188,7 +188,7 @@ def test_a_tcp_port_that_somebody_else_has_leaves_udp_answered(
             taken.listen()
             task = asyncio.create_task(answerer.serve(HOST, port, stop))
             asking.setblocking(False)
-            for _ in range(500):
+            for _ in range(3000):
                 if any("over TCP" in record.getMessage() for record in caplog.records):
                     break
                 await asyncio.sleep(0.01)
@@ -197,9 +197,9 @@ def test_a_tcp_port_that_somebody_else_has_leaves_udp_answered(
             asking.connect((HOST, port))
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(asking, OPTIONS)
-            answer = await asyncio.wait_for(loop.sock_recv(asking, 4096), 5)
+            answer = await asyncio.wait_for(loop.sock_recv(asking, 4096), 30)
             assert answer.startswith(b"SIP/2.0 200 OK")
             stop.set()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
 
-    asyncio.run(asyncio.wait_for(run(), 20))
+    asyncio.run(asyncio.wait_for(run(), 90))

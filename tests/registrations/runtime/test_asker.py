@@ -107,7 +107,7 @@ def make_registered(lines: list[Line]) -> None:
     Registration.objects.update(due_at=at(0))
     with runtime() as worker:
         worker.kick(lines[0].handset.site_id)
-        wait_until(lambda: states() == {"primary": len(lines)}, 20, "registered", seen=states)
+        wait_until(lambda: states() == {"primary": len(lines)}, 30, "registered", seen=states)
 
 
 def uris(held: dict[str, list[object]]) -> dict[str, list[tuple[str, str, int]]]:
@@ -196,7 +196,7 @@ def test_a_renewal_that_lists_somebody_else_is_a_finding_at_once(settings: Any) 
         Registration.objects.update(due_at=at(0))
         with runtime() as worker:
             worker.kick(lines[0].handset.site_id)
-            wait_until(lambda: states() == {"primary": 1}, 20, "registered", seen=states)
+            wait_until(lambda: states() == {"primary": 1}, 30, "registered", seen=states)
     [found] = queries.findings(timezone.now())
     assert (found.kind, [uri for uri, _ in found.contacts]) == ("foreign", [phone])
     assert (found.proof, found.asked_at) == ("unasked", None), "nobody was asked"
@@ -212,7 +212,7 @@ def test_a_grant_of_far_less_than_was_asked_is_a_finding_at_once_and_a_usual_one
         Registration.objects.update(due_at=at(0))
         with runtime() as worker:
             worker.kick(lines[0].handset.site_id)
-            wait_until(lambda: states() == {"primary": 2}, 20, "registered", seen=states)
+            wait_until(lambda: states() == {"primary": 2}, 30, "registered", seen=states)
     [found] = queries.findings(timezone.now())
     assert (found.kind, found.granted_s) == ("brief", 60)
     assert found.registration.line_id == lines[0].pk != other.pk
@@ -242,7 +242,7 @@ def test_a_refused_registration_is_no_proof_that_it_would_be_taken_any_more() ->
         Registration.objects.update(due_at=at(0))
         with runtime() as worker:
             worker.kick(lines[0].handset.site_id)
-            wait_until(lambda: states() == {"rejected": 1}, 20, "refused", seen=states)
+            wait_until(lambda: states() == {"rejected": 1}, 30, "refused", seen=states)
     proof = StandbyProof.objects.get()
     assert (proof.proof, proof.code, proof.refusals) == ("refused", 403, 1)
     assert proof.asked_at is not None and proof.asked_at > asked and "403" in proof.reason

@@ -30,16 +30,16 @@ def test_a_wish_is_followed_to_its_register_and_no_further() -> None:
         [row] = make_due(make_lines(1, group))
         with capture_logs() as said:
             worker.kick(row.site_id)
-            wait_until(lambda: Registration.objects.filter(state="primary"), 15, "bound")
+            wait_until(lambda: Registration.objects.filter(state="primary"), 30, "bound")
         assert not [each for each in said if "request" in each], "nobody asked for that"
 
-        wait_until(at_rest, 10, "saved")
+        wait_until(at_rest, 30, "saved")
         wish = {"wish": "resume", "wish_version": 1, "wish_request": "0123456789"}
         with capture_logs() as said:
             Registration.objects.update(**wish, due_at=at(time.time() - 1))
             force_renewal()
             worker.kick(row.site_id)
-            wait_until(lambda: told(said, "carried out"), 15, "the wish is carried out")
+            wait_until(lambda: told(said, "carried out"), 30, "the wish is carried out")
         (claimed,) = told(said, "claimed")
         (register,) = told(said, "REGISTER")
         (done,) = told(said, "carried out")
@@ -52,10 +52,10 @@ def test_a_wish_is_followed_to_its_register_and_no_further() -> None:
         call_id = next(iter(row.snapshot["courses"].values()))["client"]["call_id"]
         assert done["call_id"] == call_id
 
-        wait_until(at_rest, 10, "saved")
+        wait_until(at_rest, 30, "saved")
         renewals = row.renewals
         with capture_logs() as said:
             force_renewal()
             worker.kick(row.site_id)
-            wait_until(lambda: Registration.objects.get().renewals > renewals, 15, "renewed")
+            wait_until(lambda: Registration.objects.get().renewals > renewals, 30, "renewed")
         assert not told(said, "claimed") and not told(said, "REGISTER")

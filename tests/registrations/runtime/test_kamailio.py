@@ -46,7 +46,7 @@ def fleet(n: int, *servers: dict[str, Any], domain: str = "rollcall.test", **gro
 def registered(site: int, expected: dict[str, int]) -> None:
     with runtime() as worker:
         worker.kick(site)
-        wait_until(lambda: states() == expected, 25, str(expected), seen=reasons)
+        wait_until(lambda: states() == expected, 30, str(expected), seen=reasons)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_fleet_registers_over_one_tcp_connection(registrar: Kamailio) -> None:
     site = fleet(300, tcp(registrar))
     with runtime() as worker:
         worker.kick(site)
-        wait_until(lambda: states() == {"primary": 300}, 25, "all on primary", seen=reasons)
+        wait_until(lambda: states() == {"primary": 300}, 30, "all on primary", seen=reasons)
         assert sip_connections(registrar) == 2
     contacts = [c for of_one in registrar.locations().values() for c in of_one]
     assert len(contacts) == 300
@@ -89,15 +89,15 @@ def test_over_tcp_a_killed_server_is_left_and_a_restarted_one_found(
     ):
         site = fleet(20, tcp(registrar), tcp(second))
         worker.kick(site)
-        wait_until(lambda: states() == {"primary": 20}, 15, "on primary", seen=reasons)
+        wait_until(lambda: states() == {"primary": 20}, 30, "on primary", seen=reasons)
         registrar.kill()
         force_renewal()
         worker.kick(site)
-        wait_until(lambda: states() == {"secondary": 20}, 15, "on secondary", seen=reasons)
+        wait_until(lambda: states() == {"secondary": 20}, 30, "on secondary", seen=reasons)
         registrar.start()
         Registration.objects.update(due_at=at(time.time() - 1), wish="failback", wish_version=1)
         worker.kick(site)
-        wait_until(lambda: states() == {"primary": 20}, 15, "back", seen=reasons)
+        wait_until(lambda: states() == {"primary": 20}, 30, "back", seen=reasons)
     assert any("Connection refused" in reason for reason in moves())
 
 
@@ -137,7 +137,7 @@ def test_a_fleet_registers_over_one_tls_connection(tmp_path: Path) -> None:
         site = fleet(100, server, tls_ca=TRUSTED.certificate)
         with runtime() as worker:
             worker.kick(site)
-            wait_until(lambda: states() == {"primary": 100}, 25, "all on primary", seen=reasons)
+            wait_until(lambda: states() == {"primary": 100}, 30, "all on primary", seen=reasons)
             assert sip_connections(registrar, registrar.tls_port) == 1
         contacts = [c for of_one in registrar.locations().values() for c in of_one]
         assert all(contact.uri.endswith(";transport=tls") for contact in contacts)
@@ -179,7 +179,7 @@ def test_tcp_preferred_takes_tcp_where_there_is_tcp(registrar: Kamailio) -> None
     site = fleet(5, tcp(registrar, "tcp_preferred"))
     with runtime() as worker:
         worker.kick(site)
-        wait_until(lambda: states() == {"primary": 5}, 15, "on primary", seen=reasons)
+        wait_until(lambda: states() == {"primary": 5}, 30, "on primary", seen=reasons)
         assert sip_connections(registrar) == 2
 
 
@@ -201,7 +201,7 @@ def test_a_probe_too_goes_over_udp_where_preferred_tcp_is_refused() -> None:
             worker.kick(site)
             return ServerHealth.objects.get().condition
 
-        wait_until(lambda: condition() == "up", 10, "up")
+        wait_until(lambda: condition() == "up", 30, "up")
         assert ServerHealth.objects.get().condition == "up"
 
 
@@ -215,7 +215,7 @@ def test_r21_a_long_register_goes_over_tcp(registrar: Kamailio) -> None:
     Line.objects.update(extension=LONG_USER, auth_user=LONG_USER, auth_password=password)
     with runtime() as worker:
         worker.kick(site)
-        wait_until(lambda: states() == {"primary": 1}, 15, "on primary", seen=reasons)
+        wait_until(lambda: states() == {"primary": 1}, 30, "on primary", seen=reasons)
         assert sip_connections(registrar) == 2
     contacts = [c for of_one in registrar.locations().values() for c in of_one]
     assert not any("transport" in contact.uri for contact in contacts)

@@ -52,7 +52,7 @@ def test_naptr_leads_to_tls_and_the_certificate_must_bear_the_configured_name(
         [row] = make_due(make_lines(1, group, domain="rollcall.test"))
         with runtime() as worker:
             worker.kick(row.site_id)
-            wait_until(lambda: states() == [becomes], 20, becomes, seen=states)
+            wait_until(lambda: states() == [becomes], 30, becomes, seen=states)
     reason = Registration.objects.get().reason
     assert becomes == "primary" or "pbx.test" in reason
 
@@ -71,9 +71,9 @@ def test_dns_ttl_brings_a_fleet_home_after_the_records_ttl(settings: Any) -> Non
                 worker.kick(rows[0].site_id)
                 return states()
 
-            wait_until(lambda: there() == ["secondary"] * 5, 15, "on the second", seen=states)
+            wait_until(lambda: there() == ["secondary"] * 5, 30, "on the second", seen=states)
             first.answer = accept
-            wait_until(lambda: there() == ["primary"] * 5, 25, "home", seen=states)
+            wait_until(lambda: there() == ["primary"] * 5, 30, "home", seen=states)
     stayed = [
         moved.at - came.at
         for came, moved in zip(

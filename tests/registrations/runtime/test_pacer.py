@@ -221,8 +221,9 @@ def test_a_turn_beyond_the_lease_is_postponed_to_that_turn() -> None:
 def test_a_server_booked_beyond_the_lease_postpones_all_and_uses_no_slot_up() -> None:
     log: list[Line] = []
     asked = server()
-    free_at = time.time() + 120
     store.reserve_slots(asked, 1200, 10)
+    free_at = store.reserve(asked, PLACE, 0, 10, 0.0).first
+    assert free_at > time.time() + 60
 
     async def body(pacer: Pacer) -> None:
         for i in range(10):
@@ -230,8 +231,10 @@ def test_a_server_booked_beyond_the_lease_postpones_all_and_uses_no_slot_up() ->
         await until(lambda: len(log) == 10)
 
     with_pacers(1, body)
-    assert all(line.postponed_to is not None and line.postponed_to >= free_at - 1 for line in log)
-    assert store.reserve(asked, PLACE, 0, 10, 0.0).first == pytest.approx(free_at, abs=1)
+    assert all(
+        line.postponed_to is not None and line.postponed_to >= free_at - 0.01 for line in log
+    )
+    assert store.reserve(asked, PLACE, 0, 10, 0.0).first == pytest.approx(free_at, abs=0.01)
 
 
 def test_who_has_gone_away_costs_no_slot() -> None:
@@ -239,7 +242,7 @@ def test_who_has_gone_away_costs_no_slot() -> None:
     asked = server()
 
     async def body(pacer: Pacer) -> None:
-        lines = [Line(log, str(i), asked, 5) for i in range(20)]
+        lines = [Line(log, str(i), asked, 1) for i in range(20)]
         for line in lines:
             pacer.ask(line.ticket)
         for line in lines[:-1]:
@@ -249,10 +252,13 @@ def test_who_has_gone_away_costs_no_slot() -> None:
     began = time.time()
     with_pacers(1, body)
     assert log[0].name == "19"
-    assert time.time() - began < 2.0
+    assert time.time() - began < 10.0, "a slot for each would take twenty seconds"
 
 
-def test_the_window_holds_back_while_nobody_answers_and_opens_with_answers() -> None:
+def test_the_window_holds_back_while_nobody_answers_and_opens_with_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pacing, "YOUNG_S", 2.0)
     log: list[Line] = []
     asked = server()
 
@@ -263,9 +269,7 @@ def test_the_window_holds_back_while_nobody_answers_and_opens_with_answers() -> 
         for i in range(20):
             pacer.over(asked, f"branch-{i}")
         assert len(log) == pacing.WINDOW + 20
-        began = time.monotonic()
         await until(lambda: len(log) == pacing.WINDOW + 50)
-        assert time.monotonic() - began < 2 * pacing.YOUNG_S
 
     with_pacers(1, body)
 
@@ -306,7 +310,7 @@ def test_a_database_that_answers_late_is_asked_for_slots_that_much_ahead() -> No
         pacer._reserve = slow  # type: ignore[assignment]
         for i in range(20):
             pacer.ask(Line(log, str(i), asked, 20).ticket)
-        await until(lambda: len(log) == 20, 25)
+        await until(lambda: len(log) == 20, 30)
 
     with_pacers(1, body)
     assert all(line.left_at is not None for line in log)
@@ -316,12 +320,12 @@ def test_a_database_that_answers_late_is_asked_for_slots_that_much_ahead() -> No
 def test_a_pause_sends_all_who_wait_away_and_nothing_leaves_until_it_is_over(cap: int) -> None:
     log: list[Line] = []
     asked = server()
-    until_then = time.time() + 1.5
 
     async def body(pacer: Pacer) -> None:
         early = [Line(log, f"early-{i}", asked, 1) for i in range(10)]
         for line in early:
             pacer.ask(line.ticket)
+        until_then = time.time() + 2
         pacer.pause(PLACE, until_then)
         assert all(line.paused_until == until_then for line in early)
         pacer.pause(PLACE, until_then - 1)

@@ -68,7 +68,7 @@ def test_forged_answers_and_garbage_change_nothing_and_the_right_one_still_does(
             asked = 0
 
             def next_request() -> Request:
-                wait_until(lambda: len(registrar.registers()) > asked, 20, "a REGISTER")
+                wait_until(lambda: len(registrar.registers()) > asked, 30, "a REGISTER")
                 return registrar.registers()[asked][1]
 
             while (request := next_request()) and "contact" not in request.headers:
@@ -77,10 +77,10 @@ def test_forged_answers_and_garbage_change_nothing_and_the_right_one_still_does(
             forge(registrar, request)
             # It resends: it has taken none of them for an answer.
             times = len(registrar.heard)
-            wait_until(lambda: len(registrar.heard) > times, 20, "a retransmission")
+            wait_until(lambda: len(registrar.heard) > times, 30, "a retransmission")
             assert not Transition.objects.exists()
             registrar.send(accept(request))
-            wait_until(lambda: Registration.objects.get().state == "primary", 20, "on primary")
+            wait_until(lambda: Registration.objects.get().state == "primary", 30, "on primary")
         finally:
             worker.stop()
     assert Transition.objects.count() == 1

@@ -107,7 +107,7 @@ def run(body: Body, *, tls: ssl.SSLContext | None = None, **times: float) -> tup
 
 
 async def until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
+    for _ in range(3000):
         if condition():
             return
         await asyncio.sleep(0.01)
@@ -202,7 +202,7 @@ def test_the_waits_between_failures_grow_to_their_limit(monkeypatch: pytest.Monk
     waits = [later - earlier for earlier, later in pairwise(failed_at)]
     least = [0.05, 0.1, 0.2, 0.2, 0.2]
     assert all(wait >= low for wait, low in zip(waits, least, strict=True)), waits
-    assert max(waits) < 5.0
+    assert max(waits) < 30.0
 
 
 def test_a_lost_connection_fails_what_was_unanswered_on_it_and_nothing_else() -> None:
@@ -276,7 +276,7 @@ def test_a_server_that_asks_without_end_and_reads_nothing_is_let_go(
         for _ in range(2000):
             writer.write(asking)
             try:
-                await asyncio.wait_for(writer.drain(), 10)
+                await asyncio.wait_for(writer.drain(), 30)
             except ConnectionError:
                 break
             if ears.failures:

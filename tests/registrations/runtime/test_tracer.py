@@ -30,7 +30,7 @@ class Redis:
     def start(self) -> None:
         command = [parts.need("redis"), "--port", str(self.port), "--save", ""]
         self._child = Child("redis", [*command, "--dir", str(self._home)], self._home / "log")
-        wait_until(self._answers, 10, "Redis answers", every=0.02)
+        wait_until(self._answers, 30, "Redis answers", every=0.02)
 
     def kill(self) -> None:
         if self._child is not None:
@@ -61,7 +61,7 @@ def keep(to: Tracer, line: int = 1, note: str = "", *, is_calm: bool = False) ->
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    await asyncio.to_thread(wait_until, condition, 10, "it happens", every=0.02)
+    await asyncio.to_thread(wait_until, condition, 30, "it happens", every=0.02)
 
 
 def running(scene: Callable[[Tracer], Any]) -> None:
@@ -195,7 +195,7 @@ def test_a_redis_that_hangs_blocks_no_agent(redis: Redis) -> None:
             began = time.perf_counter()
             for line in range(100):
                 made.keep(line, [(0.0, 0, None, b"x")], ())  # type: ignore[list-item]
-            assert time.perf_counter() - began < 0.05
+            assert time.perf_counter() - began < 1.0
         finally:
             redis._child.signal_group(18)
         made._noted.clear()

@@ -42,12 +42,12 @@ def tries(row: Registration) -> list[Try]:
 
 def newest(row: Registration, tried: int) -> Try:
     """The newest of so many tries, once they are kept."""
-    return wait_until(lambda: len(found := tries(row)) == tried and found[0], 15, "the try is kept")
+    return wait_until(lambda: len(found := tries(row)) == tried and found[0], 30, "the try is kept")
 
 
 def again(worker: Any, row: Registration) -> None:
     """Let the line renew now, once its last result is saved."""
-    wait_until(lambda: not Registration.objects.exclude(lease_token=None).exists(), 10, "saved")
+    wait_until(lambda: not Registration.objects.exclude(lease_token=None).exists(), 30, "saved")
     force_renewal()
     worker.kick(row.site_id)
 
@@ -71,7 +71,7 @@ def test_a_registrars_challenge_and_its_yes_its_503_and_its_silence(registrar: K
         assert (len(moved.transactions[0].sends), moved.transactions[0].answers) == (3, ())
 
         registrar.set_fault(503)
-        wait_until(lambda: not Registration.objects.exclude(lease_token=None), 10, "saved")
+        wait_until(lambda: not Registration.objects.exclude(lease_token=None), 30, "saved")
         Registration.objects.update(wish="failback", wish_version=1, due_at=at(time.time() - 1))
         worker.kick(row.site_id)
         [busy] = newest(row, 3).transactions
@@ -122,11 +122,11 @@ def test_a_renewal_after_trouble_is_news_and_the_next_alike_is_not(
         again(worker, row)
         newest(row, 3)
         registrar.set_fault(None)
-        wait_until(lambda: worker.kick(row.site_id) or len(tries(row)) == 4, 15, "it tries again")
+        wait_until(lambda: worker.kick(row.site_id) or len(tries(row)) == 4, 30, "it tries again")
         assert newest(row, 4).transactions[-1].end is End.TOOK
         before = Registration.objects.get().renewals
         again(worker, row)
-        wait_until(lambda: Registration.objects.get().renewals > before, 15, "it is renewed")
+        wait_until(lambda: Registration.objects.get().renewals > before, 30, "it is renewed")
         Registration.objects.update(wish="resume", wish_version=1)
         again(worker, row)
         assert newest(row, 5).transactions[-1].end is End.TOOK, "somebody asked for it"
@@ -147,7 +147,7 @@ def test_what_a_stopped_worker_had_under_way_is_kept_as_cut_short() -> None:
     with peer("127.0.0.70", answer=None) as silent, runtime() as worker:
         row = line(place(silent))
         worker.kick(row.site_id)
-        wait_until(lambda: silent.heard, 10, "it was asked")
+        wait_until(lambda: silent.heard, 30, "it was asked")
         worker.stop()
     [cut] = tries(row)
     assert cut.transactions[0].end is End.CUT
@@ -159,4 +159,4 @@ def test_agents_go_on_without_redis(settings: Any) -> None:
     with peer("127.0.0.70") as registrar, runtime() as worker:
         row = line(place(registrar))
         worker.kick(row.site_id)
-        wait_until(lambda: Registration.objects.get().state == "primary", 10, "registered")
+        wait_until(lambda: Registration.objects.get().state == "primary", 30, "registered")

@@ -84,7 +84,7 @@ def test_two_claimers_never_get_the_same_row(database: str) -> None:
 
     def claim(mine: list[int]) -> None:
         try:
-            ready.wait(timeout=10)
+            ready.wait(timeout=60)
             while batch := store.claim_due(None, 23, LEASE):
                 mine += [each.registration_id for each in batch]
         finally:

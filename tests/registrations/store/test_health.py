@@ -133,10 +133,11 @@ def test_an_options_answer_makes_good_for_an_options_that_was_lost() -> None:
 
 def test_an_agent_that_missed_an_answer_brings_the_next_probe_forward() -> None:
     health = a_fleet()
-    ServerHealth.objects.update(due_at=at(time.time() + 9))
+    before = time.time()
+    ServerHealth.objects.update(due_at=at(before + 9))
     notice(health, False)
     health.refresh_from_db()
-    assert health.due_at.timestamp() == pytest.approx(time.time() + 1.5, abs=0.5)
+    assert before + 1 <= health.due_at.timestamp() <= time.time() + 2
 
 
 def test_since_is_when_the_condition_changed_not_when_it_was_last_seen() -> None:
@@ -254,7 +255,9 @@ def test_silence_wakes_the_handsets_of_a_fast_failover_group_only() -> None:
     notice(health, False, False)
     due = dues()
     # The first second's worth at once; who ends first goes first.
-    assert due["ward"] == pytest.approx([0.0, 0.0, 1.0, 2.0], abs=0.5)
+    first = due["ward"][0]
+    assert first < 0.5
+    assert [each - first for each in due["ward"]] == pytest.approx([0.0, 0.0, 1.0, 2.0], abs=0.1)
     assert due["slow"][0] > 800
 
 
