@@ -17,6 +17,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from registrations.runtime.clock import steady
 from registrations.sip.message import branch_of_request
 from registrations.values import Target
 
@@ -27,6 +28,8 @@ RECEIVE_AT_ONCE = 128
 SENT_AT_ONCE = 32
 """Requests that answers bring about leave so many together: a registrar that must be woken for each
 costs the sender as much as the sending."""
+GATHERED_S = 0.005
+"""And no later than this, however much there is to read: a permit is for a moment."""
 BUFFER_BYTES = 4 * 1024 * 1024
 LONGEST_DATAGRAM = 65_535
 
@@ -116,6 +119,8 @@ class _Socket:
         self._is_draining = False
         self._gathered: list[bytes] = []
         """What is to leave as soon as enough has gathered, or all that has come is read."""
+        self._gathered_at = 0.0
+        """Since when the first of it waits (`steady` seconds)."""
         self.is_behind = False
         """More had come than was read at once."""
         self.is_broken = False
@@ -131,6 +136,8 @@ class _Socket:
         if not self._is_draining:
             self._send(data)
             return
+        if not self._gathered:
+            self._gathered_at = steady()
         self._gathered.append(data)
         if len(self._gathered) >= SENT_AT_ONCE:
             self._send_gathered()
@@ -189,6 +196,8 @@ class _Socket:
                     self._on_failure(self._target, None, error.strerror or "Not reachable")
                 continue
             self._on_datagram(data, self._source, self._reply)
+            if self._gathered and steady() - self._gathered_at > GATHERED_S:
+                self._send_gathered()
         else:
             self.is_behind = True
         self._drain_errors()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -145,6 +146,30 @@ def test_requests_that_answers_bring_about_leave_all_and_in_order() -> None:
         wait_until(lambda: len(registrar.heard) == len(names), 30, "all have come")
         branches = [parse_via(said.headers["via"][0]).branch for _, said in registrar.heard]
     assert branches == [f"z9hG4bK{name.decode()}" for name in names]
+
+
+class Busy(Asking):
+    """Takes long over the second answer, and looks at the third what had left by then."""
+
+    registrar: Peer
+    had_left = False
+
+    def datagram(self, data: bytes, source: Any, reply: Callable[[bytes], None]) -> None:
+        super().datagram(data, source, reply)
+        if len(self.datagrams) == 2:
+            time.sleep(2 * udp.GATHERED_S)
+        if len(self.datagrams) == 3:
+            wait_until(lambda: self.registrar.heard, 10, "it had left by then")
+            self.had_left = True
+
+
+def test_where_there_is_much_to_read_they_leave_before_all_of_it_is_read() -> None:
+    """A permit is for a moment: what leaves late falls nearer to what follows than its cap lets."""
+    with peer(answer=None) as registrar:
+        busy = Busy(Target(1, *registrar.address), [REQUEST % b"one"])
+        busy.registrar = registrar
+        heard_at_once(registrar, busy, 3)
+    assert busy.had_left
 
 
 def test_one_of_them_that_cannot_leave_is_named_and_the_others_leave() -> None:
