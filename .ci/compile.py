@@ -6,6 +6,7 @@ compiled before is thrown away first: `.ci/compile.py --undo` does only that.
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,9 @@ BY_LETTER = ("__init__.py", "errors.py", "probe.py")
 """Of registrations/sip: exceptions cannot be compiled, and probes are no hot path."""
 PACKAGES = ("fleet", "registrations")
 COMPILED = "*.cpython-*.so"
-
+FLAGS = "-fvisibility=hidden -fno-plt"
+"""What is compiled in one go calls its own directly: of what others could replace as it is loaded
+neither is known, and each call takes a detour."""
 
 MANIFEST = ROOT / "registrations" / "compiled.json"
 """Of which bytes each was compiled: `fleet.compiled` runs no others."""
@@ -52,6 +55,7 @@ def compile_rooms() -> None:
     """Compile all in one go, so that they call each other directly."""
     digests = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in sources()}
     mypyc = Path(sys.executable).parent / "mypyc"
+    env = os.environ | {"CFLAGS": f"{os.environ.get('CFLAGS', '')} {FLAGS}"}
     options = ["--config-file=", "--strict", "--follow-imports=silent", "--ignore-missing-imports"]
     with tempfile.TemporaryDirectory(prefix="rollcall-compile-") as made:
         copy = Path(made)
@@ -60,7 +64,12 @@ def compile_rooms() -> None:
         for name in sources():
             (copy / name).write_text(spelled((ROOT / name).read_text()))
         ran = subprocess.run(
-            [mypyc, *options, *sources()], cwd=copy, check=False, capture_output=True, text=True
+            [mypyc, *options, *sources()],
+            cwd=copy,
+            env=env,
+            check=False,
+            capture_output=True,
+            text=True,
         )
         if ran.returncode:
             sys.stderr.write((ran.stdout + ran.stderr)[-3000:])
