@@ -73,7 +73,7 @@ class Engine:
         self._database = Database(loop)
         self._switchboard = Switchboard(loop, Answerer().answer)
         self._pacer = Pacer(loop, self._reserve)
-        self._flusher = Flusher(loop, self._database, self._room_made)
+        self._flusher = Flusher(loop, self._database, self._room_made, self._is_calm)
         self._tracer = Tracer(loop, self._is_calm)
         self._runner = Runner(
             self._switchboard, self._pacer, self._flusher, self._tracer, contact_for

@@ -36,7 +36,7 @@ KEPT_S = 30.0
 GOOD_NEWS_EVERY_S = 0.5
 """Who was taken is written so often, for many together; what went wrong is written at once."""
 STORM_NEWS_S = 4.0
-"""And so often while whole batches of results wait."""
+"""And so often while agents leave no time for what can wait: each writing held up results."""
 JUDGED = frozenset({Verdict.BOUND, Verdict.REFUSED})
 """What a server is judged by: any other answer says only that it is there."""
 OLD_NEWS_S = 2.0
@@ -46,14 +46,22 @@ Outage = (OperationalError, InterfaceError)
 
 
 class Flusher:
-    """Collects on the loop, writes in the database threads, publishes after the commit."""
+    """Collects on the loop, writes in the database threads, publishes after the commit.
+
+    `has_time` says whether what can wait may be done now.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, database: Database, on_room: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        database: Database,
+        on_room: Callable[[], None],
+        has_time: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = loop
         self._database = database
         self._on_room = on_room
+        self._has_time = has_time
         self._finished: dict[int, Finished] = {}
         self._returned: dict[int, tuple[Claimed, float]] = {}
         self._stuck: dict[int, store.Broken] = {}
@@ -245,9 +253,9 @@ class Flusher:
     def _can_wait(self) -> bool:
         """Whether there are only good news, and some were written a moment ago.
 
-        In a storm results come first.
+        In a storm results come first, to the last one.
         """
-        every_s = STORM_NEWS_S if len(self._finished) >= BATCH else GOOD_NEWS_EVERY_S
+        every_s = GOOD_NEWS_EVERY_S if self._has_time() else STORM_NEWS_S
         is_soon = steady() - self._noticed_at < every_s
         return is_soon and not self._is_finishing and all(each.is_calm for each in self._noticed)
 

@@ -73,6 +73,48 @@ def test_good_news_gathers_bad_news_does_not_wait_and_neither_is_lost_at_the_end
     asyncio.run(body())
 
 
+def test_in_a_storm_good_news_waits_until_agents_leave_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(flushing, "GOOD_NEWS_EVERY_S", 0.0)
+    monkeypatch.setattr(flushing, "STORM_NEWS_S", 3600.0)
+    make_due(make_lines(2, make_group()))
+    store.ensure_health()
+    claimed = store.claim_due(None, 2, LEASE)
+    has_time, flushes = True, 0
+
+    def flushed() -> None:
+        nonlocal flushes
+        flushes += 1
+
+    def taken(n: int) -> Callable[[], bool]:
+        return lambda: ServerAcceptance.objects.count() == n
+
+    def all_saved() -> bool:
+        return not Registration.objects.exclude(lease_token=None).exists()
+
+    async def body() -> None:
+        nonlocal has_time
+        loop = asyncio.get_running_loop()
+        database = Database(loop)
+        flusher = Flusher(loop, database, flushed, lambda: has_time)
+        try:
+            flusher.add(ended(claimed[0], "bound"))
+            await until(taken(1), database)
+            has_time = False
+            flusher.add(ended(claimed[1], "bound"))
+            await until(all_saved, database)
+            before = flushes
+            await until(lambda: flushes > before + 1, database)
+            assert await database.run(taken(1)), "results come first"
+            has_time = True
+            await until(taken(2), database)
+        finally:
+            await loop.run_in_executor(None, database.close)
+
+    asyncio.run(body())
+
+
 def test_an_answer_that_judges_nobody_is_noted_once_for_all_whom_the_server_gives_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
