@@ -1,9 +1,11 @@
 """In which zone a viewer reads times: the sites', one of their choice, or their computer's."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.template import Context, Template
@@ -18,6 +20,13 @@ SUMMER = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 """Half an hour before Berlin's clocks go back from 3 to 2."""
 
 WINTER = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def that_year() -> Iterator[None]:
+    """Times of another year would name it."""
+    with time_machine.travel(WINTER + timedelta(days=7)):
+        yield
 
 
 def shown(at: datetime, zone: str, tag: str = "clock") -> str:
