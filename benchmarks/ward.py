@@ -193,7 +193,7 @@ def settle(expires: int, count: int) -> None:
 
 _SETTLE = (
     "UPDATE registrations_registration AS r SET state = 'primary', server_id = %s, "
-    "due_at = x.due_at, expires_at = x.expires_at, heard_at = now(), "
+    "due_at = x.due_at, next_attempt_at = x.due_at, expires_at = x.expires_at, heard_at = now(), "
     "snapshot = x.snapshot::jsonb "
     "FROM json_to_recordset(%s::json) AS x(id bigint, due_at timestamptz, "
     "expires_at timestamptz, snapshot text) WHERE r.id = x.id"

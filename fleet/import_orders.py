@@ -85,11 +85,15 @@ def say_go(job: ImportJob, *, by: str, partial: bool) -> bool:
     )
 
 
+def unfinished() -> Any:
+    """Return the jobs that can go on, whoever works on them."""
+    to_do = Q(step=Step.APPLY) | Q(looked_at=None)
+    return ImportJob.objects.filter(to_do, finished_at=None, failure="").order_by("pk")
+
+
 def waiting() -> Any:
     """Return the jobs that nobody works on and that can go on."""
-    unheld = Q(leased_until=None) | Q(leased_until__lt=timezone.now())
-    to_do = Q(step=Step.APPLY) | Q(looked_at=None)
-    return ImportJob.objects.filter(unheld, to_do, finished_at=None, failure="").order_by("pk")
+    return unfinished().filter(Q(leased_until=None) | Q(leased_until__lt=timezone.now()))
 
 
 def make(pk: int) -> bool:

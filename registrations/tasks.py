@@ -20,14 +20,12 @@ from celery.signals import (
     worker_shutdown,
 )
 from django.conf import settings
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from fleet import checks, pulse, versions
 from fleet.models import Site
 from registrations import census, live, retention, rounds, store, vitals, watch
 from registrations.alerts import reporting
-from registrations.models import Registration, ServerHealth, StandbyProof
 from registrations.rounds import OUTAGE
 from registrations.runtime import memory
 from registrations.runtime.engine import Name
@@ -49,6 +47,8 @@ def tick() -> None:
     Then look after all else that is looked after each second.
     """
     live.ticked()
+    if _runtime is not None:
+        _runtime.ticked()
     for site_id, queue in _sites_with_due_work():
         if _runtime is not None and queue in _queues:
             # A message to ourselves would cost more than the claim.
@@ -106,17 +106,16 @@ def hint(site_id: int) -> None:
 
 def queue_of(site: Site) -> str:
     """Return the Celery queue whose workers stand in that site's network."""
-    return f"site.{site.name}" if site.has_own_workers else SHARED_QUEUE
+    return _queue(site.name, site.has_own_workers)
+
+
+def _queue(site: str, has_own_workers: bool) -> str:
+    return f"site.{site}" if has_own_workers else SHARED_QUEUE
 
 
 def _sites_with_due_work() -> list[tuple[int, str]]:
-    now = timezone.now()
-    due = {"site": OuterRef("pk"), "due_at__lte": now}
-    work = Exists(Registration.objects.filter(**due)) | Exists(ServerHealth.objects.filter(**due))
-    proofs = StandbyProof.objects.filter(**due)
-    work |= Exists(proofs if settings.PROVE_EVERY else proofs.filter(is_observed=True))
-    sites = Site.objects.filter(work)
-    return [(site.pk, queue_of(site)) for site in sites]
+    found = store.sites_with_work(with_proofs=bool(settings.PROVE_EVERY))
+    return [(pk, _queue(name, own)) for pk, name, own in found]
 
 
 def due_at(queues: Collection[str]) -> list[int]:

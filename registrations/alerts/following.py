@@ -7,6 +7,8 @@ so nothing is left out. A change whose worker was late to write may be told twic
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from registrations import jobs
 from registrations.alerts import queue
 from registrations.incidents.message import Message
@@ -22,9 +24,14 @@ LATE = timedelta(seconds=60)
 """A job's end may be written so long after its time."""
 
 
+def followers() -> QuerySet[Channel]:
+    """Return the channels that may follow."""
+    return Channel.objects.filter(kind=Channel.Kind.WEBHOOK)
+
+
 def tell_followers(now: datetime) -> None:
     """Queue what is new for each channel that follows; call it in a transaction."""
-    for channel in Channel.objects.select_for_update().filter(kind=Channel.Kind.WEBHOOK):
+    for channel in followers().select_for_update():
         follows = channel.settings.get("follows", ())
         known = channel.told or {}
         told: dict[str, Any] = {}

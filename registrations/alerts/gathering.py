@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, Q
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from fleet.models import Server, ServerGroup, Site
+from fleet.presence import Kind
 from registrations.alerts.parts import silent_parts
-from registrations.alerts.straggling import drills
+from registrations.alerts.straggling import drills, with_stragglers
 from registrations.incidents.facts import (
     Facts,
     FlapFact,
@@ -47,6 +48,32 @@ MOST_FLAPPING = 1000
 
 Place = tuple[int, int]
 """A group and a site."""
+
+
+def _silent() -> QuerySet[ServerHealth]:
+    return ServerHealth.objects.filter(condition=ServerHealth.Condition.SILENT)
+
+
+def _sick() -> QuerySet[ServerPace]:
+    return ServerPace.objects.filter(sick_since__isnull=False)
+
+
+def _suspected() -> QuerySet[SiteNetwork]:
+    return SiteNetwork.objects.filter(suspected_since__isnull=False)
+
+
+def _without() -> QuerySet[Registration]:
+    return Registration.objects.filter(state__in=(State.UNREGISTERED, State.REJECTED))
+
+
+TROUBLES: dict[str, Kind] = {
+    "silent": _silent,
+    "sick": _sick,
+    "suspected": _suspected,
+    "without": _without,
+    "drills": with_stragglers,
+}
+"""Where there are no such rows, only a thorough look finds facts, and who is silent."""
 
 
 def facts(
@@ -88,7 +115,7 @@ def _by_place(groups: Iterable[int]) -> Counter[Place]:
 
 
 def _sites() -> Iterable[SiteFact]:
-    networks = SiteNetwork.objects.filter(suspected_since__isnull=False).select_related("site")
+    networks = _suspected().select_related("site")
     for network in networks.order_by("site__name"):
         there = _supervised().filter(site=network.site_id)
         counts = dict(there.values_list("group__name").annotate(n=Count("pk")))
@@ -105,9 +132,7 @@ def _sites() -> Iterable[SiteFact]:
 
 def _servers(now: datetime, horizon_s: float) -> Iterable[ServerFact]:
     """Those that are silent from somewhere, as last known, and those that are sick."""
-    silent = ServerHealth.objects.filter(condition=ServerHealth.Condition.SILENT)
-    sick = ServerPace.objects.filter(sick_since__isnull=False)
-    wanted = Q(pk__in=silent.values("server")) | Q(pk__in=sick.values("server"))
+    wanted = Q(pk__in=_silent().values("server")) | Q(pk__in=_sick().values("server"))
     servers = list(Server.objects.filter(wanted).select_related("group", "pace").order_by("pk"))
     if not servers:
         return []
@@ -169,7 +194,7 @@ def _server(
 
 
 def _unserved(now: datetime, named: frozenset[int]) -> Iterable[Unserved]:
-    without = Registration.objects.filter(state__in=(State.UNREGISTERED, State.REJECTED))
+    without = _without()
     kept = ("pk", "group", "site", "state", "since")
     first = list(without.order_by("since").values_list(*kept)[:MOST_UNSERVED])
     if not first:

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
+from fleet.presence import Presence
 from registrations import queries
 from registrations.alerts import courier, following, gathering, keeping, telling
+from registrations.alerts.parts import silent_parts
 from registrations.incidents.causes import troubles
 from registrations.incidents.course import decide
 from registrations.incidents.limits import HANDSET
@@ -29,6 +31,13 @@ logger = logging.getLogger(__name__)
 
 _EARLY = timedelta(seconds=0.5)
 
+NEWS = Presence(
+    incidents=lambda: Incident.objects.filter(resolved_at=None),
+    followers=following.followers,
+    **gathering.TROUBLES,
+)
+"""Without any of them there is nothing to look at, but who is silent."""
+
 
 def look(now: datetime) -> bool:
     """Look unless somebody just did; return whether it was done."""
@@ -36,6 +45,8 @@ def look(now: datetime) -> bool:
     if before is None:
         return False
     is_thorough = int(before.timestamp() // THOROUGH_S) != int(now.timestamp() // THOROUGH_S)
+    if not is_thorough and _all_is_well(now):
+        return True
     open_now = list(Incident.objects.filter(resolved_at=None).order_by("pk"))
     limits = queries.incident_limits()
     facts = gathering.facts(now, _named(open_now), limits, is_thorough=is_thorough)
@@ -88,6 +99,14 @@ def _take_turn(now: datetime) -> datetime | None:
     )
     mine = IncidentLook.objects.filter(pk=row.pk, at=row.at)
     return row.at if is_new and mine.update(at=now) else None
+
+
+def _all_is_well(now: datetime) -> bool:
+    """Whether nothing is wrong, open or followed: then a look that is not thorough finds nothing.
+
+    What is over may have to be told yet, where a rule's hours put that off: thorough looks do.
+    """
+    return not NEWS.seen() and not silent_parts(now)[0]
 
 
 def _named(incidents: Sequence[Incident]) -> list[int]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from registrations.alerts import channels
 from registrations.incidents.message import Message
@@ -63,9 +63,14 @@ def enqueue(
     return len(Delivery.objects.bulk_create(rows, ignore_conflicts=True))
 
 
+def unsent() -> QuerySet[Delivery]:
+    """Return what waits, due or not yet."""
+    return Delivery.objects.filter(state=_STATE.WAITING, channel__isnull=False)
+
+
 def due_channels(now: datetime) -> list[int]:
     """Return the channels for which something is due."""
-    due = Delivery.objects.filter(state=_STATE.WAITING, next_try_at__lte=now, channel__isnull=False)
+    due = unsent().filter(next_try_at__lte=now)
     return list(due.order_by("channel").values_list("channel", flat=True).distinct())
 
 

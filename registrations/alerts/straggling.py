@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from registrations.incidents.facts import DrillFact
 from registrations.models import Drill, JobResult, Registration, State, Transition
@@ -12,9 +12,14 @@ LOOKED_AT = timedelta(days=1)
 """For so long after a drill; from then on whoever is away is away for reasons of its own."""
 
 
+def with_stragglers() -> QuerySet[Drill]:
+    """Return the drills that were over before all were home, however long ago."""
+    return Drill.objects.filter(finished_at__isnull=False, stragglers__gt=0)
+
+
 def drills(now: datetime) -> Iterable[DrillFact]:
     """Return the drills that have stragglers still."""
-    over = Drill.objects.filter(finished_at__gte=now - LOOKED_AT, stragglers__gt=0)
+    over = with_stragglers().filter(finished_at__gte=now - LOOKED_AT)
     for drill in over.order_by("pk"):
         moved = JobResult.objects.filter(job=drill.away_id, result=JobResult.Result.MOVED)
         there = Registration.objects.filter(pk__in=moved.values("registration"))

@@ -51,10 +51,14 @@ def order(kind: str, params: QueryDict, user: Any) -> ExportJob:
     )
 
 
+def unfinished() -> Any:
+    """Return the jobs that are not over, whoever makes them."""
+    return ExportJob.objects.filter(finished_at=None, failure="").order_by("pk")
+
+
 def waiting() -> Any:
     """Return the jobs that nobody makes."""
-    unheld = Q(leased_until=None) | Q(leased_until__lt=timezone.now())
-    return ExportJob.objects.filter(unheld, finished_at=None, failure="").order_by("pk")
+    return unfinished().filter(Q(leased_until=None) | Q(leased_until__lt=timezone.now()))
 
 
 def make(pk: int) -> bool:

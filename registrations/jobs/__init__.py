@@ -3,7 +3,7 @@
 Rows, never a process: see `steps` for how a job goes on.
 """
 
-from registrations.jobs.beat import advance_all
+from registrations.jobs.beat import UNFINISHED, advance_all
 from registrations.jobs.clashes import clash
 from registrations.jobs.drain_rows import drain_row, drains
 from registrations.jobs.drains import Window, drain, end
@@ -44,6 +44,7 @@ __all__ = [
     "Exercise",
     "STATES",
     "TERMS",
+    "UNFINISHED",
     "WISHES",
     "JobIsOver",
     "OrderHeld",

@@ -35,10 +35,18 @@ FORGIVEN_AFTER = timedelta(days=1)
 _MODES = ServerGroup.FailBackMode
 
 
+def away_at_all() -> QuerySet[Registration]:
+    """Return whoever is away in a group that may be given such a job: without them none is due."""
+    return Registration.objects.filter(group__in=_groups(), state=State.SECONDARY)
+
+
+def _groups() -> QuerySet[ServerGroup]:
+    return ServerGroup.objects.filter(mode=ServerGroup.Mode.FAILOVER, fast_failover=True)
+
+
 def due(now: datetime) -> Iterable[Job]:
     """Return the jobs to be given now, not yet saved: one for each group that may go home."""
-    found = ServerGroup.objects.filter(mode=ServerGroup.Mode.FAILOVER, fast_failover=True)
-    for group in found.filter(Exists(_away(now))):
+    for group in _groups().filter(Exists(_away(now))):
         if _is_busy(group.pk, now) or not _is_proved(group, now):
             continue
         if not _is_held(group.pk, now):

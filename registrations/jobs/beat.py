@@ -3,14 +3,24 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from fleet.models import ServerGroup
+from fleet.presence import Kind
 from registrations.jobs import automatic, writing
 from registrations.jobs.drains import advance_drains
 from registrations.jobs.drills import advance_drills
 from registrations.jobs.steps import advance
-from registrations.models import Job
+from registrations.models import Drain, Drill, Job
+
+UNFINISHED: dict[str, Kind] = {
+    "jobs": lambda: Job.objects.filter(Q(finished_at=None) | Q(writing_until__isnull=False)),
+    "drains": lambda: Drain.objects.filter(finished_at=None),
+    "drills": lambda: Drill.objects.filter(finished_at=None),
+    "away": automatic.away_at_all,
+}
+"""Where there are no such rows a beat finds nothing to do."""
 
 
 def advance_all(now: datetime | None = None) -> None:

@@ -109,6 +109,10 @@ class Engine:
         self._hinted_at = steady()
         self._look_at(site_id)
 
+    def ticked(self) -> None:
+        """Beat lives, and this process has just looked for due work itself."""
+        self._hinted_at = steady()
+
     async def stop(self) -> None:
         """Save what is done, give back what is not (due at once), close everything."""
         for chore in [*self._chores, *([self._resetting] if self._resetting else [])]:

@@ -16,7 +16,7 @@ STOP_S = 20.0
 
 
 class LoopThread:
-    """The thread and its engine. `start`, `kick` and `stop` may be called from any thread."""
+    """The thread and its engine. All that is public may be called from any thread."""
 
     def __init__(
         self,
@@ -47,6 +47,11 @@ class LoopThread:
         self.start()
         if self._loop is not None and self._engine is not None:
             self._loop.call_soon_threadsafe(self._engine.kick, site_id)
+
+    def ticked(self) -> None:
+        """Beat's tick came to this process, which looks for due work itself; returns at once."""
+        if self._loop is not None and self._engine is not None:
+            self._loop.call_soon_threadsafe(self._engine.ticked)
 
     def stop(self) -> None:
         """Stop the engine in order, then the loop. A second call does nothing."""

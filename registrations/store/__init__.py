@@ -6,6 +6,7 @@ its lease still wants to write finds no row. Transactions touch at most BATCH ro
 
 from registrations.store.claim import Claimed, claim_due, extend, release
 from registrations.store.clock import clock_was_set
+from registrations.store.due import sites_with_work
 from registrations.store.groups import GroupFacts, policy_of
 from registrations.store.health import (
     DOUBT_EVERY_S,
@@ -80,6 +81,7 @@ __all__ = [
     "save",
     "save_probes",
     "save_proofs",
+    "sites_with_work",
     "spread",
     "spread_from",
     "turns",

@@ -394,3 +394,14 @@ def test_whoever_stands_in_opens_no_connection_for_each_look(db: None) -> None:
     IncidentLook.objects.create(pk=1, at=timezone.now())
     looking.stand_in()
     assert not connection.closed_in_transaction
+
+
+def test_a_look_at_a_fleet_that_is_well_asks_little(
+    watch: Watch, django_assert_max_num_queries: Any
+) -> None:
+    make_registration(make_group(), state=State.PRIMARY)
+    watch.look()
+    watch.now += timedelta(seconds=30 - watch.now.timestamp() % 30)
+    looking.look(watch.now)
+    with django_assert_max_num_queries(3):
+        watch.look()
