@@ -87,6 +87,8 @@ class Heard:
     """Who else is bound, where it took the binding."""
     granted: int | None = None
     """For how many seconds it took the binding; None where it did not."""
+    asked_at: float | None = None
+    """Where nobody answered: when the request left for the last time."""
 
     @classmethod
     def of(cls, target: Target, outcome: Outcome) -> "Heard":
@@ -104,6 +106,7 @@ class Heard:
             outcome.sentence,
             outcome.others if verdict is Verdict.BOUND else (),
             outcome.expires if verdict is Verdict.BOUND else None,
+            outcome.asked_at,
         )
 
 

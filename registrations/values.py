@@ -192,3 +192,5 @@ class Outcome:
     """With BOUND: whence the server saw the request come, where that is not our own socket (N2)."""
     with_credentials: bool = False
     """Whether the request that was answered carried credentials."""
+    asked_at: float | None = None
+    """With SILENT: when the request left for the last time, unanswered."""

@@ -33,6 +33,9 @@ class ServerHealth(models.Model):
     noticed_at = models.DateTimeField(
         null=True, help_text="When it last answered or failed to: it was looked at then"
     )
+    silent_at = models.DateTimeField(
+        null=True, help_text="When what it last let pass unanswered had left, while it was silent"
+    )
     last_answer = models.CharField(max_length=300, blank=True)
     due_at = models.DateTimeField()
     lease_token = models.UUIDField(null=True)

@@ -152,6 +152,7 @@ class Flusher:
                     retry_after=heard.retry_after,
                     place=heard.place,
                     registration_id=done.claimed.registration_id,
+                    asked_at=heard.asked_at,
                 )
             )
 

@@ -281,7 +281,14 @@ def _end_of(probe: Probe) -> Probed | None:
     if isinstance(machine, OptionsProbe):
         if machine.answered is None:
             return None
-        return Probed(claimed, machine.answered, probe.now(), machine.answer, machine.code)
+        return Probed(
+            claimed,
+            machine.answered,
+            probe.now(),
+            machine.answer,
+            machine.code,
+            asked_at=machine.asked_at,
+        )
     outcome = machine.outcome
     if outcome is None:
         return None
@@ -293,6 +300,7 @@ def _end_of(probe: Probe) -> Probed | None:
         code=outcome.code,
         verdict=outcome.verdict.value,
         retry_after=outcome.retry_after,
+        asked_at=outcome.asked_at,
     )
 
 

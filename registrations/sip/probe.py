@@ -52,6 +52,11 @@ class OptionsProbe:
         """For the dispatch table."""
         return self._transaction.key.branch
 
+    @property
+    def asked_at(self) -> float:
+        """When the request left for the last time."""
+        return self._transaction.sent_at
+
     def receive(self, response: Response, now: float) -> None:
         """Take an answer. One that does not fit changes nothing."""
         final = self._transaction.receive(response, now)

@@ -216,7 +216,7 @@ class RegisterClient:
             text = f"The server {flight.attempt.target} did not answer {waited}."
         else:
             text = f"The server said {answer_text(said)} but gave no final answer {waited}."
-        self._finish(flight, Reading(Verdict.SILENT, text), now)
+        self._finish(flight, Reading(Verdict.SILENT, text), now, asked_at=transaction.sent_at)
 
     def get_timer(self) -> float | None:
         """When handle_timer() wants to be called; None while nothing is on its way."""
@@ -348,7 +348,12 @@ class RegisterClient:
         )
 
     def _finish(
-        self, flight: Flight, reading: Reading, now: float, response: Response | None = None
+        self,
+        flight: Flight,
+        reading: Reading,
+        now: float,
+        response: Response | None = None,
+        asked_at: float | None = None,
     ) -> None:
         self.flight = None
         self._outcome = Outcome(
@@ -365,6 +370,7 @@ class RegisterClient:
             if reading.verdict is not Verdict.BOUND or response is None
             else seen_as(response.first("via") or "", flight.attempt.sent_by),
             with_credentials=bool(self._keyring.of(flight.server)),
+            asked_at=asked_at,
         )
 
     def _restore(self, snapshot: Mapping[str, Any], cseq_offset: int) -> None:

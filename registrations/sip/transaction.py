@@ -98,6 +98,7 @@ class ClientTransaction:
         "_started_at",
         "key",
         "provisional",
+        "sent_at",
         "state",
         "was_resent",
     )
@@ -117,6 +118,8 @@ class ClientTransaction:
         self.state = TransactionState.TRYING
         self.provisional: Response | None = None
         self.was_resent = False
+        self.sent_at = now
+        """When it left for the last time: what is heard of the server later is later news."""
         self._request = request
         self._schedule = schedule
         self._started_at = now
@@ -151,7 +154,7 @@ class ClientTransaction:
             self.state = TransactionState.TIMED_OUT
         elif self._send_at is not None and now >= self._send_at:
             self._out = (*self._out, self._request)
-            self.was_resent = True
+            self.was_resent, self.sent_at = True, now
             self._arm(now)
 
     def get_timer(self) -> float | None:

@@ -46,6 +46,10 @@ def _free_servers(step: float, now: float) -> None:
     moment = datetime.fromtimestamp(now, UTC)
     ServerHealth.objects.filter(due_at__gt=moment).update(due_at=moment, lease_token=None)
     set_by = timedelta(seconds=step)
+    for kept in ("since", "heard_at", "noticed_at", "silent_at", "good_since"):
+        # An answer of the time to come would outdate every miss until then.
+        late = ServerHealth.objects.filter(**{f"{kept}__gt": moment})
+        late.update(**{kept: F(kept) + set_by})
     looks = StandbyProof.objects.filter(due_at__gt=moment)
     looks.update(due_at=F("due_at") + set_by, lease_token=None)
     observed = Registration.objects.filter(due_at=None, next_attempt_at__gt=moment)

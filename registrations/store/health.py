@@ -116,6 +116,8 @@ def take(row: ServerHealth, noticed: Noticed, turns: list[Turn], to_up: Limit) -
 
     What its history must say of that is added to `turns`. `to_up` as `answers_to_up` has it.
     """
+    if _is_outdated(row, noticed):
+        return False
     moment = datetime.fromtimestamp(noticed.at, UTC)
     before = row.condition
     known = _look(row, moment, turns)
@@ -127,6 +129,8 @@ def take(row: ServerHealth, noticed: Noticed, turns: list[Turn], to_up: Limit) -
         row.register_missed = row.register_missed or noticed.is_register
         if row.failures >= MISSES_TO_SILENT:
             row.condition = _CONDITION.SILENT
+            unanswered_at = datetime.fromtimestamp(noticed.unanswered_at, UTC)
+            row.silent_at = max(row.silent_at or unanswered_at, unanswered_at)
         if row.failures == MISSES_TO_SILENT:
             # Silent again before it was up again: whoever came home meanwhile must be woken too.
             row.is_told = False
@@ -137,6 +141,16 @@ def take(row: ServerHealth, noticed: Noticed, turns: list[Turn], to_up: Limit) -
         return False
     row.since, row.is_told = moment, False
     return True
+
+
+def _is_outdated(row: ServerHealth, noticed: Noticed) -> bool:
+    """A miss is told seconds after its request left: an answer to a later one may be known by then.
+
+    Not where the server is known to answer OPTIONS only.
+    """
+    if noticed.answered or row.heard_at is None or row.register_missed:
+        return False
+    return noticed.unanswered_at < row.heard_at.timestamp()
 
 
 def _look(row: ServerHealth, at: datetime, turns: list[Turn]) -> str:
@@ -151,8 +165,7 @@ def _look(row: ServerHealth, at: datetime, turns: list[Turn]) -> str:
 
 def silent_at(row: ServerHealth) -> datetime:
     """By when a silent server was last seen to be so: what it answered before is outdated."""
-    is_missed_again = row.failures >= MISSES_TO_SILENT and row.noticed_at is not None
-    return max(row.since, row.noticed_at) if is_missed_again else row.since
+    return row.silent_at or row.since
 
 
 def wait(row: ServerHealth) -> float:
@@ -226,7 +239,7 @@ def _write(rows: Sequence[ServerHealth]) -> None:
 
 FIELDS = (
     *("condition", "since", "failures", "successes", "good_since", "register_missed", "is_told"),
-    *("heard_at", "noticed_at", "last_answer", "due_at"),
+    *("heard_at", "noticed_at", "silent_at", "last_answer", "due_at"),
 )
 
 

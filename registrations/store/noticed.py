@@ -29,10 +29,17 @@ class Noticed:
     """It was a probe's REGISTER without a Contact."""
     stands_in: bool = False
     """An OPTIONS that must do for a REGISTER, because no handset can ask."""
+    asked_at: float | None = None
+    """When what went unanswered left for the last time; None: at `at`."""
 
     @property
     def is_register(self) -> bool:
         return self.registration_id is not None
+
+    @property
+    def unanswered_at(self) -> float:
+        """Of a miss: whatever the server answered after that is later news than the miss is."""
+        return self.at if self.asked_at is None else self.asked_at
 
     @property
     def is_calm(self) -> bool:

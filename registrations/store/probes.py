@@ -59,6 +59,8 @@ class Probed:
     code: int | None = None
     verdict: str = ""
     retry_after: int | None = None
+    asked_at: float | None = None
+    """Where nobody answered: when the request left for the last time."""
 
 
 def claim_probes(
@@ -206,6 +208,7 @@ def _noticed(row: ServerHealth, probe: Probed) -> Noticed:
         registration_id=claimed.registration_id,
         is_fetch=claimed.registration_id is not None,
         stands_in=claimed.is_in_doubt and claimed.registration_id is None,
+        asked_at=probe.asked_at,
     )
 
 

@@ -16,6 +16,7 @@ from registrations.models import (
 from registrations.runtime.engine import Name
 from registrations.runtime.loop import LoopThread
 from registrations.sip import message
+from registrations.sip.probe import PROBE_SCHEDULE
 from tests.registrations.runtime.test_engine import place, states
 from tests.support.cap import metronome
 from tests.support.claims import at, make_due, make_group, make_lines
@@ -105,6 +106,18 @@ def test_a_server_is_not_up_again_before_it_serves_users(
         assert fleet.conditions()[0] == "silent"
         one.answer = accept
         fleet.until(lambda: fleet.conditions() == ["up", "up"], "the primary is up")
+
+
+def test_a_silence_is_dated_by_when_the_unanswered_request_last_left() -> None:
+    """Not by when it was given up: whoever was taken in between has later news."""
+    with peer() as one, peer("127.0.0.65") as two, ward(1, one, two) as here:
+        one.answer = None
+        here.until(lambda: here.conditions()[0] == "silent", "silence")
+        health = ServerHealth.objects.get(server__priority=1)
+        assert health.silent_at is not None
+        assert health.noticed_at is not None
+        waited = (health.noticed_at - health.silent_at).total_seconds()
+        assert waited >= PROBE_SCHEDULE.give_up_after - PROBE_SCHEDULE.sends[-1] - 0.01
 
 
 def test_a_fast_group_leaves_a_silent_server_at_once_and_not_at_its_renewals() -> None:

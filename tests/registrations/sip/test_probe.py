@@ -46,6 +46,7 @@ def test_silence_is_noticed_well_before_the_next_probe_is_due() -> None:
         sent += [at - 10.0 for _ in machine.datagrams_to_send()]
     assert sent == [0.5, 1.5]
     assert (machine.answered, machine.answer) == (False, "no answer within 3.5 s")
+    assert machine.asked_at == 11.5
     assert machine.ended_at == 10.0 + PROBE_SCHEDULE.give_up_after
     machine.receive(response_of(reply(data, "200 OK")), 14.0)
     machine.handle_timer(15.0)

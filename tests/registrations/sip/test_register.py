@@ -288,7 +288,11 @@ def test_r17_r20_after_a_timeout_nothing_more_is_sent() -> None:
     line.client.handle_timer(2.0)
     outcome = line.client.outcome()
     assert outcome == Outcome(
-        Verdict.SILENT, 0.0, 2.0, sentence="The server 127.0.0.2:5060 did not answer within 2 s."
+        Verdict.SILENT,
+        0.0,
+        2.0,
+        sentence="The server 127.0.0.2:5060 did not answer within 2 s.",
+        asked_at=1.5,
     )
     assert (line.client.get_timer(), line.client.branch, line.client.target) == (None, None, None)
     line.client.handle_timer(99.0)

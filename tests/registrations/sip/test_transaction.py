@@ -49,6 +49,7 @@ def test_timer_e_doubles_to_t2_and_timer_f_ends_it_at_32_s() -> None:
     assert drive(machine) == list(rfc3261_schedule().sends)
     assert machine.state is TransactionState.TIMED_OUT
     assert machine.waited_s == 32.0
+    assert machine.sent_at == START + rfc3261_schedule().sends[-1]
     assert machine.get_timer() is None
 
 
@@ -67,6 +68,7 @@ def test_a_ladder_is_followed_to_its_end(schedule: Schedule) -> None:
 def test_a_reliable_transport_is_never_sent_to_twice(transport: str) -> None:
     machine = transaction(transport=transport)
     assert drive(machine, until=1.0) == [0.0]
+    assert machine.sent_at == START
     machine.receive(response(100), START + 1.0)
     assert drive(machine) == []
     assert machine.state is TransactionState.TIMED_OUT

@@ -90,11 +90,20 @@ def test_set_back_nothing_of_a_server_waits_for_the_old_time_to_come_again() -> 
     before = time.time()
     store.reserve_slots(row.server_id or 0, 50, CAP, before)
     store.pause(row.server_id or 0, ("127.0.0.61", 5071), before + 600)
+    kept = dict.fromkeys(("since", "heard_at", "noticed_at", "silent_at", "good_since"), at(before))
+    ServerHealth.objects.update(**kept)
     now = before - HOUR
     store.clock_was_set(-HOUR, now)
     assert ServerPace.objects.get(server=row.server_id).next_at <= now
     assert ServerPause.objects.get().until == pytest.approx(now + 600, abs=1)
-    assert not ServerHealth.objects.filter(due_at__gt=at(now)).exists()
+    health = ServerHealth.objects.get(server=row.server_id)
+    assert health.due_at <= at(now)
+    assert all(abs(getattr(health, each).timestamp() - now) < 1 for each in kept)
+    silence = (False, now + 1, "", None, "silent", "", None, None, 1)
+    missed = store.Noticed(health.server_id, health.site_id, *silence)
+    store.hear([missed, missed])
+    health.refresh_from_db()
+    assert health.condition == "silent", "what it answered by the old time hides no miss"
 
 
 def test_who_is_only_observed_is_not_looked_at_an_hour_late() -> None:

@@ -28,6 +28,7 @@ def notice(
     now = time.time() + after
     said = {"code": 200, "verdict": "bound", "registration_id": 1} | said
     missed = {"code": None, "verdict": "silent", "registration_id": said["registration_id"]}
+    missed |= {"asked_at": said.pop("asked_at", None)}
     return store.hear(
         Noticed(
             *(health.server_id, health.site_id, answered, now + i / 100, "200 OK"),
@@ -293,6 +294,48 @@ def test_who_came_home_to_a_silent_server_is_woken_when_it_falls_silent_again() 
     notice(health, False, after=5)
     assert max(dues()["ward"]) < 1
     assert silent_at(health) > first + 4
+
+
+def test_a_miss_told_late_drives_nobody_from_a_server_that_has_answered_since() -> None:
+    """A probe is given up two seconds after it last left: a handset may be home by then."""
+    health = a_fleet(fast_failover=True)
+    Registration.objects.update(server=health.server, state="primary")
+    notice(other(health), True, after=1)
+    notice(health, False, False)
+    first = silent_at(health)
+    home = time.time() + 2
+    notice(health, False, after=3, asked_at=home - 0.5)
+    assert first < silent_at(health) < home, "that it came home is later news"
+    notice(health, True, after=2)
+    Registration.objects.update(due_at=at(time.time() + 900))
+    for asked in (home - 0.4, home - 0.3):
+        notice(health, False, after=4, asked_at=asked)
+    assert min(dues()["ward"]) > 800
+    assert silent_at(health) < home
+    notice(other(health), True, after=5)
+    notice(health, False, False, after=6, asked_at=home + 1)
+    assert max(dues()["ward"]) < 1
+    assert silent_at(health) > home
+
+
+def test_a_server_that_answered_later_requests_is_not_called_silent_for_earlier_ones() -> None:
+    health = a_fleet()
+    now = time.time()
+    notice(health, True, after=2)
+    notice(health, False, False, after=3, asked_at=now + 1)
+    assert condition(health) == "up"
+    notice(health, False, False, after=3.1, asked_at=now + 2.5)
+    assert condition(health) == "silent"
+
+
+def test_an_answer_to_options_outdates_no_register_that_was_let_pass() -> None:
+    health = a_fleet()
+    now = time.time()
+    notice(health, True)
+    notice(health, False, after=2, asked_at=now + 1)
+    notice(health, True, after=2.5, **OPTIONS)
+    notice(health, False, after=3, asked_at=now + 2)
+    assert condition(health) == "silent"
 
 
 def test_a_fast_move_leaves_whom_a_worker_has_in_hand_to_that_worker() -> None:
