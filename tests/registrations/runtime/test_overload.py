@@ -127,12 +127,12 @@ def test_a_503_with_retry_after_pauses_the_target_for_all_who_go_to_the_next_one
             rouse(site)
             return away(2, n)()
 
-        wait_until(moved, 30, "all on the secondary", every=0.2, seen=states)
+        wait_until(moved, 60, "all on the secondary", every=0.2, seen=states)
         times = [when for when, _ in one.heard]
         began = times[0]
         # What had left before the answer was known everywhere: a block of slots per process.
-        assert sum(1 for when in times if when < began + 0.6) <= cap
-        later = [when - began for when in times if began + 0.6 <= when < began + pause - 0.2]
+        assert sum(1 for when in times if when < began + 2) <= cap
+        later = [when - began for when in times if began + 2 <= when < began + pause - 0.2]
         assert later == [], "nothing is sent to a target in its pause"
         assert meter.most_in_a_second(sent_at(two)) <= cap
         assert ServerPause.objects.get(server__priority=1).until >= began + pause
