@@ -1,19 +1,26 @@
-"""Spells out how values are made, for the compiler: what `dataclass` writes stays interpreted.
+"""Spells out for the compiler what it cannot know: how values are made, and what is constant.
 
-A constructor that is machine code costs a sixth of one that is not, and a class with a decorator
-that the compiler does not know is slow to read, too. Lines keep their numbers.
+What `dataclass` writes stays interpreted: a constructor that is machine code costs a sixth of one
+that is not, and a class with a decorator that the compiler does not know is slow to read, too. A
+constant that may change is looked up by its name wherever it is used. Lines keep their numbers.
 """
 
 import ast
 
 RECORD = "from registrations.records import record"
 KNOWN = "from dataclasses import dataclass as record"
+FINAL = "from typing import Final; "
 
 
 def spelled(source: str) -> str:
-    """Return the source with a constructor for each class of values. Raises ValueError."""
+    """Return the source with a constructor for each class of values, and constants that are final.
+
+    Raises ValueError.
+    """
     lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    _settle(lines, tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
                 if options := _options(decorator):
@@ -21,6 +28,44 @@ def spelled(source: str) -> str:
                     lines[at] = f"@{_name(decorator)}({options})"
                     _add(lines, node)
     return "\n".join(lines).replace(RECORD, KNOWN) + "\n"
+
+
+def _settle(lines: list[str], tree: ast.Module) -> None:
+    """Say of a module's constants that they are; those it puts together piece by piece are not."""
+    pieced = {ast.unparse(each.target) for each in tree.body if isinstance(each, ast.AugAssign)}
+    settled = [at for node in tree.body if (at := _finally(lines, node, pieced)) is not None]
+    if settled:
+        lines[settled[0]] = FINAL + lines[settled[0]]
+
+
+def _finally(lines: list[str], node: ast.stmt, pieced: set[str]) -> int | None:
+    """Make its constants final; return where, None where it has none."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return None
+    at, (target, *others) = node.lineno - 1, _targets(node)
+    names = [ast.unparse(each) for each in getattr(target, "elts", [target])]
+    if others or not all(_is_constant(name) for name in names) or pieced & {*names}:
+        return None
+    if isinstance(node, ast.AnnAssign):
+        kind = ast.unparse(node.annotation)
+        lines[at] = f"{names[0]}: Final[{kind}]{lines[at][node.annotation.end_col_offset :]}"
+    elif len(names) == 1:
+        lines[at] = f"{names[0]}: Final{lines[at][target.end_col_offset :]}"
+    elif isinstance(node.value, ast.Tuple) and node.end_lineno == node.lineno:
+        pairs = zip(names, node.value.elts, strict=True)
+        lines[at] = "; ".join(f"{name}: Final = {ast.unparse(value)}" for name, value in pairs)
+    else:
+        return None
+    return at
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def _is_constant(name: str) -> bool:
+    """Durations are not: tests stretch them."""
+    return name.isidentifier() and name.isupper() and not name.endswith("_S")
 
 
 def _name(decorator: ast.expr) -> str:

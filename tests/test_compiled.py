@@ -52,6 +52,14 @@ class Place:
     rank: int = field(default=0, compare=False)
 
 LAST = 1
+ONE, TWO = "one", "two"
+KNOWN: dict[str, int] = {
+    ONE: 1,
+}
+GROWN = {ONE: 1}
+GROWN |= {TWO: 2}
+PATIENCE_S = 0.5
+lent: list[str] = []
 '''
 
 
@@ -145,6 +153,20 @@ def test_a_class_of_values_with_a_constructor_of_its_own_is_not_compiled(
 ) -> None:
     with pytest.raises(ValueError, match="Try has a constructor"):
         spelled(VALUES.replace("def twice(self)", "def __init__(self)"))
+
+
+def test_the_compiler_is_told_what_is_constant_and_nothing_else(
+    spelled: Callable[[str], str],
+) -> None:
+    plain, fast = _as_written("plain", VALUES), _as_written("fast", spelled(VALUES))
+    names = ("LAST", "ONE", "TWO", "KNOWN", "GROWN", "PATIENCE_S", "lent")
+    assert [getattr(fast, name) for name in names] == [getattr(plain, name) for name in names]
+    told = [line for line in spelled(VALUES).splitlines() if ": Final" in line]
+    assert told == [
+        "from typing import Final; LAST: Final = 1",
+        "ONE: Final = 'one'; TWO: Final = 'two'",
+        "KNOWN: Final[dict[str, int]] = {",
+    ]
 
 
 @pytest.mark.timeout(1200)
