@@ -23,10 +23,10 @@ from registrations.runtime.switchboard import Switchboard  # noqa: E402
 from registrations.store import Claimed, Finished, GroupFacts, Slots  # noqa: E402
 from registrations.trace.record import Noted  # noqa: E402
 from registrations.values import (  # noqa: E402
+    QUIET,
     Account,
     GroupMode,
     HostPort,
-    News,
     Policy,
     Target,
 )
@@ -121,7 +121,7 @@ def _claimed(who: list[str], group: GroupFacts) -> Iterator[Claimed]:
             snapshot=CLEARED | {"aor": account.aor},
             account=account,
             group=group,
-            news=News(),
+            news=QUIET,
         )
 
 

@@ -1,19 +1,19 @@
 """The clocks of a worker: one that never jumps, whether the other did, how long a lease holds."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 GUARD_S = 1.0
 """Nothing is sent in the last second of a lease: other hosts' clocks are not quite ours."""
 
-
-steady: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-"""Seconds that only go forward and go on while the machine or the process sleeps."""
-
+_READ, _CLOCK = time.clock_gettime, time.CLOCK_BOOTTIME
 LEAST_STEP_S = 2.0
 """A clock that is slewed moves by less between two looks."""
+
+
+def steady() -> float:
+    """Return seconds that only go forward and go on while the machine or the process sleeps."""
+    return _READ(_CLOCK)
 
 
 class WallClock:

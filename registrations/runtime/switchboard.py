@@ -87,11 +87,12 @@ class Switchboard:
 
     def wake(self, flight: Flight, at: float | None) -> None:
         """Call `flight.ring()` at `at` (`steady` seconds; None: not at all) or a grain later."""
-        tick = None if at is None else math.ceil(at / GRAIN_S)
+        tick = None if at is None else int(at / GRAIN_S) + 1
         if tick == flight.tick:
             return
-        if flight.tick is not None and flight.tick in self._ticks:
-            self._ticks[flight.tick].pop(flight, None)
+        before = None if flight.tick is None else self._ticks.get(flight.tick)
+        if before is not None:
+            before.pop(flight, None)
         flight.tick = tick
         if tick is None:
             return

@@ -13,5 +13,5 @@ def fresh_token() -> str:
     """Return 24 hex digits of chance; the system is asked for many at a time."""
     if not _spare:
         digits = secrets.token_hex(DIGITS // 2 * AT_ONCE)
-        _spare.extend(digits[at : at + DIGITS] for at in range(0, len(digits), DIGITS))
+        _spare.extend([digits[at : at + DIGITS] for at in range(0, len(digits), DIGITS)])
     return _spare.pop()

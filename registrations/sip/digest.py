@@ -88,8 +88,10 @@ def parse_parameters(text: str) -> dict[str, str]:
 def parse_challenge(value: str) -> Challenge | None:
     """A WWW- or Proxy-Authenticate value; None if it is not one we can answer (D9, D11)."""
     usual = _USUAL.fullmatch(value)
-    if usual is not None and _are_echoable(usual[1], usual[2]):
-        return Challenge(usual[1], usual[2], qop=True)
+    if usual is not None:
+        realm, nonce = usual.groups()
+        if _are_echoable(realm, nonce):
+            return Challenge(realm, nonce, qop=True)
     scheme, _, rest = value.partition(" ")
     if scheme.lower() != "digest":
         return None

@@ -184,3 +184,15 @@ def test_no_datagram_makes_parsing_crawl(line: bytes) -> None:
 )
 def test_the_branch_for_dispatch_is_the_top_vias(data: bytes, branch: str | None) -> None:
     assert branch_of(data) == branch
+
+
+VIA_PIECES = st.sampled_from(
+    [*(b"SIP/2.0/UDP h", b";branch=", b"branch=", b"z9hG4bKi", b";rport", b",", b" ", b"\t", b"=")]
+    + [*(b"\r", b"\n", b"\r\n", b"\xff", b"\x0b", b";", b"To: x;branch=k", b"Via: S i;branch=j")]
+)
+
+
+@given(st.lists(VIA_PIECES, max_size=9).map(b"".join))
+def test_a_branch_seen_at_a_glance_is_the_one_found_by_reading_on(rest: bytes) -> None:
+    usual, other = (b"SIP/2.0 200 OK\r\n" + name + rest for name in (b"Via: ", b"via: "))
+    assert branch_of(usual) == branch_of(other)
