@@ -35,11 +35,11 @@ def sipp(scenario: str, folder: Path) -> Iterator[tuple[Child, str]]:
     command = [
         *(parts.need("sipp"), "-sf", str(SCENARIOS / f"{scenario}.xml")),
         *("-i", SIPP, "-p", str(port), "-m", "1", "-nostdin"),
-        *("-timeout", "20s", "-timeout_error", "-trace_err", "-error_file", "errors.log"),
+        *("-timeout", "60s", "-timeout_error", "-trace_err", "-error_file", "errors.log"),
     ]
     playing = Child("sipp", command, folder / "sipp.log", env={"TERM": "xterm"}, cwd=folder)
     try:
-        wait_until(lambda: _listens(port), 10, "sipp listens", seen=playing.tail)
+        wait_until(lambda: _listens(port), 30, "sipp listens", seen=playing.tail)
         yield playing, f"{SIPP}:{port}"
     finally:
         playing.kill()
@@ -94,7 +94,7 @@ def test_a_503_with_retry_after_moves_the_handset_and_pauses_the_target(tmp_path
     before = time.time()
     row = play("busy", tmp_path, "secondary")
     pauses = ServerPause.objects.exclude(server_id=row.server_id).values_list("until")
-    wait_until(lambda: max((p for (p,) in pauses.all()), default=0) > before + 100, 5, "a pause")
+    wait_until(lambda: max((p for (p,) in pauses.all()), default=0) > before + 100, 30, "a pause")
 
 
 def test_a_423_is_met_with_the_time_it_names(tmp_path: Path) -> None:
