@@ -403,7 +403,8 @@ def test_a_look_at_a_fleet_that_is_well_asks_little(
     monkeypatch.setattr(looking, "silent_parts", lambda now: ([], frozenset()))
     make_registration(make_group(), state=State.PRIMARY)
     watch.look()
-    watch.now += timedelta(seconds=30 - watch.now.timestamp() % 30)
-    looking.look(watch.now)
+    # Amid one half minute, and long enough after the last: neither is left out or thorough.
+    watch.now += timedelta(seconds=35 - watch.now.timestamp() % 30)
+    assert looking.look(watch.now)
     with django_assert_max_num_queries(3):
         watch.look()
