@@ -76,7 +76,7 @@ def measure() -> Iterator[Figure]:
         yield Figure(f"{name}: asked, of those that were due", asked / wanted, "", at_least=0.9)
         yield Figure(f"{name}: a question and its answer", spent / asked * 1e6, "us CPU")
         told = f"{name} {HANDSETS:,} handsets at 2 servers each {every_s} s"
-        yield Figure(told, 100 * spent / SECONDS, "% of a core", at_most=at_most)
+        yield Figure(told, 100 * spent / SECONDS, "% core", at_most=at_most)
 
 
 def _worked(supervision: str, every_s: int) -> tuple[int, float]:
